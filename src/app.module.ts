@@ -1,0 +1,23 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { CastModule } from './cast/cast.module.js';
+import { Config } from './config.js';
+import { GenerationsModule } from './generations/generations.module.js';
+import { HealthController } from './health.controller.js';
+import { LlmModule } from './llm/llm.module.js';
+import { SocketModule } from './socket/socket.module.js';
+
+@Module({
+  imports: [CastModule, GenerationsModule, SocketModule, LlmModule],
+  controllers: [HealthController],
+})
+export class AppModule {
+  /** @param config given to whoever asks for `Config` */
+  static with(config: Config): DynamicModule {
+    return {
+      module: AppModule,
+      global: true,
+      providers: [{ provide: Config, useValue: config }],
+      exports: [Config],
+    };
+  }
+}

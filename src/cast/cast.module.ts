@@ -1,0 +1,18 @@
+import { HttpModule } from '@nestjs/axios';
+import { Module } from '@nestjs/common';
+import { CastService } from './cast.service.js';
+import { upstreamAdapter } from './upstream-adapter.js';
+
+@Module({
+  imports: [
+    HttpModule.register({
+      adapter: upstreamAdapter,
+      // Bodies go out and come in as bytes: axios has nothing to transform.
+      transformRequest: [],
+      transformResponse: [],
+    }),
+  ],
+  providers: [CastService],
+  exports: [CastService],
+})
+export class CastModule {}

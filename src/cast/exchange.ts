@@ -1,0 +1,186 @@
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { HttpService } from '@nestjs/axios';
+import { Observable } from 'rxjs';
+import { CastError } from '../errors.js';
+import { ConnectTimeout } from './upstream-adapter.js';
+
+/** Longest body of a refusal that is read for its message. */
+const REFUSAL_BYTES = 65_536;
+/** How long an answer may stay open after its final record before its socket is destroyed. */
+const END_GRACE_MS = 100;
+
+/** Reads one answer's bytes; pure, so that it is tested without a network. */
+export interface Decoder<T> {
+  /** True once the final record was read; what follows it is ignored. */
+  readonly done: boolean;
+  /**
+   * Adds to `into` what these bytes say.
+   * @throws CastError what is wrong with them; what came before the fault is in `into`
+   */
+  push(bytes: Buffer, into: T[]): void;
+  /** The answer ended cleanly. @throws CastError `upstream_truncated` without a final record */
+  end(into: T[]): void;
+}
+
+/** One request to an upstream and how its answer is to be read. */
+export interface UpstreamCall<T> {
+  method: 'get' | 'post';
+  url: string;
+  headers?: Record<string, string>;
+  /** Sent as JSON. */
+  body?: unknown;
+  decoder: Decoder<T>;
+  /** Media types of a good answer, without parameters. */
+  accept: readonly string[];
+  /** Names the error behind an answer that is not 2xx. */
+  refused(status: number, body: string, headers: IncomingHttpHeaders): CastError;
+  connectTimeoutMs: number;
+  /** Until the first byte of the body. */
+  firstByteTimeoutMs: number;
+  /** Between two reads of the body. */
+  idleTimeoutMs: number;
+}
+
+/**
+ * Makes one request. Emits what each read of the body brought, all of it at once. Completes or fails
+ * only when the request is over: its response ended, or its socket is destroyed. An abort of
+ * `signal`, like unsubscribing, destroys the socket; after an abort it fails with the signal's
+ * reason. `done` ends it well, even if the upstream then keeps the connection open.
+ * @throws CastError through the Observable
+ */
+export function exchange<T>(
+  http: HttpService,
+  call: UpstreamCall<T>,
+  signal?: AbortSignal,
+): Observable<T[]> {
+  return new Observable<T[]>((out) => {
+    const abort = new AbortController();
+    let failure: unknown;
+    let over = false;
+
+    /** Destroys the request; `reason` is told once it is over. */
+    const stop = (reason?: unknown): void => {
+      failure ??= reason;
+      if (!over) abort.abort();
+    };
+    let timer = setTimeout(
+      () => stop(new CastError('first_byte_timeout')),
+      call.firstByteTimeoutMs,
+    );
+    const cancel = (): void => stop(signal?.reason);
+    signal?.addEventListener('abort', cancel);
+
+    const finish = (error?: unknown): void => {
+      if (over) return;
+      over = true;
+      if (error === undefined) out.complete();
+      else out.error(error);
+    };
+
+    const readRefusal = (status: number, answer: IncomingMessage): void => {
+      const pieces: Buffer[] = [];
+      let size = 0;
+      const refuse = (): void => {
+        const body = Buffer.concat(pieces, size).toString('utf8');
+        finish(failure ?? call.refused(status, body, answer.headers));
+      };
+      answer.on('data', (bytes: Buffer) => {
+        pieces.push(bytes);
+        size += bytes.length;
+        if (size > REFUSAL_BYTES) stop();
+      });
+      answer.once('end', refuse).once('close', refuse);
+    };
+
+    const readBody = (answer: IncomingMessage): void => {
+      const { decoder } = call;
+      let begun = false;
+      const step = (read: (into: T[]) => void): void => {
+        const parts: T[] = [];
+        let fault: unknown;
+        try {
+          read(parts);
+        } catch (error) {
+          if (!decoder.done) fault = error;
+        }
+        if (parts.length > 0) out.next(parts);
+        if (fault !== undefined) stop(fault);
+      };
+      answer.on('data', (bytes: Buffer) => {
+        if (failure !== undefined || decoder.done) return;
+        if (begun) timer.refresh();
+        else {
+          begun = true;
+          clearTimeout(timer);
+          timer = setTimeout(() => stop(new CastError('idle_timeout')), call.idleTimeoutMs);
+        }
+        step((into) => decoder.push(bytes, into));
+        if (decoder.done) {
+          clearTimeout(timer);
+          timer = setTimeout(stop, END_GRACE_MS);
+        }
+      });
+      answer.once('end', () => {
+        if (failure === undefined && !decoder.done) step((into) => decoder.end(into));
+        finish(failure);
+      });
+      answer.once('close', () => {
+        finish(failure ?? (decoder.done ? undefined : new CastError('upstream_truncated')));
+      });
+    };
+
+    const request = http
+      .request<IncomingMessage>({
+        method: call.method,
+        url: call.url,
+        headers: {
+          Accept: call.accept.join(', '),
+          // Compression would hold back tokens, and nothing here decodes it.
+          'Accept-Encoding': 'identity',
+          'User-Agent': 'llm-cast',
+          ...(call.body !== undefined && { 'Content-Type': 'application/json' }),
+          ...call.headers,
+        },
+        ...(call.body !== undefined && { data: Buffer.from(JSON.stringify(call.body)) }),
+        responseType: 'stream',
+        timeout: call.connectTimeoutMs,
+        signal: abort.signal,
+      })
+      .subscribe({
+        next: ({ status, data: answer }) => {
+          if (status < 200 || status > 299) return readRefusal(status, answer);
+          if (!isReadable(answer.headers, call.accept)) stop(new CastError('bad_content_type'));
+          readBody(answer);
+        },
+        error: (error: unknown) => finish(failure ?? networkError(error)),
+      });
+    if (signal?.aborted) cancel();
+
+    return () => {
+      request.unsubscribe();
+      stop();
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', cancel);
+    };
+  });
+}
+
+/** An answer without a content type is read all the same: some proxies drop it. */
+function isReadable(headers: IncomingHttpHeaders, accept: readonly string[]): boolean {
+  const type = headers['content-type']?.split(';')[0]?.trim().toLowerCase();
+  const encoding = headers['content-encoding'] ?? 'identity';
+  return (type === undefined || accept.includes(type)) && encoding === 'identity';
+}
+
+/** A request that failed before its headers came. */
+function networkError(cause: unknown): CastError {
+  const code = (cause as NodeJS.ErrnoException | null)?.code ?? '';
+  if (code.startsWith('HPE_')) return new CastError('upstream_protocol_error', { cause });
+  if (cause instanceof ConnectTimeout) {
+    return new CastError('upstream_unreachable', {
+      message: 'The model server did not accept a connection in time.',
+      cause,
+    });
+  }
+  return new CastError('upstream_unreachable', { cause });
+}

@@ -1,0 +1,13 @@
+import type { FinishReason, Statistics, ToolCall, Usage } from '../protocol.js';
+
+/** What an upstream says, one thing at a time, in the same words for every kind of upstream. */
+export type Part =
+  | { type: 'text' | 'thinking'; text: string; createdAt: string }
+  | { type: 'tool_calls'; calls: ToolCall[]; createdAt: string }
+  | {
+      type: 'done';
+      reason: FinishReason;
+      usage: Usage;
+      statistics: Statistics;
+      createdAt: string;
+    };

@@ -1,0 +1,181 @@
+import { z } from 'zod';
+
+/** A setting has a value that llm-cast cannot start with. The message names the variable. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+const integer = (min: number, max: number, fallback: number) =>
+  z
+    .string()
+    .regex(/^\d{1,15}$/)
+    .transform(Number)
+    .pipe(z.number().min(min).max(max))
+    .meta({ expected: `a whole number from ${min} to ${max}` })
+    .default(fallback);
+
+const ONE_DAY_MS = 86_400_000;
+const milliseconds = (fallback: number, min = 1) => integer(min, ONE_DAY_MS, fallback);
+
+const list = (value: string) =>
+  value
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+
+/**
+ * Turns what Ollama's own users write (`host`, `host:port`, `:port`, a URL with or without a path)
+ * into a base URL without a trailing slash. Without a scheme the port is 11434, as in Ollama's
+ * `envconfig.Host`; a bind-all address means this machine.
+ */
+function baseUrl(value: string): string {
+  const bare = !/^https?:\/\//i.test(value);
+  const url = new URL(bare ? `http://${value.replace(/^:/, '127.0.0.1:')}` : value);
+  if (bare && url.port === '' && !/:80(\/|$)/.test(value)) url.port = '11434';
+  if (url.hostname === '0.0.0.0') url.hostname = '127.0.0.1';
+  if (url.hostname === '[::]') url.hostname = '[::1]';
+  if (url.search !== '' || url.hash !== '') throw new TypeError('a base URL has no query');
+  return url.href.replace(/\/+$/, '');
+}
+
+const upstreamUrl = z
+  .string()
+  .transform((value, context) => {
+    try {
+      return baseUrl(value);
+    } catch {
+      context.addIssue({ code: 'custom', message: 'not a URL' });
+      return z.NEVER;
+    }
+  })
+  .meta({ expected: 'an http or https URL, such as http://localhost:11434' });
+
+const jsonObject = z
+  .string()
+  .transform((value, context): Record<string, unknown> => {
+    try {
+      return z.record(z.string(), z.unknown()).parse(JSON.parse(value));
+    } catch {
+      context.addIssue({ code: 'custom', message: 'not a JSON object' });
+      return z.NEVER;
+    }
+  })
+  .meta({ expected: 'a JSON object, such as {"num_ctx": 8192}' });
+
+/**
+ * Every setting: its name in the environment, how it is read, its default and what it is for.
+ * The README's table and `.env.example` are checked against this schema.
+ */
+export const settings = z.object({
+  PORT: integer(0, 65_535, 3000).describe('Port of the REST server; 0 = any free port'),
+  HOST: z
+    .string()
+    .regex(/^[\w.:-]{1,253}$/)
+    .meta({ expected: 'a host name or an IP address' })
+    .default('127.0.0.1')
+    .describe('Address both servers listen on; 0.0.0.0 = every interface'),
+  SOCKET_PORT: integer(0, 65_535, 4321).describe(
+    'Port of the Socket.IO server; equal to PORT = one port for both; 0 = any free port',
+  ),
+  SOCKET_TRANSPORTS: z
+    .string()
+    .transform(list)
+    .pipe(z.array(z.enum(['polling', 'websocket'])).min(1))
+    .meta({ expected: 'polling, websocket or both, separated by a comma' })
+    .default(['polling', 'websocket'])
+    .describe('Socket.IO transports that are offered'),
+  OLLAMA_BASE_URL: upstreamUrl
+    .default('http://localhost:11434')
+    .describe('Where Ollama answers; OLLAMA_HOST is an alias'),
+  OLLAMA_MODEL: z.string().default('llama3.2').describe('Model of requests that name none'),
+  OLLAMA_OPTIONS: jsonObject
+    .default({})
+    .describe(
+      "Model options put on each request, for example num_ctx; a caller's sampling options win",
+    ),
+  OLLAMA_KEEP_ALIVE: z
+    .string()
+    .regex(/^(-?\d+|(-?\d+(\.\d+)?(ns|us|ms|s|m|h))+)$/)
+    .transform((value) => (/^-?\d+$/.test(value) ? Number(value) : value))
+    .meta({ expected: 'seconds, or a duration such as 10m; negative = for ever' })
+    .optional()
+    .describe("How long Ollama keeps a model loaded after a request; unset = Ollama's default"),
+  ALLOWED_MODELS: z
+    .string()
+    .transform(list)
+    .default([])
+    .describe('Models that a caller may name, separated by commas; empty = all'),
+  CONNECT_TIMEOUT_MS: milliseconds(10_000).describe('Time for a connection to the upstream'),
+  FIRST_BYTE_TIMEOUT_MS: milliseconds(600_000).describe(
+    'Time until the first byte of an answer; a cold model load takes minutes',
+  ),
+  IDLE_TIMEOUT_MS: milliseconds(120_000).describe('Longest silence inside an answer'),
+  GENERATION_TIMEOUT_MS: milliseconds(1_800_000).describe('Longest time of one generation'),
+  MAX_LINE_BYTES: integer(1024, 1_073_741_824, 8_388_608).describe(
+    'Longest line that is read from the upstream',
+  ),
+  MAX_BODY_BYTES: integer(1024, 1_073_741_824, 20_971_520).describe(
+    'Largest request, over REST and over the socket; images need room',
+  ),
+  MAX_PROMPT_CHARS: integer(1, 1_073_741_824, 1_000_000).describe(
+    'Most characters of text in one request (prompt, system, suffix and messages together)',
+  ),
+  MAX_OUTPUT_BYTES: integer(1, 1_073_741_824, 16_777_216).describe(
+    'Most bytes of one answer, thinking and tool calls included',
+  ),
+  RETAIN_MS: milliseconds(600_000).describe('How long a generation is kept after its end'),
+  SOCKET_BUFFER_BYTES: integer(1024, 67_108_864, 65_536).describe(
+    'Bytes held for a socket before its readers wait',
+  ),
+  DRAIN_MS: milliseconds(25_000, 0).describe(
+    'On SIGTERM: how long running generations may go on before they are interrupted',
+  ),
+  LOG_LEVEL: z
+    .enum(['verbose', 'debug', 'log', 'warn', 'error', 'fatal'])
+    .meta({ expected: 'verbose, debug, log, warn, error or fatal' })
+    .default('log')
+    .describe('Least important level that is logged'),
+});
+
+/** Declared as a class so that Nest can inject it by type: `constructor(config: Config)`. */
+// oxlint-disable-next-line typescript/no-extraneous-class
+export abstract class Config {}
+export interface Config extends Readonly<z.output<typeof settings>> {}
+
+/**
+ * Reads the settings. An empty variable counts as not set.
+ * @param env by default the process environment, over a `.env` file in the working directory
+ * @throws ConfigError with one sentence for each wrong variable
+ */
+export function loadConfig(env: NodeJS.ProcessEnv = processEnvironment()): Config {
+  const given = Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) => {
+      const trimmed = value?.trim();
+      return trimmed === undefined || trimmed === '' ? [] : [[name, trimmed]];
+    }),
+  );
+  const base = given['OLLAMA_BASE_URL'] ?? given['OLLAMA_HOST'];
+  if (base !== undefined) given['OLLAMA_BASE_URL'] = base;
+  const result = settings.safeParse(given);
+  if (result.success) return Object.freeze(result.data);
+  const wrong = new Set(result.error.issues.map((issue) => String(issue.path[0])));
+  throw new ConfigError([...wrong].map((name) => `${name} must be ${expected(name)}.`).join(' '));
+}
+
+function expected(name: string): string {
+  const schema = settings.shape[name as keyof typeof settings.shape];
+  for (let inner: z.ZodType = schema; ; inner = inner.unwrap() as z.ZodType) {
+    const said = inner.meta()?.['expected'];
+    if (typeof said === 'string') return said;
+    if (!(inner instanceof z.ZodDefault || inner instanceof z.ZodOptional)) return 'well-formed';
+  }
+}
+
+function processEnvironment(): NodeJS.ProcessEnv {
+  try {
+    process.loadEnvFile('.env');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  return process.env;
+}

@@ -1,0 +1,248 @@
+import { createHash } from 'node:crypto';
+import type { Part } from '../cast/cast.service.js';
+import type { GenerationState, StreamRecord, TerminalRecord } from '../protocol.js';
+import type { Records, TextKind } from './records.js';
+
+/** Characters of a text block before it is sealed. */
+const BLOCK_CHARS = 2048;
+/** Most text of a merged record: 64 KiB of UTF-8, of which a UTF-16 unit needs at most 3 bytes. */
+const MERGE_CHARS = Math.floor(65_536 / 3);
+
+/**
+ * Neighbouring text records of one kind. While open it holds the pieces; sealed, one flat string and
+ * where each piece ends in it. Pieces of their own would cost an object a token, and a growing
+ * string (`+=`) would keep every piece alive.
+ */
+interface TextBlock {
+  first: number;
+  kind: TextKind;
+  createdAt: string;
+  pieces: string[] | undefined;
+  text: string;
+  ends: number[] | Uint32Array;
+}
+
+/** A record that is rare or that cannot be merged. */
+interface SingleBlock {
+  first: number;
+  record: StreamRecord;
+}
+
+type Block = TextBlock | SingleBlock;
+
+/** Where a reader's records go: a socket, an SSE response. */
+export interface LogSink {
+  /** False while it holds as much as it may; it calls {@link LogReader.advance} when it has room. */
+  readonly writable: boolean;
+  write(record: StreamRecord): void;
+  state(state: GenerationState): void;
+}
+
+/** What a log says of its answer text when it ends. */
+export type Proof = Pick<TerminalRecord, 'bytes' | 'sha256'>;
+
+/**
+ * The append-only log of one generation: records 1, 2, 3, …, the last one terminal. One producer
+ * appends; each reader holds a cursor. In memory and synchronous, so between a read and the next
+ * append there is no moment in which a record could be missed or told twice.
+ */
+export class GenerationLog {
+  /** Last appended record; 0 before the first. */
+  seq = 0;
+  /** The last record, once the log has ended. */
+  terminal: TerminalRecord | undefined;
+  private readonly blocks: Block[] = [];
+  private open: TextBlock | undefined;
+  private readonly readers = new Set<LogReader>();
+  private readonly hash = createHash('sha256');
+  private bytes = 0;
+
+  constructor(private readonly records: Records) {}
+
+  append(part: Part): void {
+    const seq = this.seq + 1;
+    switch (part.type) {
+      case 'text':
+      case 'thinking': {
+        this.keepText(seq, part.type, part.text, part.createdAt);
+        this.tell(seq, this.records.text(seq, part.type, part.text, part.createdAt));
+        return;
+      }
+      case 'tool_calls':
+        return this.keep(seq, this.records.toolCalls(seq, part.calls, part.createdAt));
+      case 'done':
+        return this.keep(seq, this.records.last(seq, part));
+      default:
+        part satisfies never;
+    }
+  }
+
+  /**
+   * Appends the terminal record; nothing can follow it.
+   * @param build gets the seq of the record and the proof of the text
+   */
+  end(build: (seq: number, proof: Proof) => TerminalRecord): TerminalRecord {
+    this.seal();
+    const seq = this.seq + 1;
+    const terminal = build(seq, { bytes: this.bytes, sha256: this.hash.digest('hex') });
+    this.terminal = terminal;
+    this.keep(seq, terminal);
+    return terminal;
+  }
+
+  /**
+   * The next record after `after`, neighbouring text merged into one, at most 64 KiB of it.
+   * @param after seq of a record that exists, or 0; must be below `seq`
+   */
+  read(after: number): StreamRecord {
+    const from = after + 1;
+    let at = this.find(from);
+    const block = this.blocks[at];
+    if (block === undefined) throw new RangeError(`no record ${from}`);
+    if ('record' in block) return block.record;
+
+    let text = '';
+    let seq = after;
+    for (
+      let next: Block | undefined = block;
+      next !== undefined && 'kind' in next && next.kind === block.kind;
+      next = this.blocks[++at]
+    ) {
+      const start = seq + 1 - next.first;
+      // The first piece goes out whatever its size: it is one record of its own.
+      const count = Math.max(
+        seq === after ? 1 : 0,
+        fitting(next, start, MERGE_CHARS - text.length),
+      );
+      text += slice(next, start, start + count);
+      seq += count;
+      if (start + count < next.ends.length) break;
+    }
+    const { createdAt, kind } = block;
+    return this.records.text(seq, kind, text, createdAt, seq === from ? undefined : from);
+  }
+
+  /** All text of a kind so far. */
+  all(kind: TextKind): string {
+    return this.blocks
+      .map((block) => ('kind' in block && block.kind === kind ? slice(block, 0) : ''))
+      .join('');
+  }
+
+  /**
+   * Adds a reader of the records after `after`; its first `advance` sends what is there already.
+   * @param after 0 = all; at most `seq`
+   */
+  reader(sink: LogSink, after: number): LogReader {
+    const reader = new LogReader(this, sink, after, () => this.readers.delete(reader));
+    this.readers.add(reader);
+    return reader;
+  }
+
+  /** Tells every reader's sink that the generation's state changed. */
+  announce(state: GenerationState): void {
+    for (const reader of this.readers) reader.sink.state(state);
+  }
+
+  /** Whether some reader has not yet been given every record. */
+  get hasReadersBehind(): boolean {
+    for (const reader of this.readers) if (reader.cursor < this.seq) return true;
+    return false;
+  }
+
+  private keep(seq: number, record: StreamRecord): void {
+    this.seal();
+    this.blocks.push({ first: seq, record });
+    this.tell(seq, record);
+  }
+
+  private keepText(seq: number, kind: TextKind, text: string, createdAt: string): void {
+    const full = this.open !== undefined && lastEnd(this.open) + text.length > BLOCK_CHARS;
+    if (this.open?.kind !== kind || full) this.seal();
+    if (this.open === undefined) {
+      this.open = { first: seq, kind, createdAt, pieces: [], text: '', ends: [] };
+      this.blocks.push(this.open);
+    }
+    const { pieces, ends } = this.open;
+    (ends as number[]).push(lastEnd(this.open) + text.length);
+    pieces?.push(text);
+  }
+
+  /** Makes the open block compact; its text goes into the proof. */
+  private seal(): void {
+    const block = this.open;
+    if (block === undefined) return;
+    block.text = (block.pieces ?? []).join('');
+    block.pieces = undefined;
+    block.ends = Uint32Array.from(block.ends);
+    this.open = undefined;
+    if (block.kind !== 'text') return;
+    this.hash.update(block.text);
+    this.bytes += Buffer.byteLength(block.text);
+  }
+
+  /** A reader at the head shares the one new record; any other reads it later from its cursor. */
+  private tell(seq: number, record: StreamRecord): void {
+    this.seq = seq;
+    for (const reader of this.readers) reader.live(record);
+  }
+
+  /** Index of the block that holds record `seq`. */
+  private find(seq: number): number {
+    let low = 0;
+    let high = this.blocks.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((this.blocks[middle]?.first ?? Infinity) <= seq) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+}
+
+/** One place a generation's records go to, and how far it has got. */
+export class LogReader {
+  constructor(
+    private readonly log: GenerationLog,
+    readonly sink: LogSink,
+    /** Last record that the sink was given. */
+    public cursor: number,
+    /** Takes the reader off its log; safe to call again. */
+    readonly leave: () => void,
+  ) {}
+
+  /** Gives the sink what it can take, from the cursor on. */
+  advance(): void {
+    while (this.cursor < this.log.seq && this.sink.writable) {
+      const record = this.log.read(this.cursor);
+      this.cursor = record.seq;
+      this.sink.write(record);
+    }
+  }
+
+  /** @internal The log has a new record; it is for this reader only if the reader is at the head. */
+  live(record: StreamRecord): void {
+    if (this.cursor !== record.seq - 1 || !this.sink.writable) return;
+    this.cursor = record.seq;
+    this.sink.write(record);
+  }
+}
+
+function lastEnd(block: TextBlock): number {
+  return block.ends[block.ends.length - 1] ?? 0;
+}
+
+function slice(block: TextBlock, start: number, end = block.ends.length): string {
+  if (block.pieces !== undefined) return block.pieces.slice(start, end).join('');
+  const begin = start === 0 ? 0 : (block.ends[start - 1] ?? 0);
+  return block.text.slice(begin, block.ends[end - 1] ?? begin);
+}
+
+/** How many pieces from `start` on fit into `room` characters. */
+function fitting(block: TextBlock, start: number, room: number): number {
+  const limit = (start === 0 ? 0 : (block.ends[start - 1] ?? 0)) + room;
+  if (lastEnd(block) <= limit) return block.ends.length - start;
+  let count = 0;
+  while ((block.ends[start + count] ?? Infinity) <= limit) count++;
+  return count;
+}

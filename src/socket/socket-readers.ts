@@ -1,0 +1,63 @@
+import type { Socket } from 'socket.io';
+import type { LogReader, LogSink } from '../generations/generation-log.js';
+import type { Generation } from '../generations/generation.js';
+import type { ServerToClientEvents } from '../protocol.js';
+import { SocketGate } from './socket-gate.js';
+
+/** What one socket reads: at most one reader for each generation, all behind the socket's one gate. */
+export class SocketReaders {
+  private readonly gate: SocketGate;
+  private readonly readers = new Map<string, LogReader>();
+
+  /** @param bufferBytes bytes held for the socket before its readers wait */
+  constructor(
+    private readonly socket: Pick<Socket<never, ServerToClientEvents>, 'emit' | 'conn'>,
+    bufferBytes: number,
+  ) {
+    this.gate = new SocketGate(socket.conn, bufferBytes, () => this.advance());
+  }
+
+  /**
+   * Sends the records after `after`, then those to come. Replaces the reader that this socket may
+   * already have on the generation.
+   */
+  read(generation: Generation, after: number): void {
+    const { gate, socket } = this;
+    const { id } = generation;
+    this.leave(id);
+    const sink: LogSink = {
+      get writable() {
+        return gate.isOpen;
+      },
+      write: (record) => {
+        socket.emit('streamData', record);
+        if ('state' in record) this.leave(id);
+      },
+      state: (state) => void socket.emit('streamState', { generationId: id, state }),
+    };
+    const reader = generation.log.reader(sink, after);
+    this.readers.set(id, reader);
+    reader.advance();
+  }
+
+  /** Whether everything written for the socket has left. */
+  get isEmpty(): boolean {
+    return this.gate.isEmpty;
+  }
+
+  leave(generationId: string): void {
+    this.readers.get(generationId)?.leave();
+    this.readers.delete(generationId);
+  }
+
+  /** The socket is gone. */
+  close(): void {
+    this.gate.close();
+    for (const reader of this.readers.values()) reader.leave();
+    this.readers.clear();
+  }
+
+  private advance(): void {
+    for (const reader of this.readers.values()) reader.advance();
+  }
+}

@@ -1,0 +1,82 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
+import type { Refusal, StreamRecord, StreamState, TerminalRecord } from '../../src/protocol.js';
+
+type Ack = { ok: true; generationId: string; state: string } | { ok: false; error: Refusal };
+
+/** A real Socket.IO client that keeps everything it was sent. */
+export class Client {
+  readonly records: StreamRecord[] = [];
+  readonly states: StreamState[] = [];
+  readonly exceptions: Refusal[] = [];
+  /** Everything in the order of arrival, the acks of `ask` too. */
+  readonly log: { event: string; payload: unknown }[] = [];
+
+  private constructor(readonly socket: Socket) {
+    const keep =
+      <T>(event: string, list: T[]) =>
+      (payload: T): void => {
+        list.push(payload);
+        this.log.push({ event, payload });
+      };
+    socket.on('streamData', keep('streamData', this.records));
+    socket.on('streamState', keep('streamState', this.states));
+    socket.on('exception', keep('exception', this.exceptions));
+  }
+
+  /** @param socketUrl as `RunningServer.socketUrl`, without the namespace */
+  static async connect(
+    socketUrl: string,
+    options: Partial<ManagerOptions & SocketOptions> = {},
+  ): Promise<Client> {
+    const client = new Client(io(`${socketUrl}/events`, { forceNew: true, ...options }));
+    await client.until(() => client.socket.connected);
+    return client;
+  }
+
+  get id(): string {
+    return this.socket.id ?? '';
+  }
+
+  /** Sends a request and resolves with its ack. */
+  async ask(event: string, request: unknown): Promise<Ack> {
+    const answer = (await this.socket.timeout(5_000).emitWithAck(event, request)) as Ack;
+    this.log.push({ event: 'ack', payload: answer });
+    return answer;
+  }
+
+  of(generationId: string): StreamRecord[] {
+    return this.records.filter((record) => record.generationId === generationId);
+  }
+
+  /** The answer text as a client sees it. */
+  text(generationId: string): string {
+    return this.of(generationId).map(textOf).join('');
+  }
+
+  /** Resolves with the terminal record. Fails after `ms`. */
+  async ended(generationId: string, ms = 5_000): Promise<TerminalRecord> {
+    await this.until(() => this.of(generationId).some((record) => 'state' in record), ms);
+    return this.of(generationId).find((record) => 'state' in record) as TerminalRecord;
+  }
+
+  /** Resolves when the condition holds. Fails after `ms`. */
+  async until(condition: () => boolean, ms = 5_000): Promise<void> {
+    const deadline = Date.now() + ms;
+    while (!condition()) {
+      if (Date.now() > deadline) throw new Error(`not within ${ms} ms: ${condition.toString()}`);
+      await sleep(5);
+    }
+  }
+
+  close(): void {
+    this.socket.disconnect();
+  }
+}
+
+/** The answer text of one record. */
+export function textOf(record: StreamRecord): string {
+  if ('response' in record) return record.response;
+  if ('message' in record && typeof record.message === 'object') return record.message.content;
+  return '';
+}
