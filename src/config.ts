@@ -17,6 +17,9 @@ const integer = (min: number, max: number, fallback: number) =>
 const ONE_DAY_MS = 86_400_000;
 const milliseconds = (fallback: number, min = 1) => integer(min, ONE_DAY_MS, fallback);
 
+const flag = (fallback: boolean) =>
+  z.stringbool().meta({ expected: 'true or false' }).default(fallback);
+
 const list = (value: string) =>
   value
     .split(',')
@@ -123,10 +126,42 @@ export const settings = z.object({
   MAX_OUTPUT_BYTES: integer(1, 1_073_741_824, 16_777_216).describe(
     'Most bytes of one answer, thinking and tool calls included',
   ),
+  MAX_CONCURRENT: integer(1, 10_000, 1).describe(
+    "Generations that run at once; more than Ollama's OLLAMA_NUM_PARALLEL wait there unseen",
+  ),
+  MAX_QUEUE: integer(0, 100_000, 100).describe('Most requests that wait for a slot, in all'),
+  QUEUE_TIMEOUT_MS: milliseconds(600_000).describe('Longest time a request waits for a slot'),
+  MAX_CONCURRENT_PER_USER: integer(0, 10_000, 0).describe(
+    'Most generations of one user that run at once; 0 = no limit',
+  ),
+  MAX_QUEUE_PER_USER: integer(0, 100_000, 0).describe(
+    'Most requests of one user that wait; 0 = no limit',
+  ),
+  ABANDON_AFTER_MS: milliseconds(120_000, 0).describe(
+    'How long a generation goes on after its last reader has left',
+  ),
+  MAX_LOG_BYTES: integer(1_048_576, 1_099_511_627_776, 268_435_456).describe(
+    'Memory for all kept generations; over it the oldest ended ones go first',
+  ),
   RETAIN_MS: milliseconds(600_000).describe('How long a generation is kept after its end'),
   SOCKET_BUFFER_BYTES: integer(1024, 67_108_864, 65_536).describe(
     'Bytes held for a socket before its readers wait',
   ),
+  SLOW_READER_MS: milliseconds(30_000).describe(
+    'A client that takes no byte for so long is cut; it may come back and join',
+  ),
+  TRUST_CLIENT_USER_ID: flag(false).describe(
+    'Believe auth.userId of a handshake although HOST is not a loopback address',
+  ),
+  TRUST_PROXY: z
+    .string()
+    .regex(/^(true|false|\d{1,3}|[\w.:/-]+(\s*,\s*[\w.:/-]+)*)$/)
+    .transform((value) =>
+      /^\d+$/.test(value) ? Number(value) : ({ true: true, false: false }[value] ?? list(value)),
+    )
+    .meta({ expected: 'true, false, a number of proxies, or addresses separated by commas' })
+    .default(false)
+    .describe('Which proxies in front are believed when they say X-Forwarded-For'),
   DRAIN_MS: milliseconds(25_000, 0).describe(
     'On SIGTERM: how long running generations may go on before they are interrupted',
   ),

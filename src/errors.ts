@@ -31,12 +31,23 @@ export const ERRORS: Readonly<
     message: 'There is no such generation, or it is no longer kept.',
   },
   not_found: { status: 404, retryable: false, message: 'There is nothing at this address.' },
+  idempotency_conflict: {
+    status: 409,
+    retryable: false,
+    message: 'This idempotency key was used for another request.',
+  },
   payload_too_large: { status: 413, retryable: false, message: 'The request is too large.' },
   unsupported_media_type: {
     status: 415,
     retryable: false,
     message: 'The body must be JSON in UTF-8, sent as application/json.',
   },
+  rate_limited: {
+    status: 429,
+    retryable: true,
+    message: 'You have as many requests waiting as you may.',
+  },
+  queue_full: { status: 503, retryable: true, message: 'The waiting line is full.' },
   shutting_down: { status: 503, retryable: true, message: 'The server is shutting down.' },
   internal: { status: 500, retryable: false, message: 'The server made a mistake.' },
   upstream_unreachable: {
@@ -136,6 +147,11 @@ export const ERRORS: Readonly<
     status: 502,
     retryable: false,
     message: 'The answer is longer than is allowed here.',
+  },
+  queue_timeout: {
+    status: 503,
+    retryable: true,
+    message: 'The request waited too long for its turn.',
   },
   node_shutdown: { status: 503, retryable: true, message: 'The server was shut down.' },
 };

@@ -10,6 +10,8 @@ import { z } from 'zod';
 const MODEL_NAME_CHARS = 256;
 /** Most stop sequences of one request. */
 const STOP_SEQUENCES = 64;
+/** Most characters of an idempotency key. */
+const IDEMPOTENCY_KEY_CHARS = 255;
 
 // --- requests ------------------------------------------------------------------------------------
 
@@ -56,7 +58,12 @@ const common = {
   /** Asks a thinking model to think, or how hard. */
   think: z.union([z.boolean(), z.enum(['low', 'medium', 'high', 'max'])]).optional(),
   options: samplingOptions.optional(),
+  /** `keep`: run to the end even if nobody reads. Otherwise it ends `ABANDON_AFTER_MS` later. */
+  onDisconnect: z.enum(['cancel', 'keep']).optional(),
 };
+
+/** The same key with the same request starts nothing anew. Over REST it is `Idempotency-Key`. */
+export const idempotencyKey = z.string().min(1).max(IDEMPOTENCY_KEY_CHARS);
 
 /** A tool call as Ollama writes it: `arguments` is an object, never a string. */
 export const toolCall = z.object({
@@ -83,8 +90,8 @@ const tool = z.looseObject({
   function: z.looseObject({ name: z.string().min(1) }),
 });
 
-/** Socket request `generate`. An empty prompt loads the model. */
-export const generateRequest = z.strictObject({
+/** What is asked of a model. An empty prompt loads it. */
+const generateFields = z.strictObject({
   prompt: z.string(),
   system: z.string().optional(),
   /** Text after the answer, for models that can fill in the middle. */
@@ -93,37 +100,59 @@ export const generateRequest = z.strictObject({
   ...common,
 });
 
-/** Socket request `chat`. Empty messages load the model. */
-export const chatRequest = z.strictObject({
+/** Empty messages load the model. */
+const chatFields = z.strictObject({
   messages: z.array(chatMessage),
   tools: z.array(tool).optional(),
   ...common,
 });
 
-/** Socket.IO id of the connected client (namespace `/events`) that is to receive the records. */
-const clientId = z.string().min(1).max(64);
+/** Socket request `generate`. */
+export const generateRequest = generateFields.extend({
+  idempotencyKey: idempotencyKey.optional(),
+});
+/** Socket request `chat`. */
+export const chatRequest = chatFields.extend({ idempotencyKey: idempotencyKey.optional() });
+
+/**
+ * Socket.IO id of the connected client (namespace `/events`) that is to receive the records. May be
+ * left out with `onDisconnect: "keep"`, by callers that read over SSE or GET.
+ */
+const clientId = z.string().min(1).max(64).optional();
+const hasReader = (body: { clientId?: string | undefined; onDisconnect?: string | undefined }) =>
+  body.clientId !== undefined || body.onDisconnect === 'keep';
+const needsReader = {
+  path: ['clientId'],
+  message: 'required, unless onDisconnect is "keep"',
+};
 
 /** Body of `POST /llm/generate`. */
-export const generateBody = generateRequest.extend({ clientId });
+export const generateBody = generateFields.extend({ clientId }).refine(hasReader, needsReader);
 /** Body of `POST /llm/chat`. */
-export const chatBody = chatRequest.extend({ clientId });
+export const chatBody = chatFields.extend({ clientId }).refine(hasReader, needsReader);
 
 /** A generation is named by its unguessable id (128 random bits, base64url). */
 export const generationId = z.string().regex(/^[\w-]{22}$/, 'not a generation id');
-/** Socket request `cancel`. */
+/** Socket requests `cancel` and `leave`. */
 export const generationRef = z.strictObject({ generationId });
+/** Socket request `join`: the records with seq > `after` (0 = all), then those to come. */
+export const joinRequest = z.strictObject({ generationId, after: z.int().min(0) });
 
+export type GenerateFields = z.infer<typeof generateFields>;
+export type ChatFields = z.infer<typeof chatFields>;
 export type GenerateRequest = z.infer<typeof generateRequest>;
 export type ChatRequest = z.infer<typeof chatRequest>;
 export type GenerateBody = z.infer<typeof generateBody>;
 export type ChatBody = z.infer<typeof chatBody>;
 export type GenerationRef = z.infer<typeof generationRef>;
+export type JoinRequest = z.infer<typeof joinRequest>;
 export type ToolCall = z.infer<typeof toolCall>;
 
 // --- states, errors ------------------------------------------------------------------------------
 
-/** `starting → streaming → (cancelling) →` one of the last four. */
+/** `queued → starting → streaming → (cancelling) →` one of the last four. */
 export const generationState = z.enum([
+  'queued',
   'starting',
   'streaming',
   'cancelling',
@@ -141,8 +170,11 @@ export const errorCode = z.enum([
   'client_not_found',
   'generation_not_found',
   'not_found',
+  'idempotency_conflict',
   'payload_too_large',
   'unsupported_media_type',
+  'rate_limited',
+  'queue_full',
   'shutting_down',
   'internal',
   'upstream_unreachable',
@@ -167,6 +199,7 @@ export const errorCode = z.enum([
   'line_too_long',
   'bad_content_type',
   'output_too_large',
+  'queue_timeout',
   'node_shutdown',
 ]);
 export type ErrorCode = z.infer<typeof errorCode>;
@@ -318,8 +351,18 @@ export const streamRecord = z.union([
 ]);
 export type StreamRecord = z.infer<typeof streamRecord>;
 
-/** Payload of `streamState`. */
-export const streamState = z.object({ generationId, state: generationState });
+/**
+ * Payload of `streamState`: sent when something of it changes, and at least every 15 s while the
+ * upstream is silent.
+ */
+export const streamState = z.object({
+  generationId,
+  state: generationState,
+  /** While queued: the place in the line; 1 is next. */
+  position: z.int().min(1).optional(),
+  /** While queued: guess of the time until its turn, from recent durations of that model. */
+  etaMs: z.int().min(0).optional(),
+});
 export type StreamState = z.infer<typeof streamState>;
 
 // --- answers -------------------------------------------------------------------------------------
@@ -331,6 +374,10 @@ export const started = z.object({
   clientId,
   model: z.string(),
   state: generationState,
+  /** While queued: the place in the line; 1 is next. */
+  position: z.int().min(1).optional(),
+  /** The idempotency key was known: this is the generation that it started. */
+  deduplicated: z.literal(true).optional(),
 });
 export type Started = z.infer<typeof started>;
 
@@ -348,6 +395,16 @@ export const generationView = z.object({
 });
 export type GenerationView =
   z.infer<typeof generationView> | (Omit<z.infer<typeof generationView>, 'state'> & TerminalRecord);
+
+/** `GET /llm/queue`: counts only. */
+export const queueView = z.object({
+  waiting: z.int(),
+  maxWaiting: z.int(),
+  upstreams: z.array(
+    z.object({ name: z.string(), running: z.int(), slots: z.int(), waiting: z.int() }),
+  ),
+});
+export type QueueView = z.infer<typeof queueView>;
 
 export const modelList = z.object({
   models: z.array(
@@ -381,11 +438,14 @@ export interface ServerToClientEvents {
   exception: (error: Refusal) => void;
 }
 
+/** What the ack of `generate` and `chat` says of the generation. */
+export type StartedAck = Pick<Started, 'generationId' | 'state' | 'position' | 'deduplicated'>;
+
 export interface ClientToServerEvents {
-  generate: (
-    request: GenerateRequest,
-    ack: Ack<{ generationId: string; state: GenerationState }>,
-  ) => void;
-  chat: (request: ChatRequest, ack: Ack<{ generationId: string; state: GenerationState }>) => void;
+  generate: (request: GenerateRequest, ack: Ack<StartedAck>) => void;
+  chat: (request: ChatRequest, ack: Ack<StartedAck>) => void;
+  /** `seq`: the last appended record. */
+  join: (request: JoinRequest, ack: Ack<{ state: GenerationState; seq: number }>) => void;
+  leave: (request: GenerationRef, ack: Ack<object>) => void;
   cancel: (request: GenerationRef, ack: Ack<{ state: GenerationState }>) => void;
 }

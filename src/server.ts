@@ -33,6 +33,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
     abortOnError: false,
   });
   app.disable('x-powered-by');
+  app.set('trust proxy', config.TRUST_PROXY);
   app.use(requireJson);
   app.useBodyParser('json', { limit: config.MAX_BODY_BYTES });
   app.useGlobalPipes(validation);

@@ -36,20 +36,37 @@ const psAnswer = z.object({
   models: z.array(z.object({ name: z.string(), context_length: z.number().nullish() })),
 });
 
+/** A server that generates. */
+export interface Upstream {
+  /** What clients and operators call it; never its address. */
+  readonly name: string;
+  /** Most requests that may be open at it at one time. */
+  readonly slots: number;
+}
+
 /** Asks Ollama, over `HttpService` Observables. */
 @Injectable()
 export class CastService {
+  readonly upstreams: readonly Upstream[];
+
   constructor(
     private readonly http: HttpService,
     private readonly config: Config,
-  ) {}
+  ) {
+    this.upstreams = [{ name: 'ollama', slots: config.MAX_CONCURRENT }];
+  }
+
+  /** Upstreams that can serve the model, the best ones first. */
+  candidates(_model: string): readonly Upstream[] {
+    return this.upstreams;
+  }
 
   /**
    * Streams one answer. See {@link exchange} for when it ends and what an abort does.
    * @returns the parts that each network read brought
    * @throws CastError through the Observable
    */
-  stream(request: CastRequest, signal: AbortSignal): Observable<Part[]> {
+  stream(_upstream: Upstream, request: CastRequest, signal: AbortSignal): Observable<Part[]> {
     return exchange(
       this.http,
       {

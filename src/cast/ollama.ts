@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { CastError } from '../errors.js';
 import {
-  type ChatRequest,
+  type ChatFields,
   type FinishReason,
-  type GenerateRequest,
+  type GenerateFields,
   type Statistics,
   toolCall,
   type Usage,
@@ -16,8 +16,8 @@ import { WholeCharacters } from './whole-characters.js';
 
 /** A request as the generation decided it: on which endpoint, with which model. */
 export type CastRequest = { model: string } & (
-  | ({ endpoint: 'generate' } & Omit<GenerateRequest, 'model'>)
-  | ({ endpoint: 'chat' } & Omit<ChatRequest, 'model'>)
+  | ({ endpoint: 'generate' } & Omit<GenerateFields, 'model' | 'onDisconnect'>)
+  | ({ endpoint: 'chat' } & Omit<ChatFields, 'model' | 'onDisconnect'>)
 );
 
 /** Media types of Ollama's answers, streamed and not. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Part } from '../cast/cast.service.js';
-import type { GenerationState, StreamRecord, TerminalRecord } from '../protocol.js';
+import type { StreamRecord, StreamState, TerminalRecord } from '../protocol.js';
 import type { Records, TextKind } from './records.js';
 
 /** Characters of a text block before it is sealed. */
@@ -30,12 +30,18 @@ interface SingleBlock {
 
 type Block = TextBlock | SingleBlock;
 
+/** What a record costs beside its text, its share of a block included; from a heap measurement. */
+const RECORD_BYTES = 8;
+/** What a log costs before its first record, and a single record beside its JSON. */
+export const LOG_BYTES = 4096;
+const SINGLE_BYTES = 256;
+
 /** Where a reader's records go: a socket, an SSE response. */
 export interface LogSink {
   /** False while it holds as much as it may; it calls {@link LogReader.advance} when it has room. */
   readonly writable: boolean;
   write(record: StreamRecord): void;
-  state(state: GenerationState): void;
+  state(state: StreamState): void;
 }
 
 /** What a log says of its answer text when it ends. */
@@ -57,7 +63,14 @@ export class GenerationLog {
   private readonly hash = createHash('sha256');
   private bytes = 0;
 
-  constructor(private readonly records: Records) {}
+  /** Bytes of memory that the records take, about. */
+  size = 0;
+
+  /** @param onGrow told how much `size` grows */
+  constructor(
+    private readonly records: Records,
+    private readonly onGrow: (bytes: number) => void,
+  ) {}
 
   append(part: Part): void {
     const seq = this.seq + 1;
@@ -132,15 +145,22 @@ export class GenerationLog {
   /**
    * Adds a reader of the records after `after`; its first `advance` sends what is there already.
    * @param after 0 = all; at most `seq`
+   * @param onLeave called once, when the reader has gone
    */
-  reader(sink: LogSink, after: number): LogReader {
-    const reader = new LogReader(this, sink, after, () => this.readers.delete(reader));
+  reader(sink: LogSink, after: number, onLeave: () => void): LogReader {
+    const reader = new LogReader(this, sink, after, () => {
+      if (this.readers.delete(reader)) onLeave();
+    });
     this.readers.add(reader);
     return reader;
   }
 
-  /** Tells every reader's sink that the generation's state changed. */
-  announce(state: GenerationState): void {
+  get hasReaders(): boolean {
+    return this.readers.size > 0;
+  }
+
+  /** Tells every reader's sink what the generation is doing. */
+  announce(state: StreamState): void {
     for (const reader of this.readers) reader.sink.state(state);
   }
 
@@ -153,6 +173,7 @@ export class GenerationLog {
   private keep(seq: number, record: StreamRecord): void {
     this.seal();
     this.blocks.push({ first: seq, record });
+    this.grow(SINGLE_BYTES + JSON.stringify(record).length);
     this.tell(seq, record);
   }
 
@@ -166,6 +187,12 @@ export class GenerationLog {
     const { pieces, ends } = this.open;
     (ends as number[]).push(lastEnd(this.open) + text.length);
     pieces?.push(text);
+    this.grow(RECORD_BYTES + text.length);
+  }
+
+  private grow(bytes: number): void {
+    this.size += bytes;
+    this.onGrow(bytes);
   }
 
   /** Makes the open block compact; its text goes into the proof. */

@@ -2,27 +2,41 @@ import type { Observable } from 'rxjs';
 import type { Part } from '../cast/cast.service.js';
 import { CastError } from '../errors.js';
 import type {
+  ErrorCode,
   GenerationState,
   GenerationView,
   Statistics,
+  StreamState,
   TerminalRecord,
   Timings,
 } from '../protocol.js';
-import { GenerationLog, type Proof } from './generation-log.js';
+import { GenerationLog, type LogReader, type LogSink, type Proof } from './generation-log.js';
 import { Records } from './records.js';
 
 /** Why a generation was stopped from our side. */
 type Stop =
-  { state: 'cancelled'; reason: 'client' } | { state: 'failed' | 'interrupted'; error: CastError };
+  | { state: 'cancelled'; reason: 'client' | 'abandoned' }
+  | { state: 'failed' | 'interrupted'; error: CastError };
 
 export interface GenerationOptions {
   id: string;
   endpoint: 'generate' | 'chat';
   model: string;
+  /** Whose it is, where that is known. */
+  user: string | undefined;
+  /** Goes on without readers. */
+  keep: boolean;
   /** Most bytes of text, thinking and tool calls. */
   maxOutputBytes: number;
-  /** Longest time from start to end, in milliseconds. */
+  /** Longest time without a slot, and from the first slot to the end, in milliseconds. */
+  queueTimeoutMs: number;
   timeoutMs: number;
+  /** How long it goes on without a reader, in milliseconds. */
+  abandonAfterMs: number;
+  /** Told how much memory its log takes. */
+  onGrow(bytes: number): void;
+  /** Told, in the same tick as its readers, that it has ended. */
+  onEnd(generation: Generation): void;
 }
 
 /**
@@ -32,46 +46,95 @@ export interface GenerationOptions {
 export class Generation {
   readonly id: string;
   readonly model: string;
+  readonly user: string | undefined;
   readonly log: GenerationLog;
-  state: GenerationState = 'starting';
   /** Resolves with the terminal record. */
   readonly ended: Promise<TerminalRecord>;
-  private resolveEnded!: (terminal: TerminalRecord) => void;
-
-  private readonly abort = new AbortController();
-  private readonly timer: NodeJS.Timeout;
-  private readonly acceptedAt = performance.now();
-  private readonly maxOutputBytes: number;
   /** Why it failed or was interrupted; its `cause` is for the log only. */
   failure: CastError | undefined;
+  /** What it is doing, as `streamState` says it. */
+  status: StreamState;
+
+  private resolveEnded!: (terminal: TerminalRecord) => void;
+  /** Aborts the upstream request, while there is one. */
+  private abort: AbortController | undefined;
+  private timer: NodeJS.Timeout;
+  private abandonTimer: NodeJS.Timeout | undefined;
+  private readonly acceptedAt = performance.now();
+  private startedAt: number | undefined;
   private firstTokenAt: number | undefined;
   private endedAt: number | undefined;
   private stopped: { why: Stop; at: number } | undefined;
   private done: Extract<Part, { type: 'done' }> | undefined;
   private outputBytes = 0;
+  private silent = false;
 
-  constructor(options: GenerationOptions) {
+  constructor(private readonly options: GenerationOptions) {
     this.id = options.id;
     this.model = options.model;
-    this.maxOutputBytes = options.maxOutputBytes;
-    this.log = new GenerationLog(new Records(options.id, options.model, options.endpoint));
+    this.user = options.user;
+    this.status = { generationId: options.id, state: 'queued' };
+    const records = new Records(options.id, options.model, options.endpoint);
+    this.log = new GenerationLog(records, (bytes) => options.onGrow(bytes));
     this.ended = new Promise((resolve) => (this.resolveEnded = resolve));
-    this.timer = setTimeout(() => this.fail('generation_timeout'), options.timeoutMs);
+    this.timer = setTimeout(() => this.fail('queue_timeout'), options.queueTimeoutMs);
+    this.awaitReader();
   }
 
-  /** Starts the upstream request, once; its parts become the log. */
-  run(stream: (signal: AbortSignal) => Observable<Part[]>): void {
-    stream(this.abort.signal).subscribe({
-      next: (parts) => {
-        for (const part of parts) this.append(part);
-      },
-      error: (error: unknown) => this.end(error),
-      complete: () => this.end(),
+  get state(): GenerationState {
+    return this.status.state;
+  }
+
+  /** @throws CastError `invalid_request` when `after` is beyond the last record */
+  checkCursor(after: number): void {
+    if (after <= this.log.seq) return;
+    throw new CastError('invalid_request', {
+      message: 'There is no such record yet.',
+      details: [{ path: 'after', message: `at most ${this.log.seq}` }],
+    });
+  }
+
+  /** Streams the records after `after`, which must exist, to the sink, then those to come. */
+  read(sink: LogSink, after: number): LogReader {
+    clearTimeout(this.abandonTimer);
+    return this.log.reader(sink, after, () => this.awaitReader());
+  }
+
+  /** It waits for a slot. @param etaMs how long, as far as that can be guessed */
+  wait(position: number, etaMs: number | undefined): void {
+    this.setStatus({ state: 'queued', position, ...(etaMs !== undefined && { etaMs }) });
+  }
+
+  /**
+   * Makes the upstream request; its parts become the log.
+   * @returns when that request is over: what went wrong with it, if anything did
+   */
+  run(stream: (signal: AbortSignal) => Observable<Part[]>): Promise<CastError | undefined> {
+    const abort = new AbortController();
+    this.abort = abort;
+    if (this.startedAt === undefined) {
+      this.startedAt = performance.now();
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => this.fail('generation_timeout'), this.options.timeoutMs);
+    }
+    this.setStatus({ state: 'starting' });
+    return new Promise((resolve) => {
+      const over = (error?: CastError): void => {
+        this.abort = undefined;
+        resolve(error);
+      };
+      stream(abort.signal).subscribe({
+        next: (parts) => {
+          for (const part of parts) this.append(part);
+        },
+        error: (error: unknown) => over(toCastError(error)),
+        complete: () => over(),
+      });
     });
   }
 
   /**
-   * Stops the upstream request. Changes nothing once the last chunk is in the log.
+   * Stops it. Changes nothing once the last chunk is in the log.
    * @returns the terminal record, when the upstream request is over; the same however often asked
    */
   cancel(): Promise<TerminalRecord> {
@@ -83,6 +146,28 @@ export class Generation {
   interrupt(): Promise<TerminalRecord> {
     this.stop({ state: 'interrupted', error: new CastError('node_shutdown') });
     return this.ended;
+  }
+
+  /** There is no upstream request any more: writes the terminal record, once. */
+  end(error?: CastError): void {
+    if (this.log.terminal) return;
+    clearTimeout(this.timer);
+    clearTimeout(this.abandonTimer);
+    this.endedAt = performance.now();
+    const terminal = this.log.end((seq, proof) => {
+      const last = this.terminal(seq, proof, error);
+      // The state goes first: nothing follows the terminal record.
+      this.setStatus({ state: last.state });
+      return last;
+    });
+    this.options.onEnd(this);
+    this.resolveEnded(terminal);
+  }
+
+  /** Tells its readers the state again if there was nothing else to tell since the last call. */
+  reassure(): void {
+    if (this.silent) this.log.announce(this.status);
+    this.silent = true;
   }
 
   view(): GenerationView {
@@ -100,41 +185,39 @@ export class Generation {
 
   private append(part: Part): void {
     if (this.stopped !== undefined) return;
+    this.silent = false;
     this.outputBytes += size(part);
-    if (this.outputBytes > this.maxOutputBytes) return this.fail('output_too_large');
+    if (this.outputBytes > this.options.maxOutputBytes) return this.fail('output_too_large');
     if (part.type === 'done') this.done = part;
     else if (this.firstTokenAt === undefined) {
       this.firstTokenAt = performance.now();
-      this.setState('streaming');
+      this.setStatus({ state: 'streaming' });
     }
     this.log.append(part);
   }
 
-  private fail(code: 'output_too_large' | 'generation_timeout'): void {
+  private fail(code: ErrorCode): void {
     this.stop({ state: 'failed', error: new CastError(code) });
   }
 
   private stop(why: Stop): void {
     if (this.stopped !== undefined || this.done !== undefined || this.log.terminal) return;
     this.stopped = { why, at: performance.now() };
-    this.setState('cancelling');
+    if (this.abort === undefined) return this.end();
+    this.setStatus({ state: 'cancelling' });
     this.abort.abort();
   }
 
-  /** The upstream request is over. */
-  private end(error?: unknown): void {
-    clearTimeout(this.timer);
-    this.endedAt = performance.now();
-    const terminal = this.log.end((seq, proof) => {
-      const last = this.terminal(seq, proof, error);
-      // The state goes first: nothing follows the terminal record.
-      this.setState(last.state);
-      return last;
-    });
-    this.resolveEnded(terminal);
+  /** Without a reader, and unless it is to go on without one, its time runs. */
+  private awaitReader(): void {
+    if (this.options.keep || this.log.hasReaders || this.log.terminal) return;
+    this.abandonTimer = setTimeout(
+      () => this.stop({ state: 'cancelled', reason: 'abandoned' }),
+      this.options.abandonAfterMs,
+    );
   }
 
-  private terminal(seq: number, proof: Proof, error: unknown): TerminalRecord {
+  private terminal(seq: number, proof: Proof, error: CastError | undefined): TerminalRecord {
     const envelope = { generationId: this.id, seq };
     if (this.stopped?.why.state === 'cancelled') {
       return {
@@ -157,7 +240,7 @@ export class Generation {
         ...proof,
       };
     }
-    const failure = this.stopped?.why.error ?? toCastError(error);
+    const failure = this.stopped?.why.error ?? error ?? new CastError('internal');
     this.failure = failure;
     return {
       ...envelope,
@@ -177,7 +260,7 @@ export class Generation {
     const since = (at: number | undefined): number | null =>
       at === undefined ? null : round(at - this.acceptedAt);
     return {
-      queuedMs: 0,
+      queuedMs: round((this.startedAt ?? this.endedAt ?? performance.now()) - this.acceptedAt),
       loadMs: load_duration === undefined ? null : round(load_duration / 1e6),
       firstTokenMs: since(this.firstTokenAt),
       totalMs: since(this.endedAt),
@@ -188,9 +271,12 @@ export class Generation {
     };
   }
 
-  private setState(state: GenerationState): void {
-    this.state = state;
-    this.log.announce(state);
+  private setStatus(status: Omit<StreamState, 'generationId'>): void {
+    const { state, position, etaMs } = this.status;
+    if (state === status.state && position === status.position && etaMs === status.etaMs) return;
+    this.status = { generationId: this.id, ...status };
+    this.silent = false;
+    this.log.announce(this.status);
   }
 }
 

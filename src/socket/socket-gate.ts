@@ -1,30 +1,45 @@
 import type { Socket } from 'socket.io';
+import { StallWatch, unsent } from './stall-watch.js';
 
-/** What of engine.io's socket the gate looks at; all of it is public there. */
+/** engine.io's socket, and the one thing of its WebSocket transport that it does not declare. */
 type Connection = Socket['conn'];
+type WebSocketTransport = Connection['transport'] & {
+  socket?: { terminate(): void; _socket?: unknown };
+};
 
 /**
  * One socket's way out. Counts the bytes that were written and that the transport has not yet
  * taken; over the limit it is shut until there is room again. A transport is not writable for a tick
- * after every write, so that alone is no sign of a slow client.
+ * after every write, so that alone is no sign of a slow client. A client that takes nothing for a
+ * while is cut.
  */
 export class SocketGate {
   /** Bytes with the transport, and bytes that wait for it. */
   private sending = 0;
   private waiting = 0;
   private shut = false;
-  private transport: Connection['transport'];
+  /** Times that the transport took what it had. */
+  private taken = 0;
+  private transport: WebSocketTransport;
+  private readonly stall: StallWatch;
 
   /**
    * @param limit bytes held before the gate shuts
+   * @param slowMs longest time a shut gate's client may take nothing
    * @param onOpen called when a shut gate has room again
    */
   constructor(
-    connection: Connection,
+    private readonly connection: Connection,
     private readonly limit: number,
+    slowMs: number,
     private readonly onOpen: () => void,
   ) {
     this.transport = connection.transport;
+    this.stall = new StallWatch(
+      slowMs,
+      () => `${this.taken} ${unsent(this.transport.socket?._socket)}`,
+      () => this.cut(),
+    );
     // Every packet passes here as the text it is sent as: records, states, acks.
     connection.on('packetCreate', (packet: { data?: string | Buffer }) => {
       if (packet.data !== undefined) this.waiting += Buffer.byteLength(packet.data);
@@ -36,14 +51,18 @@ export class SocketGate {
     connection.on('upgrade', () => {
       this.transport.off('ready', this.onReady);
       this.transport = connection.transport;
-      if (this.shut) this.waitUntilReady();
+      if (!this.shut) return;
+      // engine.io flushes what waits after this event; `ready` follows only if there was something.
+      if (this.waiting === 0) this.open();
+      else this.transport.once('ready', this.onReady);
     });
   }
 
   get isOpen(): boolean {
     if (!this.shut && this.held > this.limit) {
       this.shut = true;
-      this.waitUntilReady();
+      this.transport.once('ready', this.onReady);
+      this.stall.start();
     }
     return !this.shut;
   }
@@ -55,20 +74,29 @@ export class SocketGate {
 
   close(): void {
     this.transport.off('ready', this.onReady);
+    this.stall.stop();
   }
 
   private get held(): number {
     return (this.transport.writable ? 0 : this.sending) + this.waiting;
   }
 
-  private waitUntilReady(): void {
-    this.transport.once('ready', this.onReady);
+  private open(): void {
+    this.shut = false;
+    this.stall.stop();
+    this.onOpen();
   }
 
-  /** engine.io has just handed the transport what waited. */
+  /** The transport took all it had, and engine.io has just given it what waited. */
   private readonly onReady = (): void => {
-    if (this.held > this.limit) return this.waitUntilReady();
-    this.shut = false;
-    this.onOpen();
+    this.taken++;
+    if (this.held > this.limit) this.transport.once('ready', this.onReady);
+    else this.open();
   };
+
+  /** A goodbye would wait behind the full buffer: the connection is destroyed. */
+  private cut(): void {
+    this.transport.socket?.terminate();
+    this.connection.close(true);
+  }
 }

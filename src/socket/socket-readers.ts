@@ -9,12 +9,16 @@ export class SocketReaders {
   private readonly gate: SocketGate;
   private readonly readers = new Map<string, LogReader>();
 
-  /** @param bufferBytes bytes held for the socket before its readers wait */
+  /**
+   * @param bufferBytes bytes held for the socket before its readers wait
+   * @param slowMs longest time it may then take nothing
+   */
   constructor(
     private readonly socket: Pick<Socket<never, ServerToClientEvents>, 'emit' | 'conn'>,
     bufferBytes: number,
+    slowMs: number,
   ) {
-    this.gate = new SocketGate(socket.conn, bufferBytes, () => this.advance());
+    this.gate = new SocketGate(socket.conn, bufferBytes, slowMs, () => this.advance());
   }
 
   /**
@@ -24,7 +28,6 @@ export class SocketReaders {
   read(generation: Generation, after: number): void {
     const { gate, socket } = this;
     const { id } = generation;
-    this.leave(id);
     const sink: LogSink = {
       get writable() {
         return gate.isOpen;
@@ -33,21 +36,22 @@ export class SocketReaders {
         socket.emit('streamData', record);
         if ('state' in record) this.leave(id);
       },
-      state: (state) => void socket.emit('streamState', { generationId: id, state }),
+      state: (state) => void socket.emit('streamState', state),
     };
-    const reader = generation.log.reader(sink, after);
+    const reader = generation.read(sink, after);
+    this.leave(id);
     this.readers.set(id, reader);
     reader.advance();
-  }
-
-  /** Whether everything written for the socket has left. */
-  get isEmpty(): boolean {
-    return this.gate.isEmpty;
   }
 
   leave(generationId: string): void {
     this.readers.get(generationId)?.leave();
     this.readers.delete(generationId);
+  }
+
+  /** Whether everything written for the socket has left. */
+  get isEmpty(): boolean {
+    return this.gate.isEmpty;
   }
 
   /** The socket is gone. */

@@ -1,0 +1,175 @@
+import type { Upstream } from '../cast/cast.service.js';
+
+/** A request that wants a slot. */
+export interface Ticket {
+  /** Whose turn it counts as. */
+  readonly user: string;
+  /** Upstreams that can serve it, the best ones first; they need not be free. */
+  candidates(): readonly Upstream[];
+  /** It has a slot of this upstream, until `release` is called. */
+  start(upstream: Upstream): void;
+  /** Its place in the line changed; 1 is next. */
+  moved(position: number): void;
+}
+
+export interface AdmissionLimits {
+  /** Most waiting requests in all. */
+  maxQueue: number;
+  /** Most requests of one user that run, and that wait; 0 = no limit. */
+  maxConcurrentPerUser: number;
+  maxQueuePerUser: number;
+}
+
+/**
+ * The slots of the upstreams and the line before them. Fair by user: users take turns, so a user with
+ * one request waits for at most one turn of each other waiting user, however many those have queued.
+ * A user's own requests keep their order.
+ */
+export class Admission {
+  /** Who waits, the user whose turn is next first; nobody here has an empty list. */
+  private readonly lines = new Map<string, Ticket[]>();
+  private readonly runningOf = new Map<Upstream, number>();
+  private readonly runningFor = new Map<string, number>();
+  private count = 0;
+  private telling: NodeJS.Immediate | undefined;
+
+  constructor(private readonly limits: AdmissionLimits) {}
+
+  get waiting(): number {
+    return this.count;
+  }
+
+  running(upstream: Upstream): number {
+    return this.runningOf.get(upstream) ?? 0;
+  }
+
+  /** How many of the waiting could be served by this upstream. */
+  waitingFor(upstream: Upstream): number {
+    let count = 0;
+    for (const ticket of this.order()) if (ticket.candidates().includes(upstream)) count++;
+    return count;
+  }
+
+  /** Why there is no place for this ticket now; undefined if there is one. */
+  refuses(ticket: Pick<Ticket, 'user' | 'candidates'>): 'queue_full' | 'rate_limited' | undefined {
+    if (this.freeFor(ticket) !== undefined) return undefined;
+    const { maxQueue, maxQueuePerUser: most } = this.limits;
+    const ofUser = this.lines.get(ticket.user)?.length ?? 0;
+    if (most > 0 && ofUser >= most) return 'rate_limited';
+    return this.count >= maxQueue ? 'queue_full' : undefined;
+  }
+
+  /**
+   * Starts the ticket at once where a slot is free, or puts it in line; see {@link refuses}.
+   * @returns its position, 1 is next; 0 when it was started
+   */
+  enter(ticket: Ticket): number {
+    const upstream = this.freeFor(ticket);
+    // Whoever waits could not have used this slot, or would have it.
+    if (upstream !== undefined) {
+      this.take(ticket, upstream);
+      return 0;
+    }
+    const line = this.lines.get(ticket.user) ?? [];
+    line.push(ticket);
+    this.lines.set(ticket.user, line);
+    this.count++;
+    this.tellPositions();
+    return this.position(ticket);
+  }
+
+  /** Puts a ticket that had its turn, and lost its upstream, before everybody else. */
+  reenter(ticket: Ticket): void {
+    const line = this.lines.get(ticket.user) ?? [];
+    const others = [...this.lines].filter(([user]) => user !== ticket.user);
+    this.lines.clear();
+    this.lines.set(ticket.user, [ticket, ...line]);
+    for (const [user, tickets] of others) this.lines.set(user, tickets);
+    this.count++;
+    this.dispatch();
+  }
+
+  /** Takes a ticket out of the line; nothing if it does not wait. */
+  leave(ticket: Ticket): void {
+    const line = this.lines.get(ticket.user);
+    const at = line?.indexOf(ticket) ?? -1;
+    if (line === undefined || at === -1) return;
+    line.splice(at, 1);
+    if (line.length === 0) this.lines.delete(ticket.user);
+    this.count--;
+    this.tellPositions();
+  }
+
+  /** The ticket's upstream request is over. */
+  release(ticket: Ticket, upstream: Upstream): void {
+    decrease(this.runningOf, upstream);
+    decrease(this.runningFor, ticket.user);
+    this.dispatch();
+  }
+
+  /** Gives every free slot to whoever is next; also after an upstream came back. */
+  dispatch(): void {
+    for (const ticket of this.order()) {
+      const upstream = this.freeFor(ticket);
+      if (upstream === undefined) continue;
+      this.leave(ticket);
+      const line = this.lines.get(ticket.user);
+      if (line !== undefined) {
+        // The user had a turn: to the end of the round.
+        this.lines.delete(ticket.user);
+        this.lines.set(ticket.user, line);
+      }
+      this.take(ticket, upstream);
+      return this.dispatch();
+    }
+    this.tellPositions();
+  }
+
+  /** The order in which the waiting are served: the first of each user, then the second of each, … */
+  private *order(): Generator<Ticket> {
+    const lines = [...this.lines.values()].map((line) => [...line]);
+    for (let turn = 0; lines.some((line) => turn < line.length); turn++) {
+      for (const line of lines) {
+        const ticket = line[turn];
+        if (ticket !== undefined) yield ticket;
+      }
+    }
+  }
+
+  private position(ticket: Ticket): number {
+    let position = 0;
+    for (const waiting of this.order()) {
+      position++;
+      if (waiting === ticket) return position;
+    }
+    return 0;
+  }
+
+  /** The best upstream that could start this ticket now. */
+  private freeFor(ticket: Pick<Ticket, 'user' | 'candidates'>): Upstream | undefined {
+    const { maxConcurrentPerUser: most } = this.limits;
+    if (most > 0 && (this.runningFor.get(ticket.user) ?? 0) >= most) return undefined;
+    return ticket.candidates().find((upstream) => this.running(upstream) < upstream.slots);
+  }
+
+  private take(ticket: Ticket, upstream: Upstream): void {
+    this.runningOf.set(upstream, this.running(upstream) + 1);
+    this.runningFor.set(ticket.user, (this.runningFor.get(ticket.user) ?? 0) + 1);
+    ticket.start(upstream);
+  }
+
+  /** Once a turn of the event loop: a burst moves everybody many times. */
+  private tellPositions(): void {
+    this.telling ??= setImmediate(() => {
+      this.telling = undefined;
+      let position = 0;
+      for (const ticket of this.order()) ticket.moved(++position);
+    });
+  }
+}
+
+function decrease<K>(counts: Map<K, number>, key: K): void {
+  const count = (counts.get(key) ?? 0) - 1;
+  if (count > 0) counts.set(key, count);
+  else counts.delete(key);
+}

@@ -1,0 +1,52 @@
+/** How often within its time a blocked connection is looked at. */
+const LOOKS = 4;
+
+/**
+ * Watches one connection while it is blocked: calls `onStall` when nothing of what waits for it has
+ * moved for `ms`. A slow client that still takes bytes is left alone.
+ */
+export class StallWatch {
+  private timer: NodeJS.Timeout | undefined;
+
+  /**
+   * @param ms longest time without a byte taken
+   * @param measure anything that changes whenever bytes are taken
+   */
+  constructor(
+    private readonly ms: number,
+    private readonly measure: () => string,
+    private readonly onStall: () => void,
+  ) {}
+
+  /** Nothing if it is watching already. */
+  start(): void {
+    if (this.timer !== undefined) return;
+    let last = this.measure();
+    let still = 0;
+    this.timer = setInterval(() => {
+      const now = this.measure();
+      still = now === last ? still + 1 : 0;
+      last = now;
+      if (still < LOOKS) return;
+      this.stop();
+      this.onStall();
+    }, this.ms / LOOKS).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.timer);
+    this.timer = undefined;
+  }
+}
+
+/**
+ * Bytes that the kernel has not yet taken from a socket. Node counts a write as pending until all of
+ * it is gone; only the handle knows of a part, and no public property does.
+ */
+export function unsent(socket: unknown): number {
+  const { writableLength = 0, _handle } = (socket ?? {}) as {
+    writableLength?: number;
+    _handle?: { writeQueueSize?: number } | null;
+  };
+  return writableLength + (_handle?.writeQueueSize ?? 0);
+}
