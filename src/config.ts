@@ -117,6 +117,16 @@ export const settings = z.object({
   MAX_LINE_BYTES: integer(1024, 1_073_741_824, 8_388_608).describe(
     'Longest line that is read from the upstream',
   ),
+  CORS_ORIGINS: z
+    .string()
+    .transform(list)
+    .pipe(z.array(z.string().regex(/^https?:\/\/[^/?#\s]+$/)))
+    .meta({ expected: 'origins such as https://chat.example.com, separated by commas' })
+    .default([])
+    .describe(
+      'Origins whose pages may use the server, besides its own (on a loopback HOST: any loopback origin)',
+    ),
+  MAX_CONNECTIONS: integer(1, 1_000_000, 10_000).describe('Most open connections of each server'),
   MAX_BODY_BYTES: integer(1024, 1_073_741_824, 20_971_520).describe(
     'Largest request, over REST and over the socket; images need room',
   ),
@@ -170,6 +180,11 @@ export const settings = z.object({
     .meta({ expected: 'verbose, debug, log, warn, error or fatal' })
     .default('log')
     .describe('Least important level that is logged'),
+  LOG_FORMAT: z
+    .enum(['text', 'json'])
+    .meta({ expected: 'text or json' })
+    .default('text')
+    .describe('How a log line is written'),
 });
 
 /** Declared as a class so that Nest can inject it by type: `constructor(config: Config)`. */

@@ -1,10 +1,11 @@
 import { loadConfig } from './config.js';
 import { startFakeOllama } from './fake-ollama/server.js';
-import { exitAtSecondSignal, exitWithReason } from './process.js';
+import { exitAtSecondSignal, exitWithReason, surviveClosedLog } from './process.js';
 import { startServer } from './server.js';
 
 /** `npm run demo`: the server in front of the built-in upstream, no Ollama needed. */
 exitAtSecondSignal();
+surviveClosedLog();
 try {
   const upstream = await startFakeOllama({ port: 0 });
   const { url, socketUrl } = await startServer(

@@ -250,7 +250,8 @@ export class HttpErrorFilter implements ExceptionFilter {
     if (refused.retryAfterMs !== undefined) {
       response.setHeader('Retry-After', Math.ceil(refused.retryAfterMs / 1000));
     }
-    response.status(status).json({ statusCode: status, ...refused.refusal() });
+    const requestId = response.getHeader('x-request-id');
+    response.status(status).json({ statusCode: status, ...refused.refusal(), requestId });
   }
 }
 

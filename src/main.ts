@@ -1,8 +1,9 @@
 import { loadConfig } from './config.js';
-import { exitAtSecondSignal, exitWithReason } from './process.js';
+import { exitAtSecondSignal, exitWithReason, surviveClosedLog } from './process.js';
 import { startServer } from './server.js';
 
 exitAtSecondSignal();
+surviveClosedLog();
 try {
   await startServer(loadConfig());
 } catch (error) {

@@ -20,3 +20,8 @@ export function exitAtSecondSignal(): void {
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
 }
+
+/** A log that nobody reads any more is no reason to stop. */
+export function surviveClosedLog(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+}

@@ -213,6 +213,8 @@ export const refusal = z.object({
   retryable: z.boolean(),
   /** Earliest sensible time for the next try, in milliseconds. */
   retryAfterMs: z.number().optional(),
+  /** The HTTP request's `X-Request-Id`, which the log knows too. */
+  requestId: z.string().optional(),
   /** Which fields of the request are wrong, and why. Never their values. */
   details: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
 });

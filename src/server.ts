@@ -1,15 +1,13 @@
 import type { AddressInfo } from 'node:net';
-import { type LogLevel, Logger } from '@nestjs/common';
+import { Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import type { NextFunction, Request, Response } from 'express';
 import { AppModule } from './app.module.js';
 import type { Config } from './config.js';
-import { CastError, HttpErrorFilter, validation } from './errors.js';
+import { HttpErrorFilter, validation } from './errors.js';
+import { boundServer, secureHttp } from './http-security.js';
+import { ServerLogger } from './logger.js';
 import { SocketAdapter } from './socket/socket.adapter.js';
-
-/** From the least important level to the most. */
-const LOG_LEVELS: readonly LogLevel[] = ['verbose', 'debug', 'log', 'warn', 'error', 'fatal'];
 
 /** A running llm-cast. */
 export interface RunningServer {
@@ -29,18 +27,18 @@ export async function startServer(config: Config): Promise<RunningServer> {
     bodyParser: false,
     // A kept-alive HTTP connection must not hold up the end.
     forceCloseConnections: true,
-    logger: LOG_LEVELS.slice(LOG_LEVELS.indexOf(config.LOG_LEVEL)),
+    logger: new ServerLogger(config),
     abortOnError: false,
   });
-  app.disable('x-powered-by');
-  app.set('trust proxy', config.TRUST_PROXY);
-  app.use(requireJson);
+  secureHttp(app, config);
   app.useBodyParser('json', { limit: config.MAX_BODY_BYTES });
   app.useGlobalPipes(validation);
   app.useGlobalFilters(new HttpErrorFilter());
   app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });
   const sockets = new SocketAdapter(app, config);
   app.useWebSocketAdapter(sockets);
+  boundServer(app.getHttpServer(), config);
+  boundServer(sockets.listener, config);
 
   try {
     await app.listen(config.PORT, config.HOST);
@@ -53,15 +51,6 @@ export async function startServer(config: Config): Promise<RunningServer> {
     await app.close();
     throw error;
   }
-}
-
-/** A body that is not JSON would otherwise look like a missing one. */
-function requireJson(request: Request, _response: Response, next: NextFunction): void {
-  const hasBody =
-    request.headers['transfer-encoding'] !== undefined ||
-    Number(request.headers['content-length'] ?? 0) > 0;
-  if (hasBody && !request.is('json')) throw new CastError('unsupported_media_type');
-  next();
 }
 
 function httpUrl(host: string, port: number): string {

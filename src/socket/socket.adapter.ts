@@ -4,47 +4,62 @@ import type { INestApplication } from '@nestjs/common';
 import { IoAdapter } from '@nestjs/platform-socket.io';
 import { type Namespace, Server, type ServerOptions } from 'socket.io';
 import type { Config } from '../config.js';
+import { isAllowedRequest } from '../origins.js';
 import type { Clients } from './socket.gateway.js';
 
 /** How long, at the end, sockets may take to fetch what is written for them. */
 const FLUSH_MS = 1_000;
 const FLUSH_POLL_MS = 10;
+/** How long a connection may take to ask for its namespace. */
+const CONNECT_TIMEOUT_MS = 10_000;
 
 /**
  * Socket.IO's settings, and its own listening HTTP server: the port of a `@WebSocketGateway()` is
  * read before the configuration is, and `new Server(port)` listens on every interface.
  */
 export class SocketAdapter extends IoAdapter {
-  private readonly ownServer: HttpServer | undefined;
+  /** What Socket.IO is attached to: a server of its own, or the one of REST. */
+  readonly listener: HttpServer;
+  private readonly isShared: boolean;
 
   constructor(
-    private readonly app: INestApplication,
+    app: INestApplication,
     private readonly config: Config,
   ) {
     super(app);
-    const shared = config.SOCKET_PORT === config.PORT && config.PORT !== 0;
-    this.ownServer = shared ? undefined : createServer();
+    this.isShared = config.SOCKET_PORT === config.PORT && config.PORT !== 0;
+    this.listener = this.isShared ? app.getHttpServer() : createServer();
   }
 
   override createIOServer(_port: number, options?: Partial<ServerOptions>): Server {
-    return new Server(this.ownServer ?? (this.app.getHttpServer() as HttpServer), {
+    const { config } = this;
+    return new Server(this.listener, {
       ...options,
-      transports: this.config.SOCKET_TRANSPORTS,
-      maxHttpBufferSize: this.config.MAX_BODY_BYTES,
+      transports: config.SOCKET_TRANSPORTS,
+      maxHttpBufferSize: config.MAX_BODY_BYTES,
+      connectTimeout: CONNECT_TIMEOUT_MS,
       serveClient: false,
+      perMessageDeflate: false,
+      httpCompression: false,
+      // `cors` only adds headers: what is foreign is refused here.
+      allowRequest: (request, decide) => {
+        const allowed = isAllowedRequest(request, config);
+        decide(allowed ? null : 'forbidden', allowed);
+      },
+      cors: { origin: true },
     });
   }
 
   /** @returns the port that is listened on */
   async listen(): Promise<number> {
-    const server = this.ownServer ?? (this.app.getHttpServer() as HttpServer);
-    if (this.ownServer !== undefined) {
+    const { listener } = this;
+    if (!this.isShared) {
       await new Promise<void>((resolve, reject) => {
-        server.once('error', reject);
-        server.listen(this.config.SOCKET_PORT, this.config.HOST, resolve);
+        listener.once('error', reject);
+        listener.listen(this.config.SOCKET_PORT, this.config.HOST, resolve);
       });
     }
-    return (server.address() as AddressInfo).port;
+    return (listener.address() as AddressInfo).port;
   }
 
   /** Closes every socket, after what was written for it has left. Nest also asks to close namespaces. */
