@@ -15,6 +15,8 @@ const integer = (min: number, max: number, fallback: number) =>
     .default(fallback);
 
 const ONE_DAY_MS = 86_400_000;
+/** Most Ollama servers in one list. */
+const MAX_UPSTREAMS = 64;
 const milliseconds = (fallback: number, min = 1) => integer(min, ONE_DAY_MS, fallback);
 
 const flag = (fallback: boolean) =>
@@ -87,10 +89,29 @@ export const settings = z.object({
     .meta({ expected: 'polling, websocket or both, separated by a comma' })
     .default(['polling', 'websocket'])
     .describe('Socket.IO transports that are offered'),
-  OLLAMA_BASE_URL: upstreamUrl
-    .default('http://localhost:11434')
-    .describe('Where Ollama answers; OLLAMA_HOST is an alias'),
+  OLLAMA_BASE_URL: z
+    .string()
+    .transform(list)
+    .pipe(z.array(upstreamUrl).max(MAX_UPSTREAMS))
+    .meta({ expected: 'http or https URLs, such as http://localhost:11434, separated by commas' })
+    .default(['http://localhost:11434'])
+    .describe('Where Ollama answers, one or several; empty = no Ollama; OLLAMA_HOST is an alias'),
   OLLAMA_MODEL: z.string().default('llama3.2').describe('Model of requests that name none'),
+  OPENAI_BASE_URL: upstreamUrl
+    .transform((url) => (new URL(url).pathname === '/' ? `${url}/v1` : url))
+    .meta({ expected: 'an http or https URL, such as https://api.openai.com/v1' })
+    .optional()
+    .describe('Where an OpenAI-compatible server answers; unset = there is none'),
+  OPENAI_API_KEY: z
+    .string()
+    .regex(/^[\x21-\x7e]+$/)
+    .meta({ expected: 'a key of printable ASCII characters' })
+    .optional()
+    .describe('Key for OPENAI_BASE_URL, sent there and nowhere else'),
+  OPENAI_MODEL: z
+    .string()
+    .optional()
+    .describe('Model of requests that name none, where there is no Ollama'),
   OLLAMA_OPTIONS: jsonObject
     .default({})
     .describe(
@@ -103,6 +124,7 @@ export const settings = z.object({
     .meta({ expected: 'seconds, or a duration such as 10m; negative = for ever' })
     .optional()
     .describe("How long Ollama keeps a model loaded after a request; unset = Ollama's default"),
+  ALLOW_PULL: flag(false).describe('Whether clients may have Ollama pull models'),
   ALLOWED_MODELS: z
     .string()
     .transform(list)
@@ -136,9 +158,25 @@ export const settings = z.object({
   MAX_OUTPUT_BYTES: integer(1, 1_073_741_824, 16_777_216).describe(
     'Most bytes of one answer, thinking and tool calls included',
   ),
-  MAX_CONCURRENT: integer(1, 10_000, 1).describe(
-    "Generations that run at once; more than Ollama's OLLAMA_NUM_PARALLEL wait there unseen",
-  ),
+  MAX_CONCURRENT: z
+    .string()
+    .transform(list)
+    .pipe(
+      z
+        .array(
+          z
+            .string()
+            .regex(/^\d{1,5}$/)
+            .transform(Number)
+            .pipe(z.number().min(1)),
+        )
+        .min(1),
+    )
+    .meta({ expected: 'a whole number from 1, or a list of them in the order of the upstreams' })
+    .default([])
+    .describe(
+      'Generations that run at once on each upstream; default 1 for Ollama (its OLLAMA_NUM_PARALLEL), 16 for an OpenAI-compatible server',
+    ),
   MAX_QUEUE: integer(0, 100_000, 100).describe('Most requests that wait for a slot, in all'),
   QUEUE_TIMEOUT_MS: milliseconds(600_000).describe('Longest time a request waits for a slot'),
   MAX_CONCURRENT_PER_USER: integer(0, 10_000, 0).describe(
@@ -206,10 +244,32 @@ export function loadConfig(env: NodeJS.ProcessEnv = processEnvironment()): Confi
   );
   const base = given['OLLAMA_BASE_URL'] ?? given['OLLAMA_HOST'];
   if (base !== undefined) given['OLLAMA_BASE_URL'] = base;
+  // Empty is not unset here: it says that there is no Ollama.
+  else if (env['OLLAMA_BASE_URL'] !== undefined) given['OLLAMA_BASE_URL'] = ',';
   const result = settings.safeParse(given);
-  if (result.success) return Object.freeze(result.data);
+  if (result.success) {
+    checkTogether(result.data);
+    return Object.freeze(result.data);
+  }
   const wrong = new Set(result.error.issues.map((issue) => String(issue.path[0])));
   throw new ConfigError([...wrong].map((name) => `${name} must be ${expected(name)}.`).join(' '));
+}
+
+/** Rules that need more than one setting. */
+function checkTogether(config: z.output<typeof settings>): void {
+  const { OLLAMA_BASE_URL: ollamas, OPENAI_BASE_URL, MAX_CONCURRENT: slots } = config;
+  const upstreams = ollamas.length + (OPENAI_BASE_URL === undefined ? 0 : 1);
+  if (upstreams === 0) {
+    throw new ConfigError('OLLAMA_BASE_URL must not be empty without an OPENAI_BASE_URL.');
+  }
+  if (slots.length > 1 && slots.length !== upstreams) {
+    throw new ConfigError(
+      `MAX_CONCURRENT must be one number, or one for each of ${upstreams} upstreams.`,
+    );
+  }
+  if (ollamas.length === 0 && config.OPENAI_MODEL === undefined) {
+    throw new ConfigError('OPENAI_MODEL must be set where there is no Ollama.');
+  }
 }
 
 function expected(name: string): string {

@@ -143,6 +143,11 @@ export const ERRORS: Readonly<
     retryable: false,
     message: 'The model server answered with another content type than its protocol has.',
   },
+  tool_call_incomplete: {
+    status: 502,
+    retryable: false,
+    message: 'The answer ended inside a tool call.',
+  },
   output_too_large: {
     status: 502,
     retryable: false,

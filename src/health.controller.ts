@@ -2,10 +2,8 @@ import { Controller, Get, Res } from '@nestjs/common';
 import type { Response } from 'express';
 import { CastService } from './cast/cast.service.js';
 import { GenerationsService } from './generations/generations.service.js';
-
-interface Readiness {
-  status: 'ok' | 'draining' | 'no_upstream';
-}
+import { Route } from './open-api.js';
+import { liveness, type Liveness, readiness, type Readiness } from './protocol.js';
 
 @Controller('health')
 export class HealthController {
@@ -16,20 +14,22 @@ export class HealthController {
 
   /** The process answers. Says nothing of the upstream: a restart would not mend that. */
   @Get('live')
-  live(): { status: 'ok' } {
+  @Route({ summary: 'Whether the process answers', answers: { 200: liveness } })
+  live(): Liveness {
     return { status: 'ok' };
   }
 
   /** Whether to send requests here: 503 while draining and with no usable upstream. */
   @Get('ready')
+  @Route({
+    summary: 'Whether to send requests here',
+    answers: { 200: readiness, 503: readiness },
+  })
   async ready(@Res({ passthrough: true }) response: Response): Promise<Readiness> {
-    const status = await this.readiness();
+    const upstreams = await this.cast.health();
+    const isUsable = upstreams.some(({ reachable }) => reachable);
+    const status = !this.generations.accepting ? 'draining' : isUsable ? 'ok' : 'no_upstream';
     response.status(status === 'ok' ? 200 : 503);
-    return { status };
-  }
-
-  private async readiness(): Promise<Readiness['status']> {
-    if (!this.generations.accepting) return 'draining';
-    return (await this.cast.usable()) ? 'ok' : 'no_upstream';
+    return { status, upstreams };
   }
 }

@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
+import { serveApiDocs } from './api-docs.js';
 import { AppModule } from './app.module.js';
 import type { Config } from './config.js';
 import { HttpErrorFilter, validation } from './errors.js';
@@ -39,6 +40,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
   app.useWebSocketAdapter(sockets);
   boundServer(app.getHttpServer(), config);
   boundServer(sockets.listener, config);
+  serveApiDocs(app, sockets.listener);
 
   try {
     await app.listen(config.PORT, config.HOST);

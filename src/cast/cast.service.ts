@@ -1,143 +1,135 @@
 import { HttpService } from '@nestjs/axios';
-import { Injectable } from '@nestjs/common';
-import { catchError, firstValueFrom, map, type Observable, of, zip } from 'rxjs';
-import { z } from 'zod';
+import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
+import { catchError, type Observable, throwError } from 'rxjs';
 import { Config } from '../config.js';
-import type { ModelList, Version } from '../protocol.js';
-import { exchange, type UpstreamCall } from './exchange.js';
-import { JsonDecoder } from './json-decoder.js';
-import {
-  type CastRequest,
-  OLLAMA_TYPES,
-  ollamaBody,
-  OllamaDecoder,
-  ollamaErrorText,
-} from './ollama.js';
+import { CastError } from '../errors.js';
+import type { ModelList, UpstreamHealth } from '../protocol.js';
+import type { CastRequest } from './cast-request.js';
+import { ollama } from './ollama.js';
+import { openAi } from './openai.js';
 import type { Part } from './part.js';
-import { upstreamError } from './upstream-error.js';
+import { Upstream } from './upstream.js';
 
-export type { CastRequest, Part };
+export type { CastRequest, Part, Upstream };
 
-/** How long a question that costs the upstream nothing (its version, its models) may take. */
-const PROBE_TIMEOUT_MS = 5_000;
+/** How often each upstream is asked for its models, which is also its health check. */
+const REFRESH_MS = 10_000;
 
-const versionAnswer = z.object({ version: z.string() });
-const tagsAnswer = z.object({
-  models: z.array(
-    z.object({
-      name: z.string(),
-      size: z.number().nullish(),
-      details: z.object({ context_length: z.number().nullish() }).nullish(),
-      capabilities: z.array(z.string()).nullish(),
-    }),
-  ),
-});
-const psAnswer = z.object({
-  models: z.array(z.object({ name: z.string(), context_length: z.number().nullish() })),
-});
-
-/** A server that generates. */
-export interface Upstream {
-  /** What clients and operators call it; never its address. */
-  readonly name: string;
-  /** Most requests that may be open at it at one time. */
-  readonly slots: number;
-}
-
-/** Asks Ollama, over `HttpService` Observables. */
+/** The upstreams, asked over `HttpService` Observables: which there are, which can serve a model. */
 @Injectable()
-export class CastService {
+export class CastService implements OnModuleInit, OnModuleDestroy {
+  /** In the order of the settings. */
   readonly upstreams: readonly Upstream[];
+  private timer: NodeJS.Timeout | undefined;
+  private readonly refreshed: (() => void)[] = [];
 
-  constructor(
-    private readonly http: HttpService,
-    private readonly config: Config,
-  ) {
-    this.upstreams = [{ name: 'ollama', slots: config.MAX_CONCURRENT }];
+  constructor(http: HttpService, config: Config) {
+    const { OLLAMA_BASE_URL, OPENAI_BASE_URL, MAX_CONCURRENT, MAX_LINE_BYTES } = config;
+    const operator = { options: config.OLLAMA_OPTIONS, keepAlive: config.OLLAMA_KEEP_ALIVE };
+    const slots = (at: number, fallback: number): number =>
+      MAX_CONCURRENT.length === 1
+        ? (MAX_CONCURRENT[0] ?? fallback)
+        : (MAX_CONCURRENT[at] ?? fallback);
+    const ollamas = OLLAMA_BASE_URL.map((url, at) => {
+      const name = at === 0 ? 'ollama' : `ollama-${at + 1}`;
+      const dialect = ollama(operator, MAX_LINE_BYTES);
+      return new Upstream(name, slots(at, 1), url, dialect, http, config);
+    });
+    const others = (OPENAI_BASE_URL === undefined ? [] : [OPENAI_BASE_URL]).map((url) => {
+      const dialect = openAi(config.OPENAI_API_KEY, MAX_LINE_BYTES);
+      return new Upstream('openai', slots(ollamas.length, 16), url, dialect, http, config);
+    });
+    this.upstreams = [...ollamas, ...others];
   }
 
-  /** Upstreams that can serve the model, the best ones first. */
-  candidates(_model: string): readonly Upstream[] {
-    return this.upstreams;
+  onModuleInit(): void {
+    void this.refresh();
+    this.timer = setInterval(() => void this.refresh(), REFRESH_MS).unref();
+  }
+
+  onModuleDestroy(): void {
+    clearInterval(this.timer);
   }
 
   /**
-   * Streams one answer. See {@link exchange} for when it ends and what an abort does.
-   * @returns the parts that each network read brought
-   * @throws CastError through the Observable
+   * Checks that some upstream could do what is asked; not whether it has the model.
+   * @throws CastError `invalid_request` for an option that none has
    */
-  stream(_upstream: Upstream, request: CastRequest, signal: AbortSignal): Observable<Part[]> {
-    return exchange(
-      this.http,
-      {
-        ...this.call(`/api/${request.endpoint}`),
-        method: 'post',
-        body: ollamaBody(request, {
-          options: this.config.OLLAMA_OPTIONS,
-          keepAlive: this.config.OLLAMA_KEEP_ALIVE,
-        }),
-        decoder: new OllamaDecoder(this.config.MAX_LINE_BYTES),
-      },
-      signal,
+  check(request: CastRequest): void {
+    const refusals = this.upstreams.map((upstream) => upstream.refuses(request));
+    const [first] = refusals;
+    if (first !== undefined && refusals.every((refusal) => refusal !== undefined)) throw first;
+  }
+
+  /**
+   * The upstreams that may be asked now: they have the model and know the request's options. Those
+   * whose circuit is open are left out while there is another: an open circuit is a preference,
+   * never a refusal.
+   */
+  candidates(request: CastRequest): readonly Upstream[] {
+    const able = this.upstreams.filter(
+      (upstream) => upstream.serves(request.model) && upstream.refuses(request) === undefined,
+    );
+    const healthy = able.filter((upstream) => !upstream.isAvoided);
+    return healthy.length > 0 ? healthy : able;
+  }
+
+  /** Who pulls models: the first that can and is there. Some can, after {@link check}. */
+  puller(): Upstream {
+    const able = this.upstreams.filter(
+      (upstream) => upstream.refuses({ endpoint: 'pull', model: '' }) === undefined,
+    );
+    const upstream = able.find((one) => !one.isAvoided) ?? able[0];
+    if (upstream === undefined) throw new CastError('invalid_request');
+    return upstream;
+  }
+
+  /** Asks every upstream for its models. */
+  async refresh(): Promise<void> {
+    await Promise.all(this.upstreams.map((upstream) => upstream.refresh()));
+    for (const tell of this.refreshed) tell();
+  }
+
+  /** @param tell called after each refresh: an upstream may have come or gone */
+  onRefresh(tell: () => void): void {
+    this.refreshed.push(tell);
+  }
+
+  /** The version of the first upstream that answers. @throws CastError the first one's error */
+  version(): Observable<string> {
+    const [leader, ...others] = this.upstreams;
+    if (leader === undefined) return throwError(() => new CastError('upstream_unreachable'));
+    return others.reduce(
+      (asked, upstream) =>
+        asked.pipe(
+          catchError((error: unknown) =>
+            upstream.version().pipe(catchError(() => throwError(() => error))),
+          ),
+        ),
+      leader.version(),
     );
   }
 
-  /** @throws CastError `upstream_unreachable` and the other upstream codes */
-  version(): Observable<Version> {
-    return this.ask('/api/version', versionAnswer);
-  }
-
-  /** @throws CastError `upstream_unreachable` and the other upstream codes */
-  models(): Observable<ModelList> {
-    // A server that lists its models but not what is loaded is still worth listing.
-    const loaded = this.ask('/api/ps', psAnswer).pipe(
-      catchError(() => of<z.infer<typeof psAnswer>>({ models: [] })),
-    );
-    return zip(this.ask('/api/tags', tagsAnswer), loaded).pipe(
-      map(([tags, ps]) => ({
-        models: tags.models.map((model) => {
-          const running = ps.models.find(({ name }) => name === model.name);
-          return {
-            name: model.name,
-            upstream: 'ollama',
-            size: model.size ?? null,
-            contextLength: running?.context_length ?? model.details?.context_length ?? null,
-            capabilities: model.capabilities ?? [],
-            loaded: running !== undefined,
-          };
-        }),
-      })),
-    );
-  }
-
-  /** Whether a generation has a chance: the upstream answers its cheapest question. */
-  usable(): Promise<boolean> {
-    return firstValueFrom(
-      this.version().pipe(
-        map(() => true),
-        catchError(() => of(false)),
-      ),
-    );
-  }
-
-  private ask<T>(path: string, schema: z.ZodType<T>): Observable<T> {
-    return exchange(this.http, {
-      ...this.call(path),
-      method: 'get',
-      decoder: new JsonDecoder(schema, this.config.MAX_LINE_BYTES),
-      firstByteTimeoutMs: PROBE_TIMEOUT_MS,
-      idleTimeoutMs: PROBE_TIMEOUT_MS,
-    }).pipe(map(([answer]) => answer as T));
-  }
-
-  private call(path: string): Omit<UpstreamCall<never>, 'method' | 'decoder'> {
+  /** The models of all upstreams that answer. @throws CastError where none does */
+  async models(): Promise<ModelList> {
+    await this.refresh();
+    const reachable = this.upstreams.filter(({ isReachable }) => isReachable);
+    if (reachable.length === 0)
+      throw this.upstreams[0]?.lastError ?? new CastError('upstream_unreachable');
     return {
-      url: this.config.OLLAMA_BASE_URL + path,
-      accept: OLLAMA_TYPES,
-      refused: (status, body, headers) => upstreamError(status, ollamaErrorText(body), headers),
-      connectTimeoutMs: this.config.CONNECT_TIMEOUT_MS,
-      firstByteTimeoutMs: this.config.FIRST_BYTE_TIMEOUT_MS,
-      idleTimeoutMs: this.config.IDLE_TIMEOUT_MS,
+      models: reachable.flatMap(({ name: upstream, models = [] }) =>
+        models.map((model) => ({ ...model, upstream })),
+      ),
     };
+  }
+
+  /** How each upstream fares, asked anew. */
+  async health(): Promise<UpstreamHealth[]> {
+    await this.refresh();
+    return this.upstreams.map(({ name, isReachable, isAvoided }) => ({
+      name,
+      reachable: isReachable,
+      circuit: isAvoided ? 'open' : 'closed',
+    }));
   }
 }

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import * as fc from 'fast-check';
 import { CastError } from '../errors.js';
-import { type CastRequest, ollamaBody, OllamaDecoder, ollamaErrorText } from './ollama.js';
+import type { CastRequest } from './cast.service.js';
+import { ollamaBody } from './ollama.js';
+import { OllamaDecoder } from './ollama-decoder.js';
 import type { Part } from './part.js';
 
 /** What this spec reads of `test/fixtures/wire-cases.json`; the whole is in `test/support`. */
@@ -50,28 +52,22 @@ function read(pieces: readonly Buffer[], maxLineBytes = 8_388_608): (Part | Cast
 /** In the words of the wire cases. What a failed record makes of `retryable` is not decided here. */
 function eventOf(said: Part | CastError): Record<string, unknown> {
   if (said instanceof CastError) return { type: 'error', code: said.code };
-  switch (said.type) {
-    case 'tool_calls':
-      return {
-        type: 'tool_calls',
-        calls: said.calls.map(({ id, function: { name, arguments: given } }) => ({
-          id: id ?? null,
-          name,
-          arguments: given,
-        })),
-      };
-    case 'done':
-      return {
-        type: 'done',
-        reason: said.reason,
-        usage: said.usage && {
-          prompt: said.usage.promptTokens,
-          completion: said.usage.completionTokens,
-        },
-      };
-    default:
-      return { type: said.type, text: said.text };
+  if ('text' in said) return { type: said.type, text: said.text };
+  if (said.type === 'tool_calls') {
+    const calls = said.calls.map(({ id, function: { name, arguments: given } }) => ({
+      id: id ?? null,
+      name,
+      arguments: given,
+    }));
+    return { type: 'tool_calls', calls };
   }
+  if (said.type !== 'done') return { ...said };
+  const { reason, usage } = said;
+  return {
+    type: 'done',
+    reason,
+    usage: usage && { prompt: usage.promptTokens, completion: usage.completionTokens },
+  };
 }
 
 const line = (value: unknown): Buffer => Buffer.from(`${JSON.stringify(value)}\n`);
@@ -318,18 +314,5 @@ describe('ollamaBody', () => {
       { options: {}, keepAlive: undefined },
     );
     expect(body).toEqual({ model: 'm', ...asked, stream: true, options: {} });
-  });
-});
-
-describe('ollamaErrorText', () => {
-  it.each([
-    ['{"error":"model is required"}', 'model is required'],
-    ['{"error":"unauthorized","signin_url":"https://x"}', 'unauthorized'],
-    ['{"error":{"message":"m"}}', '{"error":{"message":"m"}}'],
-    ['404 page not found', '404 page not found'],
-    ['null', 'null'],
-    ['', ''],
-  ])('of %j is %j', (body, said) => {
-    expect(ollamaErrorText(body)).toBe(said);
   });
 });

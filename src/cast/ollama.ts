@@ -1,43 +1,91 @@
+import { catchError, map, of, zip } from 'rxjs';
 import { z } from 'zod';
-import { CastError } from '../errors.js';
-import {
-  type ChatFields,
-  type FinishReason,
-  type GenerateFields,
-  type Statistics,
-  toolCall,
-  type Usage,
-} from '../protocol.js';
-import type { Decoder } from './exchange.js';
-import { LineDecoder } from './lines.js';
-import type { Part } from './part.js';
-import { upstreamError } from './upstream-error.js';
-import { WholeCharacters } from './whole-characters.js';
+import type { CastRequest } from './cast-request.js';
+import type { Dialect, ListedModel } from './dialect.js';
+import { isObject } from './json.js';
+import { OllamaDecoder } from './ollama-decoder.js';
+import { PullDecoder } from './pull-decoder.js';
 
-/** A request as the generation decided it: on which endpoint, with which model. */
-export type CastRequest = { model: string } & (
-  | ({ endpoint: 'generate' } & Omit<GenerateFields, 'model' | 'onDisconnect'>)
-  | ({ endpoint: 'chat' } & Omit<ChatFields, 'model' | 'onDisconnect'>)
-);
+const versionAnswer = z.object({ version: z.string() });
+const tagsAnswer = z.object({
+  models: z.array(
+    z.object({
+      name: z.string(),
+      size: z.number().nullish(),
+      details: z.object({ context_length: z.number().nullish() }).nullish(),
+      capabilities: z.array(z.string()).nullish(),
+    }),
+  ),
+});
+const psAnswer = z.object({
+  models: z.array(z.object({ name: z.string(), context_length: z.number().nullish() })),
+});
 
-/** Media types of Ollama's answers, streamed and not. */
-export const OLLAMA_TYPES = ['application/x-ndjson', 'application/json'] as const;
+/** What the operator puts on each request. */
+export interface OperatorOptions {
+  options: Record<string, unknown>;
+  keepAlive: string | number | undefined;
+}
 
-/** The body of `/api/generate` or `/api/chat` with the operator's options put on. */
-export function ollamaBody(
-  { endpoint: _endpoint, options, ...request }: CastRequest,
-  operator: { options: Record<string, unknown>; keepAlive: string | number | undefined },
-): unknown {
+/** Speaks Ollama's own API. */
+export function ollama(operator: OperatorOptions, maxLineBytes: number): Dialect {
   return {
-    ...request,
+    accept: ['application/x-ndjson', 'application/json'],
+    headers: {},
+    refuses: () => undefined,
+    call: (request) => ({
+      path: `/api/${request.endpoint}`,
+      body: ollamaBody(request, operator),
+      decoder:
+        request.endpoint === 'pull'
+          ? new PullDecoder(maxLineBytes)
+          : new OllamaDecoder(maxLineBytes),
+    }),
+    models: (ask) =>
+      zip(
+        ask('/api/tags', tagsAnswer),
+        // A server that lists its models but not what is loaded is still worth listing.
+        ask('/api/ps', psAnswer).pipe(catchError(() => of({ models: [] }))),
+      ).pipe(map(([tags, ps]) => listed(tags, ps))),
+    version: (ask) => ask('/api/version', versionAnswer).pipe(map(({ version }) => version)),
+    canonical: canonicalName,
+    errorText: ollamaErrorText,
+  };
+}
+
+/** The body of a request, with the operator's options under the caller's. */
+export function ollamaBody(request: CastRequest, operator: OperatorOptions): unknown {
+  if (request.endpoint === 'pull') return { model: request.model, stream: true };
+  const { endpoint: _endpoint, options, ...fields } = request;
+  return {
+    ...fields,
     stream: true,
     options: { ...operator.options, ...options },
     ...(operator.keepAlive !== undefined && { keep_alive: operator.keepAlive }),
   };
 }
 
+/** Ollama compares names without case, and the tag is `latest` where none is written. */
+function canonicalName(model: string): string {
+  const name = model.toLowerCase();
+  return name.slice(name.lastIndexOf('/') + 1).includes(':') ? name : `${name}:latest`;
+}
+
+function listed(tags: z.infer<typeof tagsAnswer>, ps: z.infer<typeof psAnswer>): ListedModel[] {
+  return tags.models.map(({ name, size, details, capabilities }) => {
+    const running = ps.models.find((loaded) => loaded.name === name);
+    return {
+      name,
+      size: size ?? null,
+      contextLength: running?.context_length ?? details?.context_length ?? null,
+      capabilities: capabilities ?? [],
+      loaded: running !== undefined,
+    };
+  });
+}
+
 /** The error text of a refusal: `{"error":"…"}`, or whatever a server in front answered. */
-export function ollamaErrorText(body: string): string {
+function ollamaErrorText(body: string): string {
   try {
     const said: unknown = JSON.parse(body);
     if (isObject(said) && typeof said['error'] === 'string') return said['error'];
@@ -45,144 +93,4 @@ export function ollamaErrorText(body: string): string {
     // Not JSON: a 404 of another server, a gateway's page.
   }
   return body;
-}
-
-const toolCalls = z.array(toolCall);
-
-/**
- * Reads the answer of `/api/generate` or `/api/chat`: NDJSON, or the one object of a load. Strict: a
- * line that is not what Ollama documents is `upstream_protocol_error`, because a skipped line is
- * lost text. Fields it does not know are dropped, `context` among them.
- */
-export class OllamaDecoder implements Decoder<Part> {
-  done = false;
-  private readonly lines: LineDecoder;
-  private readonly text = new WholeCharacters();
-  private readonly thinking = new WholeCharacters();
-  private calledTools = false;
-  private parts: Part[] = [];
-  private ended = false;
-
-  constructor(maxLineBytes: number) {
-    this.lines = new LineDecoder(maxLineBytes, (line) => this.readLine(line));
-  }
-
-  push(bytes: Buffer, into: Part[]): void {
-    this.parts = into;
-    this.lines.push(bytes);
-  }
-
-  end(into: Part[]): void {
-    this.parts = into;
-    this.ended = true;
-    this.lines.end();
-    if (!this.done) throw new CastError('upstream_truncated');
-  }
-
-  private readLine(line: string): void {
-    if (this.done) return;
-    let said: unknown;
-    try {
-      said = JSON.parse(line);
-    } catch {
-      // A line that the end cut short is not the upstream's grammar but its death.
-      throw new CastError(this.ended ? 'upstream_truncated' : 'upstream_protocol_error');
-    }
-    if (!isObject(said)) throw new CastError('upstream_protocol_error');
-    if (said['error'] !== undefined && said['error'] !== null) {
-      const status = said['StatusCode'];
-      throw upstreamError(
-        typeof status === 'number' ? status : undefined,
-        typeof said['error'] === 'string' ? said['error'] : JSON.stringify(said['error']),
-      );
-    }
-    const createdAt = optional(said, 'created_at', 'string') ?? new Date().toISOString();
-    const done = optional(said, 'done', 'boolean') ?? false;
-    const message = said['message'] ?? {};
-    if (!isObject(message)) throw new CastError('upstream_protocol_error');
-
-    const pushText = (type: 'thinking' | 'text', piece: string): void => {
-      const held = this[type];
-      const text = held.push(piece) + (done ? held.end() : '');
-      if (text !== '') this.parts.push({ type, text, createdAt });
-    };
-    pushText('thinking', string(said, 'thinking') + string(message, 'thinking'));
-    pushText('text', string(said, 'response') + string(message, 'content'));
-
-    const calls = message['tool_calls'] ?? said['tool_calls'];
-    if (calls !== undefined && calls !== null) {
-      const parsed = toolCalls.safeParse(calls);
-      if (!parsed.success) throw new CastError('upstream_protocol_error');
-      if (parsed.data.length > 0) {
-        this.calledTools = true;
-        this.parts.push({ type: 'tool_calls', calls: parsed.data, createdAt });
-      }
-    }
-    if (done) {
-      this.done = true;
-      const reason = finishReason(said['done_reason'], this.calledTools);
-      const statistics = pickStatistics(said);
-      this.parts.push({ type: 'done', reason, usage: usage(statistics), statistics, createdAt });
-    }
-  }
-}
-
-function finishReason(said: unknown, calledTools: boolean): FinishReason {
-  switch (said) {
-    case 'stop':
-      // Ollama says `stop` for tool calls too.
-      return calledTools ? 'tool_calls' : 'stop';
-    case 'length':
-    case 'load':
-    case 'unload':
-      return said;
-    default:
-      return 'unknown';
-  }
-}
-
-const STATISTICS = [
-  'total_duration',
-  'load_duration',
-  'prompt_eval_count',
-  'prompt_eval_duration',
-  'eval_count',
-  'eval_duration',
-] as const satisfies readonly (keyof Statistics)[];
-
-function pickStatistics(said: Record<string, unknown>): Statistics {
-  const picked: Statistics = {};
-  for (const name of STATISTICS) {
-    const value = said[name];
-    if (typeof value === 'number') picked[name] = value;
-  }
-  return picked;
-}
-
-/** Ollama leaves out a count that is zero, but never both of an answer. */
-function usage({ prompt_eval_count, eval_count }: Statistics): Usage {
-  if (prompt_eval_count === undefined && eval_count === undefined) return null;
-  return { promptTokens: prompt_eval_count ?? 0, completionTokens: eval_count ?? 0 };
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function optional(said: Record<string, unknown>, name: string, type: 'string'): string | undefined;
-function optional(
-  said: Record<string, unknown>,
-  name: string,
-  type: 'boolean',
-): boolean | undefined;
-function optional(said: Record<string, unknown>, name: string, type: string): unknown {
-  const value = said[name] ?? undefined;
-  if (value !== undefined && typeof value !== type) {
-    throw new CastError('upstream_protocol_error');
-  }
-  return value;
-}
-
-function string(said: Record<string, unknown>, name: string): string {
-  return optional(said, name, 'string') ?? '';
 }

@@ -2,8 +2,17 @@ import type { FinishReason, Statistics, ToolCall, Usage } from '../protocol.js';
 
 /** What an upstream says, one thing at a time, in the same words for every kind of upstream. */
 export type Part =
-  | { type: 'text' | 'thinking'; text: string; createdAt: string }
+  | { type: 'text' | 'thinking' | 'refusal'; text: string; createdAt: string }
   | { type: 'tool_calls'; calls: ToolCall[]; createdAt: string }
+  | {
+      type: 'progress';
+      status: string;
+      /** The layer it is about, and how many of its bytes have come. */
+      digest: string | null;
+      total: number | null;
+      completed: number | null;
+      createdAt: string;
+    }
   | {
       type: 'done';
       reason: FinishReason;

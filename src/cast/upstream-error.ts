@@ -6,10 +6,15 @@ const OUT_OF_MEMORY =
 const CONTEXT =
   /context (length|size|window)|exceeds? the (available )?context|prompt is (too long|longer)/i;
 const MODEL_MISSING =
-  /model ['"`].*['"`] (not found|does not exist)|pull model manifest: file does not exist/is;
+  /model ['"`].{0,300}?['"`] (not found|does not exist)|model_not_found|pull model manifest: file does not exist/is;
 const CAPABILITY = /does not support (chat|generate|thinking|tools|insert|images?|vision)\b/i;
 /** Ollama says these with 500 although no retry can help. */
 const WRONG_REQUEST = /must be of type|invalid format/i;
+
+/** Most characters of a text that are looked at: servers say early what is wrong. */
+const TEXT_CHARS = 4_000;
+/** RFC 9110, section 5.6.7. */
+const HTTP_DATE = /^[A-Z][a-z]{2,8}, .* GMT$/;
 
 /**
  * Names what an upstream said went wrong. Total: every status and text has a code. The text itself
@@ -18,9 +23,10 @@ const WRONG_REQUEST = /must be of type|invalid format/i;
  */
 export function upstreamError(
   status: number | undefined,
-  text: string,
+  said: string,
   headers: IncomingHttpHeaders = {},
 ): CastError {
+  const text = said.slice(0, TEXT_CHARS);
   const options: CastErrorOptions = { cause: new Error(`${status ?? 'in the stream'}: ${text}`) };
   const retryAfterMs = retryAfter(headers['retry-after']);
   if (retryAfterMs !== undefined) options.retryAfterMs = retryAfterMs;
@@ -68,6 +74,7 @@ function isServerError(status: number | undefined): boolean {
 /** `Retry-After` in either of its forms (RFC 9110, section 10.2.3), in milliseconds. */
 function retryAfter(value: string | undefined): number | undefined {
   if (value === undefined) return undefined;
-  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
-  return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
+  if (/^\d+$/.test(value)) return Number(value) * 1000;
+  const at = HTTP_DATE.test(value) ? Date.parse(value) : Number.NaN;
+  return Number.isNaN(at) ? undefined : Math.max(0, at - Date.now());
 }

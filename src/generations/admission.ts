@@ -4,13 +4,18 @@ import type { Upstream } from '../cast/cast.service.js';
 export interface Ticket {
   /** Whose turn it counts as. */
   readonly user: string;
-  /** Upstreams that can serve it, the best ones first; they need not be free. */
+  /** Upstreams that can serve it now; they need not be free. */
   candidates(): readonly Upstream[];
+  /** Whether this one would answer sooner than another with a free slot. */
+  prefers(upstream: Upstream): boolean;
   /** It has a slot of this upstream, until `release` is called. */
   start(upstream: Upstream): void;
   /** Its place in the line changed; 1 is next. */
   moved(position: number): void;
 }
+
+/** What a ticket must say before it enters. */
+type Newcomer = Pick<Ticket, 'user' | 'candidates' | 'prefers'>;
 
 export interface AdmissionLimits {
   /** Most waiting requests in all. */
@@ -33,7 +38,10 @@ export class Admission {
   private count = 0;
   private telling: NodeJS.Immediate | undefined;
 
-  constructor(private readonly limits: AdmissionLimits) {}
+  constructor(
+    private readonly upstreams: readonly Upstream[],
+    private readonly limits: AdmissionLimits,
+  ) {}
 
   get waiting(): number {
     return this.count;
@@ -51,7 +59,7 @@ export class Admission {
   }
 
   /** Why there is no place for this ticket now; undefined if there is one. */
-  refuses(ticket: Pick<Ticket, 'user' | 'candidates'>): 'queue_full' | 'rate_limited' | undefined {
+  refuses(ticket: Newcomer): 'queue_full' | 'rate_limited' | undefined {
     if (this.freeFor(ticket) !== undefined) return undefined;
     const { maxQueue, maxQueuePerUser: most } = this.limits;
     const ofUser = this.lines.get(ticket.user)?.length ?? 0;
@@ -109,6 +117,7 @@ export class Admission {
 
   /** Gives every free slot to whoever is next; also after an upstream came back. */
   dispatch(): void {
+    if (!this.upstreams.some((upstream) => this.isFree(upstream))) return this.tellPositions();
     for (const ticket of this.order()) {
       const upstream = this.freeFor(ticket);
       if (upstream === undefined) continue;
@@ -145,11 +154,21 @@ export class Admission {
     return 0;
   }
 
-  /** The best upstream that could start this ticket now. */
-  private freeFor(ticket: Pick<Ticket, 'user' | 'candidates'>): Upstream | undefined {
+  /** The best upstream that could start this ticket now: a preferred one, then the least busy. */
+  private freeFor(ticket: Newcomer): Upstream | undefined {
     const { maxConcurrentPerUser: most } = this.limits;
     if (most > 0 && (this.runningFor.get(ticket.user) ?? 0) >= most) return undefined;
-    return ticket.candidates().find((upstream) => this.running(upstream) < upstream.slots);
+    const free = ticket.candidates().filter((upstream) => this.isFree(upstream));
+    const preferred = free.filter((upstream) => ticket.prefers(upstream));
+    const load = (upstream: Upstream): number => this.running(upstream) / upstream.slots;
+    return (preferred.length > 0 ? preferred : free).reduce<Upstream | undefined>(
+      (best, upstream) => (best === undefined || load(upstream) < load(best) ? upstream : best),
+      undefined,
+    );
+  }
+
+  private isFree(upstream: Upstream): boolean {
+    return this.running(upstream) < upstream.slots;
   }
 
   private take(ticket: Ticket, upstream: Upstream): void {

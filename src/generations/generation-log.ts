@@ -76,13 +76,16 @@ export class GenerationLog {
     const seq = this.seq + 1;
     switch (part.type) {
       case 'text':
-      case 'thinking': {
+      case 'thinking':
+      case 'refusal': {
         this.keepText(seq, part.type, part.text, part.createdAt);
         this.tell(seq, this.records.text(seq, part.type, part.text, part.createdAt));
         return;
       }
       case 'tool_calls':
         return this.keep(seq, this.records.toolCalls(seq, part.calls, part.createdAt));
+      case 'progress':
+        return this.keep(seq, this.records.progress(seq, part));
       case 'done':
         return this.keep(seq, this.records.last(seq, part));
       default:

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Observable } from 'rxjs';
 import type { Part } from '../cast/cast.service.js';
 import { CastError } from '../errors.js';
@@ -11,6 +12,7 @@ import type {
   Timings,
 } from '../protocol.js';
 import { GenerationLog, type LogReader, type LogSink, type Proof } from './generation-log.js';
+import { ProgressThrottle } from './progress-throttle.js';
 import { Records } from './records.js';
 
 /** Why a generation was stopped from our side. */
@@ -20,7 +22,7 @@ type Stop =
 
 export interface GenerationOptions {
   id: string;
-  endpoint: 'generate' | 'chat';
+  endpoint: 'generate' | 'chat' | 'pull';
   model: string;
   /** Whose it is, where that is known. */
   user: string | undefined;
@@ -67,6 +69,7 @@ export class Generation {
   private stopped: { why: Stop; at: number } | undefined;
   private done: Extract<Part, { type: 'done' }> | undefined;
   private outputBytes = 0;
+  private readonly progress = new ProgressThrottle();
   private silent = false;
 
   constructor(private readonly options: GenerationOptions) {
@@ -100,16 +103,26 @@ export class Generation {
     return this.log.reader(sink, after, () => this.awaitReader());
   }
 
+  /** Whether it was cancelled or hit a limit: nothing more is asked of an upstream. */
+  get isStopped(): boolean {
+    return this.stopped !== undefined;
+  }
+
   /** It waits for a slot. @param etaMs how long, as far as that can be guessed */
   wait(position: number, etaMs: number | undefined): void {
     this.setStatus({ state: 'queued', position, ...(etaMs !== undefined && { etaMs }) });
   }
 
   /**
-   * Makes the upstream request; its parts become the log.
+   * Makes an upstream request; its parts become the log.
+   * @param attempt 1, and 2 or more after an upstream failed before the first record
    * @returns when that request is over: what went wrong with it, if anything did
    */
-  run(stream: (signal: AbortSignal) => Observable<Part[]>): Promise<CastError | undefined> {
+  run(
+    upstream: string,
+    attempt: number,
+    stream: (signal: AbortSignal) => Observable<Part[]>,
+  ): Promise<CastError | undefined> {
     const abort = new AbortController();
     this.abort = abort;
     if (this.startedAt === undefined) {
@@ -117,7 +130,7 @@ export class Generation {
       clearTimeout(this.timer);
       this.timer = setTimeout(() => this.fail('generation_timeout'), this.options.timeoutMs);
     }
-    this.setStatus({ state: 'starting' });
+    this.setStatus({ state: 'starting', upstream, ...(attempt > 1 && { attempt }) });
     return new Promise((resolve) => {
       const over = (error?: CastError): void => {
         this.abort = undefined;
@@ -157,7 +170,7 @@ export class Generation {
     const terminal = this.log.end((seq, proof) => {
       const last = this.terminal(seq, proof, error);
       // The state goes first: nothing follows the terminal record.
-      this.setStatus({ state: last.state });
+      this.setStatus({ ...this.asked(), state: last.state });
       return last;
     });
     this.options.onEnd(this);
@@ -186,12 +199,13 @@ export class Generation {
   private append(part: Part): void {
     if (this.stopped !== undefined) return;
     this.silent = false;
+    if (part.type === 'progress' && !this.progress.passes(part)) return;
     this.outputBytes += size(part);
     if (this.outputBytes > this.options.maxOutputBytes) return this.fail('output_too_large');
     if (part.type === 'done') this.done = part;
     else if (this.firstTokenAt === undefined) {
       this.firstTokenAt = performance.now();
-      this.setStatus({ state: 'streaming' });
+      this.setStatus({ ...this.asked(), state: 'streaming' });
     }
     this.log.append(part);
   }
@@ -204,7 +218,7 @@ export class Generation {
     if (this.stopped !== undefined || this.done !== undefined || this.log.terminal) return;
     this.stopped = { why, at: performance.now() };
     if (this.abort === undefined) return this.end();
-    this.setStatus({ state: 'cancelling' });
+    this.setStatus({ ...this.asked(), state: 'cancelling' });
     this.abort.abort();
   }
 
@@ -248,8 +262,8 @@ export class Generation {
       state: this.stopped?.why.state ?? 'failed',
       code: failure.code,
       detail: failure.message,
-      // Nobody can try again unseen what somebody has already read.
-      retryable: failure.retryable && seq === 1,
+      // Nobody can try again unseen what somebody has already read; a pull goes on where it was.
+      retryable: failure.retryable && (seq === 1 || this.options.endpoint === 'pull'),
       ...(failure.retryAfterMs !== undefined && { retryAfterMs: failure.retryAfterMs }),
       ...proof,
     };
@@ -271,10 +285,19 @@ export class Generation {
     };
   }
 
+  /** Which upstream it was given to, as `streamState` says it. */
+  private asked(): Pick<StreamState, 'upstream' | 'attempt'> {
+    const { upstream, attempt } = this.status;
+    return {
+      ...(upstream !== undefined && { upstream }),
+      ...(attempt !== undefined && { attempt }),
+    };
+  }
+
   private setStatus(status: Omit<StreamState, 'generationId'>): void {
-    const { state, position, etaMs } = this.status;
-    if (state === status.state && position === status.position && etaMs === status.etaMs) return;
-    this.status = { generationId: this.id, ...status };
+    const next = { generationId: this.id, ...status };
+    if (isDeepStrictEqual(next, this.status)) return;
+    this.status = next;
     this.silent = false;
     this.log.announce(this.status);
   }
@@ -285,9 +308,12 @@ function size(part: Part): number {
   switch (part.type) {
     case 'text':
     case 'thinking':
+    case 'refusal':
       return Buffer.byteLength(part.text);
     case 'tool_calls':
       return Buffer.byteLength(JSON.stringify(part.calls));
+    case 'progress':
+      return Buffer.byteLength(part.status) + (part.digest?.length ?? 0);
     case 'done':
       return 0;
     default:

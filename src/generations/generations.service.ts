@@ -5,24 +5,29 @@ import {
   Logger,
   type OnModuleInit,
 } from '@nestjs/common';
-import { type CastRequest, CastService, type Upstream } from '../cast/cast.service.js';
+import { type CastRequest, CastService } from '../cast/cast.service.js';
 import { Config } from '../config.js';
 import { CastError } from '../errors.js';
-import type { ChatFields, GenerateFields, QueueView } from '../protocol.js';
-import { Admission, type Ticket } from './admission.js';
+import type { QueueView } from '../protocol.js';
+import { Admission } from './admission.js';
+import { type Asked, checkModel, decide, textsOf } from './asked.js';
 import { Durations } from './durations.js';
-import { LOG_BYTES } from './generation-log.js';
-import { Generation } from './generation.js';
+import { Generation, type GenerationOptions } from './generation.js';
 import { IdempotencyKeys } from './idempotency.js';
+import { KeptGenerations } from './kept-generations.js';
 import { redact } from './redact.js';
+import { Run } from './run.js';
+
+export type { Asked };
 
 /** Silent generations are told again at the second tick: at most 14 s after the last word. */
 const REASSURE_MS = 7_000;
+/** A pull may take hours; its upstream's silence ends it earlier. */
+const PULL_TIMEOUT_MS = 86_400_000;
 /** How long, after the drain, readers may take to fetch their last records. */
 const LAST_RECORDS_MS = 2_000;
 /** How often it is looked whether they have. */
 const LAST_RECORDS_POLL_MS = 10;
-
 /** Bounds of the advice when to try again. */
 const MIN_RETRY_AFTER_MS = 1_000;
 const MAX_RETRY_AFTER_MS = 60_000;
@@ -33,12 +38,10 @@ export interface Caller {
   user: string | undefined;
   /** Whose turn it takes in the line. */
   turn: string;
-  idempotencyKey: string | undefined;
+  idempotencyKey?: string | undefined;
+  /** For the log: the HTTP request that asked. */
+  requestId?: string | undefined;
 }
-
-/** What is asked for, and on which endpoint. */
-export type Asked =
-  ({ endpoint: 'generate' } & GenerateFields) | ({ endpoint: 'chat' } & ChatFields);
 
 /** A generation that was asked for: a new one, or the one an idempotency key stands for. */
 export interface Accepted {
@@ -46,37 +49,40 @@ export interface Accepted {
   deduplicated: boolean;
 }
 
-/** Starts generations, with all decisions on model, options and limits; finds, cancels, drains. */
+/** Starts generations, with all decisions on model, options and limits; finds and drains them. */
 @Injectable()
 export class GenerationsService implements OnModuleInit, BeforeApplicationShutdown {
   private readonly logger = new Logger('Generations');
-  private readonly generations = new Map<string, Generation>();
-  private readonly active = new Set<Generation>();
-  /** Those that have ended, in that order. */
-  private readonly kept = new Set<Generation>();
+  private readonly kept: KeptGenerations;
+  /** Those that have not ended, and how each gets to an upstream; a pull needs no line. */
+  private readonly active = new Map<Generation, Run | undefined>();
   private readonly admission: Admission;
   private readonly keys: IdempotencyKeys;
   private readonly durations = new Durations();
   private reassuring: NodeJS.Timeout | undefined;
-  private logBytes = 0;
   private draining = false;
 
   constructor(
     private readonly cast: CastService,
     private readonly config: Config,
   ) {
-    this.admission = new Admission({
+    this.kept = new KeptGenerations(config);
+    this.keys = new IdempotencyKeys(config.RETAIN_MS);
+    this.admission = new Admission(cast.upstreams, {
       maxQueue: config.MAX_QUEUE,
       maxConcurrentPerUser: config.MAX_CONCURRENT_PER_USER,
       maxQueuePerUser: config.MAX_QUEUE_PER_USER,
     });
-    this.keys = new IdempotencyKeys(config.RETAIN_MS);
   }
 
   onModuleInit(): void {
     this.reassuring = setInterval(() => {
-      for (const generation of this.active) generation.reassure();
+      for (const generation of this.active.keys()) generation.reassure();
     }, REASSURE_MS).unref();
+    this.cast.onRefresh(() => {
+      for (const run of this.active.values()) run?.failWithoutUpstream();
+      this.admission.dispatch();
+    });
   }
 
   /** False once the server goes down. */
@@ -86,8 +92,8 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
 
   /**
    * Starts what is asked, or puts it in line.
-   * @throws CastError `shutting_down`, `forbidden`, `payload_too_large`, `queue_full`,
-   * `rate_limited`, `idempotency_conflict`
+   * @throws CastError `shutting_down`, `forbidden`, `payload_too_large`, `invalid_request`,
+   * `queue_full`, `rate_limited`, `idempotency_conflict`
    */
   start(asked: Asked, caller: Caller): Accepted {
     const { idempotencyKey: key, user } = caller;
@@ -96,21 +102,46 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     if (known !== undefined) return { generation: known, deduplicated: true };
 
     if (this.draining) throw new CastError('shutting_down');
-    const { onDisconnect, ...fields } = asked;
-    const request: CastRequest = { ...fields, model: this.model(asked.model) };
-    this.checkLength(request);
-    const generation = this.admit(request, onDisconnect === 'keep', caller);
+    const request = decide(asked, this.config);
+    this.cast.check(request);
+    this.checkRoom(request, caller);
+    const generation = this.create(request, caller, {
+      keep: asked.onDisconnect === 'keep',
+      timeoutMs: this.config.GENERATION_TIMEOUT_MS,
+    });
+    const { cast, admission, durations } = this;
+    const run = new Run(caller.turn, generation, request, cast, admission, durations);
+    this.active.set(generation, run);
     if (key !== undefined) this.keys.remember(key, user, asked, generation);
+    run.begin();
     return { generation, deduplicated: false };
+  }
+
+  /**
+   * Has an Ollama pull a model. Takes no slot: it needs the network, not the GPU.
+   * @throws CastError `forbidden` where the operator does not allow it; `shutting_down`
+   */
+  pull(model: string, caller: Caller): Generation {
+    if (!this.config.ALLOW_PULL) {
+      throw new CastError('forbidden', { message: 'Pulling models is not allowed here.' });
+    }
+    checkModel(model, this.config);
+    if (this.draining) throw new CastError('shutting_down');
+    const request: CastRequest = { endpoint: 'pull', model };
+    this.cast.check(request);
+    if (this.kept.isFull) throw new CastError('queue_full');
+    const generation = this.create(request, caller, { keep: false, timeoutMs: PULL_TIMEOUT_MS });
+    this.active.set(generation, undefined);
+    const upstream = this.cast.puller();
+    void generation
+      .run(upstream.name, 1, (signal) => upstream.stream(request, signal))
+      .then((error) => generation.end(error));
+    return generation;
   }
 
   /** @throws CastError `generation_not_found` */
   get(id: string): Generation {
-    const generation = this.generations.get(id);
-    if (generation === undefined) {
-      throw new CastError('generation_not_found');
-    }
-    return generation;
+    return this.kept.get(id);
   }
 
   /**
@@ -118,7 +149,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
    * @throws CastError `generation_not_found`
    */
   getFor(user: string | undefined, id: string): Generation {
-    const generation = this.get(id);
+    const generation = this.kept.get(id);
     if (generation.user === undefined || generation.user === user) return generation;
     throw new CastError('generation_not_found');
   }
@@ -126,7 +157,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
   /** The generations of a user that have not ended; none of nobody. */
   activeOf(user: string | undefined): Generation[] {
     if (user === undefined) return [];
-    return [...this.active].filter((generation) => generation.user === user);
+    return [...this.active.keys()].filter((generation) => generation.user === user);
   }
 
   /** How many run and wait. */
@@ -150,7 +181,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
    */
   async beforeApplicationShutdown(): Promise<void> {
     this.draining = true;
-    const active = [...this.active];
+    const active = [...this.active.keys()];
     for (const generation of active) {
       if (generation.state === 'queued') void generation.interrupt();
     }
@@ -167,133 +198,78 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     clearInterval(this.reassuring);
   }
 
-  private admit(request: CastRequest, keep: boolean, { user, turn }: Caller): Generation {
-    const { config } = this;
-    const ticket: Ticket = {
-      user: turn,
-      candidates: () => this.cast.candidates(request.model),
-      start: (upstream) => void this.serve(generation, request, ticket, upstream),
-      moved: (position) => generation.wait(position, this.eta(request.model, position)),
-    };
-    this.checkRoom(ticket, request.model);
-    const generation: Generation = new Generation({
+  private create(
+    request: CastRequest,
+    caller: Caller,
+    options: Pick<GenerationOptions, 'keep' | 'timeoutMs'>,
+  ): Generation {
+    const { config, kept } = this;
+    const generation = new Generation({
+      ...options,
       // 128 random bits: whoever knows the id may read the answer.
       id: randomBytes(16).toString('base64url'),
       endpoint: request.endpoint,
       model: request.model,
-      user,
-      keep,
+      user: caller.user,
       maxOutputBytes: config.MAX_OUTPUT_BYTES,
       queueTimeoutMs: config.QUEUE_TIMEOUT_MS,
-      timeoutMs: config.GENERATION_TIMEOUT_MS,
       abandonAfterMs: config.ABANDON_AFTER_MS,
-      onGrow: (bytes) => this.grow(bytes),
+      onGrow: (bytes) => kept.grow(bytes),
       onEnd: () => {
-        this.admission.leave(ticket);
-        this.ended(generation, request);
+        const run = this.active.get(generation);
+        this.active.delete(generation);
+        if (run !== undefined) this.admission.leave(run);
+        kept.end(generation);
+        this.report(generation, request, caller);
       },
     });
-    this.generations.set(generation.id, generation);
-    this.active.add(generation);
-    this.grow(LOG_BYTES);
-    const position = this.admission.enter(ticket);
-    if (position > 0) ticket.moved(position);
+    kept.add(generation);
     return generation;
   }
 
-  /** The generation has a slot: asks the upstream, and gives the slot back when that is over. */
-  private async serve(
-    generation: Generation,
-    request: CastRequest,
-    ticket: Ticket,
-    upstream: Upstream,
-  ): Promise<void> {
-    const startedAt = performance.now();
-    const error = await generation.run((signal) => this.cast.stream(upstream, request, signal));
-    generation.end(error);
-    if (generation.state === 'completed') {
-      this.durations.add(request.model, performance.now() - startedAt);
-    }
-    this.admission.release(ticket, upstream);
+  /** One line a generation. What the upstream said of a failure is redacted: it may quote. */
+  private report(generation: Generation, request: CastRequest, { requestId }: Caller): void {
+    const { id, model, status, failure } = generation;
+    const { timings, usage } = generation.view();
+    const line = {
+      id,
+      model,
+      upstream: status.upstream,
+      state: status.state,
+      code: failure?.code,
+      promptTokens: usage?.promptTokens,
+      completionTokens: usage?.completionTokens,
+      queuedMs: timings.queuedMs,
+      firstTokenMs: timings.firstTokenMs,
+      totalMs: timings.totalMs,
+      attempt: status.attempt,
+      requestId,
+      said:
+        failure?.cause instanceof Error
+          ? redact(failure.cause.message, textsOf(request))
+          : undefined,
+    };
+    const known = Object.fromEntries(
+      Object.entries(line).filter(([, value]) => value !== undefined && value !== null),
+    );
+    if (failure === undefined) this.logger.log('generation ended', known);
+    else this.logger.warn('generation failed', known);
   }
 
-  private ended(generation: Generation, request: CastRequest): void {
-    const { id, model, state, failure } = generation;
-    this.active.delete(generation);
-    this.kept.add(generation);
-    this.makeRoom();
-    setTimeout(() => this.forget(generation), this.config.RETAIN_MS).unref();
-    if (failure === undefined) this.logger.log(`${id} ${model} ${state}`);
-    else {
-      const cause = failure.cause instanceof Error ? failure.cause.message : '';
-      this.logger.warn(`${id} ${model} ${state} ${failure.code} ${redact(cause, texts(request))}`);
-    }
-  }
-
-  private grow(bytes: number): void {
-    this.logBytes += bytes;
-    if (this.logBytes > this.config.MAX_LOG_BYTES) this.makeRoom();
-  }
-
-  /** Forgets ended generations, the oldest first, until all kept logs fit into their memory. */
-  private makeRoom(): void {
-    for (const generation of this.kept) {
-      if (this.logBytes <= this.config.MAX_LOG_BYTES) return;
-      this.forget(generation);
-    }
-  }
-
-  private forget(generation: Generation): void {
-    if (!this.kept.delete(generation)) return;
-    this.generations.delete(generation.id);
-    this.logBytes -= LOG_BYTES + generation.log.size;
-  }
-
-  private checkRoom(ticket: Ticket, model: string): void {
-    // What no ended log can make room for is full.
-    const code =
-      this.logBytes > this.config.MAX_LOG_BYTES ? 'queue_full' : this.admission.refuses(ticket);
+  /** @throws CastError `queue_full`, `rate_limited`, with advice when to try again */
+  private checkRoom(request: CastRequest, { turn }: Caller): void {
+    const code = this.kept.isFull
+      ? 'queue_full'
+      : this.admission.refuses({
+          user: turn,
+          candidates: () => this.cast.candidates(request),
+          prefers: () => false,
+        });
     if (code === undefined) return;
-    const oneTurn = this.durations.of(model) ?? MIN_RETRY_AFTER_MS;
+    const oneTurn = this.durations.of(request.model) ?? MIN_RETRY_AFTER_MS;
     const retryAfterMs = Math.min(Math.max(oneTurn, MIN_RETRY_AFTER_MS), MAX_RETRY_AFTER_MS);
     throw new CastError(code, { retryAfterMs: Math.round(retryAfterMs) });
   }
-
-  /** A guess from recent durations of that model; none before the first. */
-  private eta(model: string, position: number): number | undefined {
-    const one = this.durations.of(model);
-    const slots = this.cast.candidates(model).reduce((sum, upstream) => sum + upstream.slots, 0);
-    return one === undefined || slots === 0 ? undefined : Math.round((one * position) / slots);
-  }
-
-  private model(asked: string | undefined): string {
-    const { ALLOWED_MODELS: allowed, OLLAMA_MODEL: fallback } = this.config;
-    if (asked === undefined) return fallback;
-    if (allowed.length > 0 && !allowed.includes(asked)) {
-      throw new CastError('forbidden', {
-        message: 'This model is not allowed here.',
-        details: [{ path: 'model', message: `one of ${allowed.join(', ')}` }],
-      });
-    }
-    return asked;
-  }
-
-  private checkLength(request: CastRequest): void {
-    const most = this.config.MAX_PROMPT_CHARS;
-    const chars = texts(request).reduce((sum, text) => sum + text.length, 0);
-    if (chars > most) {
-      throw new CastError('payload_too_large', {
-        message: `The request has more than ${most} characters of text.`,
-      });
-    }
-  }
-}
-
-/** What the caller wrote. */
-function texts(request: CastRequest): string[] {
-  return request.endpoint === 'chat'
-    ? request.messages.flatMap(({ content, thinking }) => [content, thinking ?? ''])
-    : [request.prompt, request.system ?? '', request.suffix ?? ''];
 }
 
 async function within(ms: number, work: Promise<unknown>): Promise<void> {

@@ -1,8 +1,9 @@
 import type { Part } from '../cast/cast.service.js';
 import type { StreamRecord, ToolCall } from '../protocol.js';
 
-export type TextKind = 'text' | 'thinking';
-type DonePart = Extract<Part, { type: 'done' }>;
+/** Kinds of text that neighbouring records of can be merged. */
+export type TextKind = Extract<Part, { text: string }>['type'];
+type PartOf<Type extends Part['type']> = Extract<Part, { type: Type }>;
 
 /**
  * Builds the records of one generation, in the shape of its endpoint, from an allow-list of fields.
@@ -10,49 +11,46 @@ type DonePart = Extract<Part, { type: 'done' }>;
  * (`reference/log-notes.md`).
  */
 export class Records {
-  private readonly chat: boolean;
-
   constructor(
     private readonly generationId: string,
     private readonly model: string,
-    endpoint: 'generate' | 'chat',
-  ) {
-    this.chat = endpoint === 'chat';
-  }
+    private readonly endpoint: 'generate' | 'chat' | 'pull',
+  ) {}
 
   /** @param from first seq that the text covers, if that is not `seq` */
   text(seq: number, kind: TextKind, text: string, createdAt: string, from?: number): StreamRecord {
     const { generationId, model } = this;
-    const record: StreamRecord = this.chat
-      ? {
-          generationId,
-          seq,
-          model,
-          created_at: createdAt,
-          message:
-            kind === 'text'
-              ? { role: 'assistant', content: text }
-              : { role: 'assistant', content: '', thinking: text },
-          done: false,
-        }
-      : kind === 'text'
-        ? { generationId, seq, model, created_at: createdAt, response: text, done: false }
-        : {
+    const record: StreamRecord =
+      this.endpoint === 'chat'
+        ? {
             generationId,
             seq,
             model,
             created_at: createdAt,
-            response: '',
-            thinking: text,
+            message:
+              kind === 'text'
+                ? { role: 'assistant', content: text }
+                : { role: 'assistant', content: '', [kind]: text },
             done: false,
-          };
+          }
+        : kind === 'text'
+          ? { generationId, seq, model, created_at: createdAt, response: text, done: false }
+          : {
+              generationId,
+              seq,
+              model,
+              created_at: createdAt,
+              response: '',
+              [kind]: text,
+              done: false,
+            };
     if (from !== undefined) record.from = from;
     return record;
   }
 
   toolCalls(seq: number, calls: ToolCall[], createdAt: string): StreamRecord {
     const { generationId, model } = this;
-    return this.chat
+    return this.endpoint === 'chat'
       ? {
           generationId,
           seq,
@@ -72,18 +70,34 @@ export class Records {
         };
   }
 
-  last(seq: number, { reason, statistics, createdAt }: DonePart): StreamRecord {
+  progress(seq: number, part: PartOf<'progress'>): StreamRecord {
+    const { status, digest, total, completed, createdAt } = part;
+    return {
+      generationId: this.generationId,
+      seq,
+      model: this.model,
+      created_at: createdAt,
+      status,
+      ...(digest !== null && { digest }),
+      ...(total !== null && { total }),
+      ...(completed !== null && { completed }),
+      done: false,
+    };
+  }
+
+  last(seq: number, { reason, statistics, createdAt }: PartOf<'done'>): StreamRecord {
     const { generationId, model } = this;
+    const head = { generationId, seq, model, created_at: createdAt };
     const end = { done: true as const, done_reason: reason, ...statistics };
-    return this.chat
-      ? {
-          generationId,
-          seq,
-          model,
-          created_at: createdAt,
-          message: { role: 'assistant', content: '' },
-          ...end,
-        }
-      : { generationId, seq, model, created_at: createdAt, response: '', ...end };
+    switch (this.endpoint) {
+      case 'chat':
+        return { ...head, message: { role: 'assistant', content: '' }, ...end };
+      case 'generate':
+        return { ...head, response: '', ...end };
+      case 'pull':
+        return { ...head, status: 'success', ...end };
+      default:
+        return this.endpoint satisfies never;
+    }
   }
 }

@@ -2,19 +2,49 @@ import { Body, Controller, Delete, Get, Headers, Param, Post, Req, Res } from '@
 import type { Request, Response } from 'express';
 import type { Observable } from 'rxjs';
 import { CastError } from '../errors.js';
+import { Route } from '../open-api.js';
 import {
   chatBody,
   type ChatBody,
+  errorCode,
   generateBody,
   type GenerateBody,
+  generationId,
+  generationView,
   type GenerationView,
   idempotencyKey,
+  lastEventId,
+  modelList,
   type ModelList,
+  pullBody,
+  type PullBody,
+  queueView,
   type QueueView,
+  started,
   type Started,
+  streamRecord,
+  version,
   type Version,
 } from '../protocol.js';
-import { LlmService } from './llm.service.js';
+import { LlmService, type Origin } from './llm.service.js';
+
+/** What an answer of the upstream can turn into, where it is no generation's. */
+const FROM_UPSTREAM = [
+  ...errorCode.options.filter((code) => code.startsWith('upstream_')),
+  ...(['first_byte_timeout', 'idle_timeout', 'line_too_long', 'bad_content_type'] as const),
+];
+/** What every route that starts a generation has in common. */
+const STARTING = {
+  parameters: { 'Idempotency-Key': idempotencyKey },
+  answers: { 201: started },
+  refuses: [
+    'client_not_found',
+    'idempotency_conflict',
+    'rate_limited',
+    'queue_full',
+    'shutting_down',
+  ],
+} as const;
 
 /** The REST routes; every decision is made below. */
 @Controller('llm')
@@ -22,6 +52,7 @@ export class LlmController {
   constructor(private readonly llm: LlmService) {}
 
   @Post('generate')
+  @Route({ summary: 'Start a generation from a prompt', ...STARTING })
   generate(
     @Body({ schema: generateBody }) body: GenerateBody,
     @Req() request: Request,
@@ -31,6 +62,7 @@ export class LlmController {
   }
 
   @Post('chat')
+  @Route({ summary: 'Start the next message of a conversation', ...STARTING })
   chat(
     @Body({ schema: chatBody }) body: ChatBody,
     @Req() request: Request,
@@ -39,27 +71,69 @@ export class LlmController {
     return located(this.llm.start({ ...body, endpoint: 'chat' }, origin(request)), response);
   }
 
+  @Post('models/pull')
+  @Route({
+    summary: 'Have Ollama pull a model',
+    description: 'Only where the operator allows it (`ALLOW_PULL`). The records are the progress.',
+    answers: { 201: started },
+    refuses: ['forbidden', 'client_not_found', 'queue_full', 'shutting_down'],
+  })
+  pull(
+    @Body({ schema: pullBody }) body: PullBody,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Started {
+    return located(this.llm.pull(body, origin(request)), response);
+  }
+
   @Get('version')
+  @Route({
+    summary: 'Version of the upstream',
+    answers: { 200: version },
+    refuses: FROM_UPSTREAM,
+  })
   version(): Observable<Version> {
     return this.llm.version();
   }
 
   @Get('models')
-  models(): Observable<ModelList> {
+  @Route({
+    summary: 'Models of all upstreams',
+    answers: { 200: modelList },
+    refuses: FROM_UPSTREAM,
+  })
+  models(): Promise<ModelList> {
     return this.llm.models();
   }
 
   @Get('queue')
+  @Route({ summary: 'How many generations run and wait', answers: { 200: queueView } })
   queue(): QueueView {
     return this.llm.queue();
   }
 
   @Get('generations/:id')
+  @Route({
+    summary: 'A generation as it is now',
+    parameters: { id: generationId },
+    answers: { 200: generationView },
+    refuses: ['generation_not_found'],
+  })
   view(@Param('id') id: string): GenerationView {
     return this.llm.view(id);
   }
 
   @Get('generations/:id/events')
+  @Route({
+    summary: 'The records of a generation as Server-Sent Events',
+    description:
+      '`id:` is the seq and `data:` the record, under no event name. The stream ends after the ' +
+      'terminal record; who asks for more behind it gets 204, which keeps `EventSource` from asking again.',
+    parameters: { id: generationId, 'Last-Event-ID': lastEventId },
+    answers: { 200: streamRecord, 204: null },
+    produces: 'text/event-stream',
+    refuses: ['generation_not_found', 'invalid_request'],
+  })
   events(
     @Param('id') id: string,
     @Headers('last-event-id') lastEventId: string | undefined,
@@ -69,20 +143,28 @@ export class LlmController {
   }
 
   @Delete('generations/:id')
+  @Route({
+    summary: 'Cancel a generation',
+    description:
+      'Answers when the upstream request is over, with the same however often it is asked.',
+    parameters: { id: generationId },
+    answers: { 200: generationView },
+    refuses: ['generation_not_found'],
+  })
   cancel(@Param('id') id: string): Promise<GenerationView> {
     return this.llm.cancel(id);
   }
 }
 
-/** Whose turn it is where no client is named, and which request this is a retry of. */
-function origin(request: Request): { address: string; idempotencyKey: string | undefined } {
+function origin(request: Request): Origin {
   const key = idempotencyKey.optional().safeParse(request.get('idempotency-key'));
   if (!key.success) {
     throw new CastError('invalid_request', {
       details: [{ path: 'Idempotency-Key', message: '1 to 255 characters' }],
     });
   }
-  return { address: request.ip ?? '', idempotencyKey: key.data };
+  const requestId = String(request.res?.getHeader('x-request-id'));
+  return { address: request.ip ?? '', idempotencyKey: key.data, requestId };
 }
 
 /** 201 says where the new thing is (RFC 9110, section 15.3.2). */

@@ -1,13 +1,30 @@
 import { Injectable } from '@nestjs/common';
 import type { Response } from 'express';
-import type { Observable } from 'rxjs';
+import { map, type Observable } from 'rxjs';
 import { CastService } from '../cast/cast.service.js';
 import { Config } from '../config.js';
 import { CastError } from '../errors.js';
+import { isAllowed } from '../generations/asked.js';
+import type { Generation } from '../generations/generation.js';
 import { type Asked, GenerationsService } from '../generations/generations.service.js';
-import type { GenerationView, ModelList, QueueView, Started, Version } from '../protocol.js';
+import type {
+  GenerationView,
+  ModelList,
+  PullBody,
+  QueueView,
+  Started,
+  Version,
+} from '../protocol.js';
 import { callerOf, SocketGateway } from '../socket/socket.gateway.js';
 import { EventStream } from './event-stream.js';
+
+/** Where an HTTP request comes from, and what it says of itself. */
+export interface Origin {
+  /** Whose turn it is where no client is named. */
+  address: string;
+  idempotencyKey: string | undefined;
+  requestId: string;
+}
 
 /** What REST can ask for: it starts generations on behalf of a connected Socket.IO client. */
 @Injectable()
@@ -21,42 +38,43 @@ export class LlmService {
 
   /**
    * Starts a generation for a connected client, or for a caller that reads it by itself.
-   * @param origin for callers without a client: the address whose turn it is
    * @throws CastError `client_not_found`, before anything is asked of an upstream; what
    * {@link GenerationsService.start} throws
    */
   start(
     { clientId, ...asked }: Asked & { clientId?: string | undefined },
-    origin: { address: string; idempotencyKey: string | undefined },
+    origin: Origin,
   ): Started {
     const client = clientId === undefined ? undefined : this.gateway.client(clientId);
     const caller =
       client === undefined
         ? { user: undefined, turn: `address ${origin.address}` }
         : callerOf(client);
-    const { generation, deduplicated } = this.generations.start(asked, {
-      ...caller,
-      idempotencyKey: origin.idempotencyKey,
-    });
-    client?.data.readers.read(generation, 0);
-    const { position } = generation.status;
-    return {
-      status: 'Streaming started',
-      generationId: generation.id,
-      clientId,
-      model: generation.model,
-      state: generation.state,
-      ...(position !== undefined && { position }),
-      ...(deduplicated && { deduplicated }),
-    };
+    const readers = this.gateway.audience(client, asked.audience);
+    const { generation, deduplicated } = this.generations.start(asked, { ...caller, ...origin });
+    for (const reader of readers) reader.read(generation, 0);
+    return { ...startedOf(generation, clientId), ...(deduplicated && { deduplicated }) };
+  }
+
+  /** Has a model pulled, with the progress as records. @throws CastError like {@link start} */
+  pull({ clientId, model }: PullBody, { requestId }: Origin): Started {
+    const client = this.gateway.client(clientId);
+    const generation = this.generations.pull(model, { ...callerOf(client), requestId });
+    client.data.readers.read(generation, 0);
+    return startedOf(generation, clientId);
   }
 
   version(): Observable<Version> {
-    return this.cast.version();
+    return this.cast.version().pipe(map((version) => ({ version })));
   }
 
-  models(): Observable<ModelList> {
-    return this.cast.models();
+  /** The models of all upstreams that a caller may name. */
+  async models(): Promise<ModelList> {
+    const { models } = await this.cast.models();
+    const { ALLOWED_MODELS: allowed } = this.config;
+    return {
+      models: models.filter(({ name }) => allowed.length === 0 || isAllowed(name, allowed)),
+    };
   }
 
   queue(): QueueView {
@@ -87,6 +105,18 @@ export class LlmService {
       return void response.status(204).end();
     new EventStream(response, this.config).read(generation, after);
   }
+}
+
+function startedOf(generation: Generation, clientId: string | undefined): Started {
+  const { position } = generation.status;
+  return {
+    status: 'Streaming started',
+    generationId: generation.id,
+    clientId,
+    model: generation.model,
+    state: generation.state,
+    ...(position !== undefined && { position }),
+  };
 }
 
 /** `Last-Event-ID` is the seq of a record. */

@@ -27,6 +27,8 @@ import {
   type GenerationState,
   joinRequest,
   type JoinRequest,
+  sendMessageRequest,
+  type SendMessageRequest,
   type ServerToClientEvents,
   type StartedAck,
 } from '../protocol.js';
@@ -98,6 +100,19 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     return socket;
   }
 
+  /**
+   * What the records of a request go to: the asking socket, or every socket of its user.
+   * @throws CastError `forbidden` where the user is not known
+   */
+  audience(asking: ClientSocket | undefined, audience: 'user' | undefined): SocketReaders[] {
+    if (audience === undefined) return asking === undefined ? [] : [asking.data.readers];
+    const user = asking?.data.user;
+    if (user === undefined) throw new CastError('forbidden', NOT_THAT_USER);
+    return [...this.clients.sockets.values()]
+      .filter(({ data }) => data.user === user)
+      .map(({ data }) => data.readers);
+  }
+
   @SubscribeMessage('generate')
   generate(
     @ConnectedSocket() socket: ClientSocket,
@@ -116,6 +131,24 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
   ): void {
     const { idempotencyKey, ...fields } = request;
     this.start(socket, { ...fields, endpoint: 'chat' }, idempotencyKey, ack);
+  }
+
+  /** The second known shape: a front end that sends a user text and a system text. */
+  @SubscribeMessage('send_message')
+  sendMessage(
+    @ConnectedSocket() socket: ClientSocket,
+    @MessageBody({ schema: sendMessageRequest }) request: SendMessageRequest,
+    @Ack() ack?: AckOf<StartedAck>,
+  ): void {
+    const { user_id, user_content, system_content, temperature } = request;
+    if (user_id !== socket.data.user) throw new CastError('forbidden', NOT_THAT_USER);
+    const user = { role: 'user' as const, content: user_content };
+    const messages =
+      system_content === undefined
+        ? [user]
+        : [{ role: 'system' as const, content: system_content }, user];
+    const options = temperature === undefined ? {} : { temperature };
+    this.start(socket, { endpoint: 'chat', messages, options, audience: 'user' }, undefined, ack);
   }
 
   @SubscribeMessage('join')
@@ -157,14 +190,24 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     idempotencyKey: string | undefined,
     ack?: AckOf<StartedAck>,
   ): void {
+    const readers = this.audience(socket, asked.audience);
     const { generation, deduplicated } = this.generations.start(asked, {
       ...callerOf(socket),
       idempotencyKey,
     });
-    ack?.({ ok: true, ...generation.status, ...(deduplicated && { deduplicated }) });
-    socket.data.readers.read(generation, 0);
+    const { generationId, state, position } = generation.status;
+    ack?.({
+      ok: true,
+      generationId,
+      state,
+      ...(position !== undefined && { position }),
+      ...(deduplicated && { deduplicated }),
+    });
+    for (const reader of readers) reader.read(generation, 0);
   }
 }
+
+const NOT_THAT_USER = { message: 'This socket is not known to be of that user; see auth.userId.' };
 
 /** Who asks through this socket: its user where that is known, otherwise the socket itself. */
 export function callerOf({ id, data }: ClientSocket): Pick<Caller, 'user' | 'turn'> {

@@ -1,0 +1,45 @@
+import type { Server } from 'node:http';
+import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
+import { dirname } from 'node:path';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { Express } from 'express';
+import { asyncApi } from './async-api.js';
+import { openApi } from './open-api.js';
+
+/** Swagger UI as its makers package it: a dependency of `@nestjs/swagger`, wherever that has it. */
+const SWAGGER_UI = dirname(
+  createRequire(import.meta.resolve('@nestjs/swagger')).resolve('swagger-ui-dist/package.json'),
+);
+
+/** In place of the packaged one, which shows a pet store and loads a badge from swagger.io. */
+const INITIALIZER = `window.ui = SwaggerUIBundle({
+  url: '../docs-json',
+  dom_id: '#swagger-ui',
+  deepLinking: true,
+  validatorUrl: null,
+});
+`;
+
+/**
+ * Serves the documents and the page that shows them. They are made when they are first asked for: a
+ * server that only streams pays nothing for them.
+ * @param socketServer what Socket.IO listens on, once it does
+ */
+export function serveApiDocs(app: NestExpressApplication, socketServer: Server): void {
+  const express: Express = app.getHttpAdapter().getInstance();
+  let rest: ReturnType<typeof openApi> | undefined;
+
+  express.get('/docs-json', async (_request, response) => {
+    rest ??= openApi(app);
+    response.json(await rest);
+  });
+  express.get('/asyncapi.json', (request, response) => {
+    const { port } = socketServer.address() as AddressInfo;
+    response.json(asyncApi(`${request.hostname}:${port}`));
+  });
+  express.get('/docs/swagger-initializer.js', (_request, response) => {
+    response.type('text/javascript').send(INITIALIZER);
+  });
+  app.useStaticAssets(SWAGGER_UI, { prefix: '/docs' });
+}

@@ -1,0 +1,56 @@
+import { createRequire } from 'node:module';
+import { z } from 'zod';
+import { ERRORS } from './errors.js';
+
+interface Package {
+  version: string;
+  description: string;
+  license: string;
+}
+const { version, description, license } = createRequire(import.meta.url)(
+  '../package.json',
+) as Package;
+
+/** What both documents say of themselves. */
+export const API_INFO = { title: 'llm-cast', version, description, license: { name: license } };
+
+const uri = (id: string): string => `#/components/schemas/${id}`;
+
+/** How both documents point at a shape of `protocol.ts`: it must have an id there. */
+export function refTo(schema: z.ZodType): { $ref: string } {
+  return { $ref: uri(nameOf(schema)) };
+}
+
+export function nameOf(schema: z.ZodType): string {
+  const { id } = schema.meta() ?? {};
+  if (id === undefined) throw new TypeError('a documented shape has an id');
+  return id;
+}
+
+/**
+ * Every named shape of `protocol.ts` as JSON Schema, for `components.schemas`. The registry form of
+ * zod's conversion is the one whose references resolve in both documents. They are of the input
+ * side: on the output side zod forbids the unknown fields that clients are to ignore.
+ */
+export function componentSchemas(): Record<string, object> {
+  const { schemas } = z.toJSONSchema(z.globalRegistry, { uri, target: 'draft-7', io: 'input' });
+  return Object.fromEntries(
+    Object.entries(schemas).map(([name, { $schema: _, $id: __, ...schema }]) => [
+      name,
+      name === 'ErrorCode' ? { ...schema, description: errorTable() } : schema,
+    ]),
+  );
+}
+
+function errorTable(): string {
+  return [
+    'What went wrong: a closed list; a code keeps its meaning for ever.',
+    '',
+    '| code | HTTP status | retryable | meaning |',
+    '| --- | --- | --- | --- |',
+    ...Object.entries(ERRORS).map(
+      ([code, { status, retryable, message }]) =>
+        `| \`${code}\` | ${status} | ${retryable ? 'yes' : 'no'} | ${message} |`,
+    ),
+  ].join('\n');
+}

@@ -1,0 +1,41 @@
+/** Failures in a row before the circuit opens. */
+const THRESHOLD = 3;
+/** First pause, and the longest: each failed trial doubles it. */
+const FIRST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 60_000;
+
+/**
+ * Remembers that an upstream fails, so that it is left alone for a while (circuit breaker). After the
+ * pause one request may try; the others wait for how it ends.
+ */
+export class Circuit {
+  private failures = 0;
+  private pauseMs = FIRST_PAUSE_MS;
+  /** When the next trial may be; undefined while closed. */
+  private trialAt: number | undefined;
+
+  /** Whether requests had better go elsewhere now. */
+  get isOpen(): boolean {
+    return this.trialAt !== undefined && performance.now() < this.trialAt;
+  }
+
+  /** A request goes out. If it is the trial, it is the only one for the next pause. */
+  begin(): void {
+    if (this.trialAt !== undefined) this.trialAt = performance.now() + this.pauseMs;
+  }
+
+  succeed(): void {
+    this.failures = 0;
+    this.pauseMs = FIRST_PAUSE_MS;
+    this.trialAt = undefined;
+  }
+
+  /** @param certain the upstream is not there: no need to see it fail again */
+  fail(certain: boolean): void {
+    if (this.trialAt !== undefined) this.pauseMs = Math.min(2 * this.pauseMs, LONGEST_PAUSE_MS);
+    this.failures++;
+    if (certain || this.failures >= THRESHOLD || this.trialAt !== undefined) {
+      this.trialAt = performance.now() + this.pauseMs;
+    }
+  }
+}

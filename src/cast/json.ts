@@ -1,0 +1,32 @@
+import { CastError } from '../errors.js';
+
+export type JsonObject = Record<string, unknown>;
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A field that is text, or absent. @throws CastError `upstream_protocol_error` for anything else */
+export function text(said: JsonObject, name: string): string {
+  const value = said[name] ?? '';
+  if (typeof value !== 'string') throw new CastError('upstream_protocol_error');
+  return value;
+}
+
+/** The field if it is a number. */
+export function number(said: JsonObject, name: string): number | undefined {
+  const value = said[name];
+  return typeof value === 'number' ? value : undefined;
+}
+
+/** @throws CastError `upstream_protocol_error` for what is not a JSON object */
+export function parseObject(json: string): JsonObject {
+  let said: unknown;
+  try {
+    said = JSON.parse(json);
+  } catch (cause) {
+    throw new CastError('upstream_protocol_error', { cause });
+  }
+  if (!isObject(said)) throw new CastError('upstream_protocol_error');
+  return said;
+}

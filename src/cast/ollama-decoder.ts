@@ -1,0 +1,110 @@
+import { z } from 'zod';
+import { CastError } from '../errors.js';
+import { type FinishReason, type Statistics, toolCall, type Usage } from '../protocol.js';
+import type { Decoder } from './exchange.js';
+import { isObject, type JsonObject, number, text } from './json.js';
+import { LineDecoder } from './lines.js';
+import { ollamaLine } from './ollama-line.js';
+import type { Part } from './part.js';
+import { WholeCharacters } from './whole-characters.js';
+
+const toolCalls = z.array(toolCall);
+
+/**
+ * Reads the answer of `/api/generate` or `/api/chat`: NDJSON, or the one object of a load. Strict: a
+ * line that is not what Ollama documents is `upstream_protocol_error`, because a skipped line is
+ * lost text. Fields it does not know are dropped, `context` among them.
+ */
+export class OllamaDecoder implements Decoder<Part> {
+  done = false;
+  private readonly lines: LineDecoder;
+  private readonly text = new WholeCharacters();
+  private readonly thinking = new WholeCharacters();
+  private calledTools = false;
+  private parts: Part[] = [];
+  private ended = false;
+
+  constructor(maxLineBytes: number) {
+    this.lines = new LineDecoder(maxLineBytes, (line) => this.readLine(line));
+  }
+
+  push(bytes: Buffer, into: Part[]): void {
+    this.parts = into;
+    this.lines.push(bytes);
+  }
+
+  end(into: Part[]): void {
+    this.parts = into;
+    this.ended = true;
+    this.lines.end();
+    if (!this.done) throw new CastError('upstream_truncated');
+  }
+
+  private readLine(line: string): void {
+    if (this.done) return;
+    const said = ollamaLine(line, this.ended);
+    const createdAt = text(said, 'created_at') || new Date().toISOString();
+    const done = said['done'] ?? false;
+    const message = said['message'] ?? {};
+    if (!isObject(message) || typeof done !== 'boolean') {
+      throw new CastError('upstream_protocol_error');
+    }
+    const tell = (type: 'thinking' | 'text', piece: string): void => {
+      const held = this[type];
+      const whole = held.push(piece) + (done ? held.end() : '');
+      if (whole !== '') this.parts.push({ type, text: whole, createdAt });
+    };
+    tell('thinking', text(said, 'thinking') + text(message, 'thinking'));
+    tell('text', text(said, 'response') + text(message, 'content'));
+
+    const calls = toolCalls.safeParse(message['tool_calls'] ?? said['tool_calls'] ?? []);
+    if (!calls.success) throw new CastError('upstream_protocol_error');
+    if (calls.data.length > 0) {
+      this.calledTools = true;
+      this.parts.push({ type: 'tool_calls', calls: calls.data, createdAt });
+    }
+    if (!done) return;
+    this.done = true;
+    const reason = finishReason(said['done_reason'], this.calledTools);
+    const statistics = pickStatistics(said);
+    this.parts.push({ type: 'done', reason, usage: usage(statistics), statistics, createdAt });
+  }
+}
+
+function finishReason(said: unknown, calledTools: boolean): FinishReason {
+  switch (said) {
+    case 'stop':
+      // Ollama says `stop` for tool calls too.
+      return calledTools ? 'tool_calls' : 'stop';
+    case 'length':
+    case 'load':
+    case 'unload':
+      return said;
+    default:
+      return 'unknown';
+  }
+}
+
+const STATISTICS = [
+  'total_duration',
+  'load_duration',
+  'prompt_eval_count',
+  'prompt_eval_duration',
+  'eval_count',
+  'eval_duration',
+] as const satisfies readonly (keyof Statistics)[];
+
+function pickStatistics(said: JsonObject): Statistics {
+  const picked: Statistics = {};
+  for (const name of STATISTICS) {
+    const value = number(said, name);
+    if (value !== undefined) picked[name] = value;
+  }
+  return picked;
+}
+
+/** Ollama leaves out a count that is zero, but never both of an answer. */
+function usage({ prompt_eval_count, eval_count }: Statistics): Usage {
+  if (prompt_eval_count === undefined && eval_count === undefined) return null;
+  return { promptTokens: prompt_eval_count ?? 0, completionTokens: eval_count ?? 0 };
+}

@@ -1,0 +1,147 @@
+import type { HttpService } from '@nestjs/axios';
+import { firstValueFrom, map, type Observable, tap } from 'rxjs';
+import type { z } from 'zod';
+import type { Config } from '../config.js';
+import { CastError } from '../errors.js';
+import type { ErrorCode } from '../protocol.js';
+import type { CastRequest } from './cast-request.js';
+import { Circuit } from './circuit.js';
+import type { Dialect, ListedModel } from './dialect.js';
+import { exchange, type UpstreamCall } from './exchange.js';
+import { JsonDecoder } from './json-decoder.js';
+import type { Part } from './part.js';
+import { upstreamError } from './upstream-error.js';
+
+/** How long a question that costs the upstream nothing (its version, its models) may take. */
+const PROBE_TIMEOUT_MS = 5_000;
+
+/** Errors that say nothing good of the upstream's health, and whether once is enough. */
+const UNHEALTHY: Partial<Record<ErrorCode, boolean>> = {
+  upstream_unreachable: true,
+  upstream_error: false,
+  upstream_out_of_memory: false,
+  upstream_timeout: false,
+  upstream_truncated: false,
+  upstream_protocol_error: false,
+  bad_content_type: false,
+  upstream_not_found: false,
+};
+
+/** One server that generates: how it is asked, what it has, and how it fares. */
+export class Upstream {
+  /** The models it listed last; undefined until it did. */
+  models: readonly ListedModel[] | undefined;
+  /** Why it did not list its models the last time it was asked; undefined if it did. */
+  lastError: CastError | undefined = new CastError('upstream_unreachable');
+  private readonly circuit = new Circuit();
+  private refreshing: Promise<void> | undefined;
+
+  constructor(
+    /** What clients and operators call it; never its address. */
+    readonly name: string,
+    /** Most requests that may be open at it at one time. */
+    readonly slots: number,
+    private readonly baseUrl: string,
+    private readonly dialect: Dialect,
+    private readonly http: HttpService,
+    private readonly config: Config,
+  ) {}
+
+  /** Whether it answered the last time it was asked for its models. */
+  get isReachable(): boolean {
+    return this.lastError === undefined;
+  }
+
+  /** Whether requests had better go elsewhere for now. */
+  get isAvoided(): boolean {
+    return this.circuit.isOpen;
+  }
+
+  /** Whether it has the model; one whose list is unknown counts as having it. */
+  serves(model: string): boolean {
+    return this.models === undefined || this.find(model) !== undefined;
+  }
+
+  hasLoaded(model: string): boolean {
+    return this.find(model)?.loaded === true;
+  }
+
+  /** Why this kind of upstream cannot do what is asked; undefined if it can. */
+  refuses(request: CastRequest): CastError | undefined {
+    return this.dialect.refuses(request);
+  }
+
+  /**
+   * Streams one answer. See {@link exchange} for when it ends and what an abort does.
+   * @returns the parts that each network read brought
+   * @throws CastError through the Observable
+   */
+  stream(request: CastRequest, signal: AbortSignal): Observable<Part[]> {
+    const { path, body, decoder } = this.dialect.call(request);
+    this.circuit.begin();
+    return exchange(this.http, { ...this.call(path), method: 'post', body, decoder }, signal).pipe(
+      tap({
+        complete: () => this.circuit.succeed(),
+        error: (error: unknown) => {
+          const certain = error instanceof CastError ? UNHEALTHY[error.code] : undefined;
+          if (certain !== undefined) this.circuit.fail(certain);
+        },
+      }),
+    );
+  }
+
+  /** @throws CastError `upstream_unreachable` and the other upstream codes */
+  version(): Observable<string> {
+    return this.dialect.version((path, schema) => this.ask(path, schema));
+  }
+
+  /** Asks for the models, which also tells whether it is there. Calls at one time share the answer. */
+  refresh(): Promise<void> {
+    this.refreshing ??= firstValueFrom(
+      this.dialect.models((path, schema) => this.ask(path, schema)),
+    )
+      .then(
+        (models) => {
+          this.models = models;
+          this.lastError = undefined;
+          this.circuit.succeed();
+        },
+        (error: unknown) => {
+          this.lastError = error instanceof CastError ? error : new CastError('internal');
+          this.circuit.fail(UNHEALTHY[this.lastError.code] === true);
+        },
+      )
+      .finally(() => {
+        this.refreshing = undefined;
+      });
+    return this.refreshing;
+  }
+
+  private find(model: string): ListedModel | undefined {
+    const wanted = this.dialect.canonical(model);
+    return this.models?.find(({ name }) => this.dialect.canonical(name) === wanted);
+  }
+
+  private ask<T>(path: string, schema: z.ZodType<T>): Observable<T> {
+    return exchange(this.http, {
+      ...this.call(path),
+      method: 'get',
+      decoder: new JsonDecoder(schema, this.config.MAX_LINE_BYTES),
+      firstByteTimeoutMs: PROBE_TIMEOUT_MS,
+      idleTimeoutMs: PROBE_TIMEOUT_MS,
+    }).pipe(map(([answer]) => answer as T));
+  }
+
+  private call(path: string): Omit<UpstreamCall<never>, 'method' | 'decoder'> {
+    const { config, dialect } = this;
+    return {
+      url: this.baseUrl + path,
+      headers: dialect.headers,
+      accept: dialect.accept,
+      refused: (status, body, headers) => upstreamError(status, dialect.errorText(body), headers),
+      connectTimeoutMs: config.CONNECT_TIMEOUT_MS,
+      firstByteTimeoutMs: config.FIRST_BYTE_TIMEOUT_MS,
+      idleTimeoutMs: config.IDLE_TIMEOUT_MS,
+    };
+  }
+}

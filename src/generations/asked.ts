@@ -1,0 +1,71 @@
+import type { CastRequest } from '../cast/cast.service.js';
+import type { Config } from '../config.js';
+import { CastError } from '../errors.js';
+import type { ChatFields, GenerateFields } from '../protocol.js';
+
+/** What is asked for, and on which endpoint. */
+export type Asked =
+  ({ endpoint: 'generate' } & GenerateFields) | ({ endpoint: 'chat' } & ChatFields);
+
+type Rules = Pick<
+  Config,
+  'ALLOWED_MODELS' | 'MAX_PROMPT_CHARS' | 'OLLAMA_BASE_URL' | 'OLLAMA_MODEL' | 'OPENAI_MODEL'
+>;
+
+/**
+ * Turns what is asked into what is asked of an upstream: the model is settled, the limits are kept.
+ * @throws CastError `forbidden` for a model that is not allowed; `payload_too_large`
+ */
+export function decide(asked: Asked, rules: Rules): CastRequest {
+  const { onDisconnect: _keep, audience: _audience, ...fields } = asked;
+  const request: CastRequest = { ...fields, model: modelOf(asked.model, rules) };
+  const chars = textsOf(request).reduce((sum, text) => sum + text.length, 0);
+  if (chars > rules.MAX_PROMPT_CHARS) {
+    throw new CastError('payload_too_large', {
+      message: `The request has more than ${rules.MAX_PROMPT_CHARS} characters of text.`,
+    });
+  }
+  return request;
+}
+
+/** @throws CastError `forbidden` */
+export function checkModel(
+  model: string,
+  { ALLOWED_MODELS: allowed }: Pick<Rules, 'ALLOWED_MODELS'>,
+): void {
+  if (allowed.length === 0 || isAllowed(model, allowed)) return;
+  throw new CastError('forbidden', {
+    message: 'This model is not allowed here.',
+    details: [{ path: 'model', message: `one of ${allowed.join(', ')}` }],
+  });
+}
+
+/** Whether a list of names holds a model; Ollama's tag `latest` may be left out on either side. */
+export function isAllowed(model: string, allowed: readonly string[]): boolean {
+  const bare = (name: string): string => name.replace(/:latest$/, '');
+  return allowed.some((name) => bare(name) === bare(model));
+}
+
+/** What the caller wrote for the model to read. */
+export function textsOf(request: CastRequest): string[] {
+  switch (request.endpoint) {
+    case 'chat':
+      return request.messages.flatMap(({ content, thinking }) => [content, thinking ?? '']);
+    case 'generate':
+      return [request.prompt, request.system ?? '', request.suffix ?? ''];
+    case 'pull':
+      return [];
+    default:
+      return request satisfies never;
+  }
+}
+
+function modelOf(asked: string | undefined, rules: Rules): string {
+  if (asked !== undefined) {
+    checkModel(asked, rules);
+    return asked;
+  }
+  // The operator's own choice needs no permission.
+  const { OLLAMA_BASE_URL, OLLAMA_MODEL, OPENAI_MODEL } = rules;
+  return OLLAMA_BASE_URL.length > 0 ? OLLAMA_MODEL : (OPENAI_MODEL ?? OLLAMA_MODEL);
+}

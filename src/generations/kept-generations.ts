@@ -1,0 +1,60 @@
+import type { Config } from '../config.js';
+import { CastError } from '../errors.js';
+import { LOG_BYTES } from './generation-log.js';
+import type { Generation } from './generation.js';
+
+/**
+ * All generations that can be asked for: those that go on, and ended ones for `RETAIN_MS`, as long as
+ * all logs fit into `MAX_LOG_BYTES`; over it the oldest ended ones go first.
+ */
+export class KeptGenerations {
+  private readonly byId = new Map<string, Generation>();
+  /** Those that have ended, in that order. */
+  private readonly ended = new Set<Generation>();
+  private bytes = 0;
+
+  constructor(private readonly config: Pick<Config, 'RETAIN_MS' | 'MAX_LOG_BYTES'>) {}
+
+  /** @throws CastError `generation_not_found` */
+  get(id: string): Generation {
+    const generation = this.byId.get(id);
+    if (generation === undefined) throw new CastError('generation_not_found');
+    return generation;
+  }
+
+  /** Whether running generations alone fill the memory. */
+  get isFull(): boolean {
+    return this.bytes > this.config.MAX_LOG_BYTES;
+  }
+
+  add(generation: Generation): void {
+    this.byId.set(generation.id, generation);
+    this.grow(LOG_BYTES);
+  }
+
+  /** A log takes so many bytes more. */
+  grow(bytes: number): void {
+    this.bytes += bytes;
+    if (this.isFull) this.makeRoom();
+  }
+
+  /** From now on it is kept only for a while. */
+  end(generation: Generation): void {
+    this.ended.add(generation);
+    setTimeout(() => this.forget(generation), this.config.RETAIN_MS).unref();
+    if (this.isFull) this.makeRoom();
+  }
+
+  private makeRoom(): void {
+    for (const generation of this.ended) {
+      if (!this.isFull) return;
+      this.forget(generation);
+    }
+  }
+
+  private forget(generation: Generation): void {
+    if (!this.ended.delete(generation)) return;
+    this.byId.delete(generation.id);
+    this.bytes -= LOG_BYTES + generation.log.size;
+  }
+}

@@ -1,0 +1,122 @@
+import * as fc from 'fast-check';
+import { redact } from './redact.js';
+
+const PROMPT = 'Dear diary, the zebra of Antwerp ate forty plums again.';
+/** A run of this length counts as a quotation. */
+const RUN = 12;
+
+const runs = (said: string): string[] =>
+  Array.from({ length: said.length - RUN + 1 }, (_, at) => said.slice(at, at + RUN));
+/** What of the request can still be read; white space counts alike. */
+const quoted = (text: string, said: string): string[] => {
+  const flat = (value: string): string => value.replaceAll(/\s+/g, ' ');
+  return runs(flat(said)).filter((run) => flat(text).includes(run));
+};
+
+describe('redact: what the caller wrote', () => {
+  it.each([
+    ['alone', PROMPT],
+    ['at the beginning', `${PROMPT} is not valid`],
+    ['in the middle', `cannot parse "${PROMPT}" as JSON`],
+    ['at the end', `invalid prompt: ${PROMPT}`],
+    ['twice', `${PROMPT} / ${PROMPT}`],
+    ['cut at both ends', `…${PROMPT.slice(5, -9)}…`],
+    ['broken into lines', `invalid: ${PROMPT.replaceAll(' ', '\n')}`],
+  ])('does not stand in the log, quoted %s', (_where, text) => {
+    expect(quoted(redact(text, [PROMPT]), PROMPT)).toEqual([]);
+  });
+
+  it('does not stand there in another notation', () => {
+    const verse = 'my love\nis "red"\nlike a\nrose\tof\nMay';
+    const escaped = JSON.stringify(verse).slice(1, -1);
+    expect(redact(`bad input: "${escaped}"`, [verse])).not.toMatch(/love|rose/);
+  });
+
+  it('is looked for in each text of the request', () => {
+    const other = 'You are a pirate who knows everything.';
+    const safe = redact(`${other}\n${PROMPT}\n${other}`, ['', PROMPT, other]);
+    expect([...quoted(safe, PROMPT), ...quoted(safe, other)]).toEqual([]);
+  });
+
+  it('is removed also where it is short', () => {
+    expect(redact('invalid word: hunter2!', ['hunter2'])).toBe('invalid word: …!');
+  });
+
+  it('is never readable, whatever it is and wherever it is quoted', () => {
+    const text = fc.string({ maxLength: 60 });
+    fc.assert(
+      fc.property(
+        fc.string({ minLength: RUN, maxLength: 120 }),
+        fc.array(fc.tuple(text, fc.nat(), fc.nat()), { minLength: 1, maxLength: 4 }),
+        text,
+        (said, pieces, after) => {
+          const piece = (from: number, count: number): string => {
+            const start = from % (said.length - RUN + 1);
+            return said.slice(start, start + RUN + (count % said.length));
+          };
+          const error = pieces.map(([before, ...cut]) => before + piece(...cut)).join('') + after;
+          expect(quoted(redact(error, [said]), said)).toEqual([]);
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  it('costs little time although it may be long', () => {
+    const long = 'the quick brown fox '.repeat(50_000);
+    const begun = performance.now();
+    expect(redact(`error: ${'the quick brown fix '.repeat(15)}`, [long])).not.toContain('quick');
+    expect(performance.now() - begun).toBeLessThan(2_000);
+  });
+});
+
+describe('redact: keys', () => {
+  const KEY = 'abcdefgh12345678';
+  it.each([
+    `Incorrect API key provided: sk-${KEY}.`,
+    `Incorrect API key provided: sk-proj-${KEY}.`,
+    `Authorization: Bearer ${KEY}`,
+    `authorization: bearer   ${KEY}"`,
+    `cannot reach http://me:${KEY}@gpu.lan:11434/api`,
+    `GET https://gpu.lan/v1?api_key=${KEY}&x=1 failed`,
+    `GET https://gpu.lan/v1?x=1&access_token=${KEY} failed`,
+  ])('%s is logged without it', (text) => {
+    expect(redact(text, [])).not.toContain(KEY);
+    expect(redact(text, [])).toContain('…');
+  });
+
+  it('are gone also where the text is cut', () => {
+    for (let blanks = 0; blanks < 400; blanks++) {
+      const at = 'x'.repeat(blanks);
+      for (const text of [`sk-${KEY}`, `Bearer ${KEY}`, `http://me:${KEY}@gpu.lan`]) {
+        expect(redact(`${at} ${text} and so on`, [])).not.toContain('abcd');
+      }
+    }
+  });
+});
+
+describe('redact: the rest', () => {
+  it.each([
+    'llama runner process has terminated: exit status 2',
+    "404: model 'llama3.2' not found, try pulling it first",
+    'connect ECONNREFUSED 127.0.0.1:11434',
+    '503: server busy, please try again. maximum pending requests exceeded',
+    'open /usr/share/ollama/.ollama/models/blobs: permission denied',
+    'token limit exceeded: 9000 tokens > 8192',
+  ])('%s is kept', (text) => {
+    expect(redact(text, [PROMPT, ''])).toBe(text);
+  });
+
+  it('is one line of bounded length', () => {
+    expect(redact('one\r\n\ttwo\n\n three', [])).toBe('one two three');
+    expect(redact('x'.repeat(10_000), []).length).toBeLessThanOrEqual(300);
+  });
+
+  it('leaves nothing that could begin a line of its own in the log', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        expect(redact(text, [])).not.toMatch(/[\r\n\u2028\u2029]/);
+      }),
+    );
+  });
+});

@@ -1,0 +1,108 @@
+import type { CastRequest, CastService, Upstream } from '../cast/cast.service.js';
+import { CastError } from '../errors.js';
+import type { Admission, Ticket } from './admission.js';
+import type { Durations } from './durations.js';
+import type { Generation } from './generation.js';
+
+/** Most upstream requests for one generation. */
+const MAX_ATTEMPTS = 3;
+/** Pause before the same upstream is asked again; doubled each time, half of it random. */
+const RETRY_PAUSE_MS = 250;
+/** An upstream that wants a longer pause (`Retry-After`) is not asked again. */
+const LONGEST_PAUSE_MS = 60_000;
+
+/**
+ * One generation's way: into the line, to an upstream when it has a slot, and, where that fails before
+ * the first record, to another one, or to the same after a pause.
+ */
+export class Run implements Ticket {
+  private attempt = 0;
+  /** Upstreams that failed this generation. */
+  private readonly failed = new Set<Upstream>();
+
+  constructor(
+    readonly user: string,
+    private readonly generation: Generation,
+    private readonly request: CastRequest,
+    private readonly cast: CastService,
+    private readonly admission: Admission,
+    private readonly durations: Durations,
+  ) {}
+
+  /** Goes to an upstream at once, or into the line. */
+  begin(): void {
+    if (this.candidates().length > 0) return this.enter();
+    // Nobody lists the model: it may be new.
+    void this.cast.refresh().then(() => {
+      if (!this.failWithoutUpstream() && !this.generation.log.terminal) this.enter();
+    });
+  }
+
+  /** Ends the generation if no upstream has its model any more. @returns whether it did */
+  failWithoutUpstream(): boolean {
+    if (this.generation.state !== 'queued' || this.candidates().length > 0) return false;
+    this.generation.end(new CastError('model_not_found'));
+    return true;
+  }
+
+  candidates(): readonly Upstream[] {
+    const able = this.cast.candidates(this.request);
+    const untried = able.filter((upstream) => !this.failed.has(upstream));
+    return untried.length > 0 ? untried : able;
+  }
+
+  prefers(upstream: Upstream): boolean {
+    return upstream.hasLoaded(this.request.model);
+  }
+
+  start(upstream: Upstream): void {
+    void this.ask(upstream);
+  }
+
+  moved(position: number): void {
+    // Between attempts it is not told to wait again: it goes first.
+    if (this.attempt > 0) return;
+    const one = this.durations.of(this.request.model);
+    const slots = this.candidates().reduce((sum, upstream) => sum + upstream.slots, 0);
+    const etaMs = one === undefined ? undefined : Math.round((one * position) / Math.max(1, slots));
+    this.generation.wait(position, etaMs);
+  }
+
+  private enter(): void {
+    const position = this.admission.enter(this);
+    if (position > 0) this.moved(position);
+  }
+
+  private async ask(upstream: Upstream): Promise<void> {
+    const { generation, request } = this;
+    const startedAt = performance.now();
+    this.attempt++;
+    const error = await generation.run(upstream.name, this.attempt, (signal) =>
+      upstream.stream(request, signal),
+    );
+    const pauseMs = error === undefined ? undefined : this.pauseBeforeRetry(error, upstream);
+    if (pauseMs === undefined) {
+      generation.end(error);
+      if (generation.state === 'completed') {
+        this.durations.add(request.model, performance.now() - startedAt);
+      }
+    } else {
+      setTimeout(() => {
+        if (!generation.log.terminal) this.admission.reenter(this);
+      }, pauseMs);
+    }
+    this.admission.release(this, upstream);
+  }
+
+  /** How long to wait before the next attempt; undefined if there is to be none. */
+  private pauseBeforeRetry(error: CastError, upstream: Upstream): number | undefined {
+    const { generation } = this;
+    const isHopeless = !error.retryable || generation.log.seq > 0 || generation.isStopped;
+    if (isHopeless || this.attempt >= MAX_ATTEMPTS) return undefined;
+    this.failed.add(upstream);
+    if (this.candidates().some((other) => !this.failed.has(other))) return 0;
+    const pause = RETRY_PAUSE_MS * 2 ** (this.attempt - 1) * (0.5 + Math.random() / 2);
+    const wanted = Math.max(pause, error.retryAfterMs ?? 0);
+    return wanted > LONGEST_PAUSE_MS ? undefined : wanted;
+  }
+}
