@@ -34,12 +34,12 @@ export function nameOf(schema: z.ZodType): string {
  */
 export function componentSchemas(): Record<string, object> {
   const { schemas } = z.toJSONSchema(z.globalRegistry, { uri, target: 'draft-7', io: 'input' });
-  return Object.fromEntries(
-    Object.entries(schemas).map(([name, { $schema: _, $id: __, ...schema }]) => [
-      name,
-      name === 'ErrorCode' ? { ...schema, description: errorTable() } : schema,
-    ]),
-  );
+  for (const schema of Object.values(schemas)) {
+    // They have no address of their own: inside a document they are parts of it.
+    delete schema.$schema;
+    delete schema.$id;
+  }
+  return { ...schemas, ErrorCode: { ...schemas['ErrorCode'], description: errorTable() } };
 }
 
 function errorTable(): string {

@@ -32,7 +32,8 @@ export function isAllowedRequest(request: IncomingMessage, settings: Settings): 
   }
   if (listed.includes(origin)) return true;
   const page = parse(origin);
-  if (page === undefined || page.origin !== origin) return false;
+  if (page === undefined || page.origin !== origin || !/^https?:$/.test(page.protocol))
+    return false;
   if (local) return isLoopbackName(page.hostname);
   const ownPorts = [String(settings.PORT), String(settings.SOCKET_PORT), server.port];
   return page.hostname === server.hostname && ownPorts.includes(page.port);

@@ -76,7 +76,7 @@ export class LlmController {
     summary: 'Have Ollama pull a model',
     description: 'Only where the operator allows it (`ALLOW_PULL`). The records are the progress.',
     answers: { 201: started },
-    refuses: ['forbidden', 'client_not_found', 'queue_full', 'shutting_down'],
+    refuses: ['client_not_found', 'queue_full', 'shutting_down'],
   })
   pull(
     @Body({ schema: pullBody }) body: PullBody,

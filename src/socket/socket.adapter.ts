@@ -1,9 +1,15 @@
-import { createServer, type Server as HttpServer } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type Server as HttpServer,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { INestApplication } from '@nestjs/common';
 import { IoAdapter } from '@nestjs/platform-socket.io';
 import { type Namespace, Server, type ServerOptions } from 'socket.io';
 import type { Config } from '../config.js';
+import { CastError, ERRORS } from '../errors.js';
 import { isAllowedRequest } from '../origins.js';
 import type { Clients } from './socket.gateway.js';
 
@@ -28,7 +34,7 @@ export class SocketAdapter extends IoAdapter {
   ) {
     super(app);
     this.isShared = config.SOCKET_PORT === config.PORT && config.PORT !== 0;
-    this.listener = this.isShared ? app.getHttpServer() : createServer();
+    this.listener = this.isShared ? app.getHttpServer() : createServer(answerNotFound);
   }
 
   override createIOServer(_port: number, options?: Partial<ServerOptions>): Server {
@@ -74,4 +80,11 @@ export class SocketAdapter extends IoAdapter {
     }
     await server.close();
   }
+}
+
+/** What is not Socket.IO, on its own port: without an answer it would hang. */
+function answerNotFound(_request: IncomingMessage, response: ServerResponse): void {
+  const { status } = ERRORS.not_found;
+  const body = { statusCode: status, ...new CastError('not_found').refusal() };
+  response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(body));
 }
