@@ -174,15 +174,17 @@ describe('OpenAiDecoder', () => {
     expect(untimed).toMatchObject({ createdAt: expect.stringMatching(/^20.+Z$/) });
   });
 
-  it.each(['', DONE])('gives the end a time also where no chunk came before it: %j', (before) => {
-    const [part] = read([Buffer.from(before || choice({}, 'stop')), Buffer.from(DONE)]);
+  it('gives the end a time also where no chunk came before it', () => {
+    const [part] = read([Buffer.from(DONE)]);
     expect(part).toMatchObject({ type: 'done', createdAt: expect.stringMatching(/^20.+Z$/) });
   });
 
-  it.each([1e18, -1e18, 1e300])('refuses a time that is none: created %d', (created) => {
-    expect(events(choice({ content: 'a' }, null, { created }), DONE).at(-1)).toEqual(
-      error('upstream_protocol_error'),
-    );
+  it.each([1e18, -1e18, 1e300])('takes our time for one that is none: created %d', (created) => {
+    const parts = read([Buffer.from(choice({ content: 'a' }, 'stop', { created }) + DONE)]);
+    expect(parts).toMatchObject([
+      { type: 'text', createdAt: expect.stringMatching(/^20.+Z$/) },
+      { type: 'done' },
+    ]);
   });
 
   describe('tool calls', () => {
@@ -251,9 +253,12 @@ describe('OpenAiDecoder', () => {
     ['a bare text', data({ error: 'CUDA out of memory' }), 'upstream_out_of_memory'],
     ['the old field', 'error: {"code":503,"message":"Loading model"}\n\n', 'upstream_loading'],
     ['a field that is no JSON', 'error: went wrong\n\n', 'upstream_error'],
-  ])('ends with %s, which wins over a finish_reason before and [DONE] behind it', (_, wire, code) => {
-    expect(events(choice({ content: 'a' }), STOP, wire, DONE)).toEqual([text('a'), error(code)]);
-  });
+  ])(
+    'ends with %s, which wins over a finish_reason before and [DONE] behind it',
+    (_, wire, code) => {
+      expect(events(choice({ content: 'a' }), STOP, wire, DONE)).toEqual([text('a'), error(code)]);
+    },
+  );
 
   it('does not take `error: null` for an error', () => {
     expect(events(choice({ content: 'a' }, 'stop', { error: null }))).toEqual([text('a'), done()]);

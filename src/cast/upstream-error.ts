@@ -8,7 +8,7 @@ const CONTEXT =
 const MODEL_MISSING =
   /model ['"`].{0,300}?['"`] (not found|does not exist)|model_not_found|pull model manifest: file does not exist/is;
 const CAPABILITY = /does not support (chat|generate|thinking|tools|insert|images?|vision)\b/i;
-/** Ollama says these with 500 although no retry can help. */
+/** Ollama says these with 500 although no retry can help; llama.cpp says 501. */
 const WRONG_REQUEST = /must be of type|invalid format/i;
 
 /** Most characters of a text that are looked at: servers say early what is wrong. */
@@ -63,7 +63,7 @@ export function upstreamError(
     if (missing !== undefined) options.message = `The model does not support ${missing}.`;
     return new CastError('upstream_rejected', options);
   }
-  if (WRONG_REQUEST.test(text)) options.retryable = false;
+  if (status === 501 || WRONG_REQUEST.test(text)) options.retryable = false;
   return new CastError('upstream_error', options);
 }
 

@@ -6,7 +6,6 @@ export class WholeCharacters {
   private held = '';
 
   push(piece: string): string {
-    if (piece === '') return '';
     const text = this.held + piece;
     const last = text.charCodeAt(text.length - 1);
     if (last < 0xd800 || last > 0xdbff) {

@@ -53,9 +53,11 @@ type Said = readonly [kind: string, content: string];
 function saidBy(record: StreamRecord): Said {
   if ('state' in record) return ['terminal', JSON.stringify(record)];
   if (record.done) return ['done', record.done_reason];
+  if ('status' in record) return ['progress', record.status];
   const body = 'message' in record ? record.message : record;
   if (body.tool_calls) return ['tool_calls', JSON.stringify(body.tool_calls)];
   if (body.thinking !== undefined) return ['thinking', body.thinking];
+  if (body.refusal !== undefined) return ['refusal', body.refusal];
   return ['text', 'content' in body ? body.content : body.response];
 }
 
@@ -63,6 +65,8 @@ function saidIn(part: Part): Said {
   switch (part.type) {
     case 'tool_calls':
       return [part.type, JSON.stringify(part.calls)];
+    case 'progress':
+      return [part.type, part.status];
     case 'done':
       return [part.type, part.reason];
     default:
@@ -74,7 +78,8 @@ function merged(all: readonly Said[]): Said {
   const kinds = new Set(all.map(([kind]) => kind));
   const [kind] = kinds;
   if (kinds.size !== 1 || kind === undefined) return ['never', [...kinds].join()];
-  if (all.length > 1 && kind !== 'text' && kind !== 'thinking') return ['never', `two ${kind}`];
+  if (all.length > 1 && !['text', 'thinking', 'refusal'].includes(kind))
+    return ['never', `two ${kind}`];
   return [kind, all.map(([, content]) => content).join('')];
 }
 
@@ -122,25 +127,22 @@ const long = fc
     ),
   )
   .map(([character, count]) => character.repeat(count));
+const done: Part = { type: 'done', reason: 'stop', usage: null, statistics: {}, createdAt };
+const calls = [{ function: { name: 'f', arguments: { x: 1 } } }];
+const toolCalls: Part = { type: 'tool_calls', calls, createdAt };
+const layer = { digest: null, total: 9, completed: 1 };
+const progress: Part = { type: 'progress', status: 'pulling', ...layer, createdAt };
 const part: fc.Arbitrary<Part> = fc.oneof(
   weighted(
     12,
     fc.record({
-      type: fc.constantFrom<'text' | 'thinking'>('text', 'text', 'text', 'thinking'),
+      type: fc.constantFrom('text', 'text', 'text', 'text', 'thinking', 'refusal'),
       text: fc.oneof(weighted(2, short), weighted(1, long)),
       createdAt: fc.constant(createdAt),
     }),
   ),
-  weighted(
-    1,
-    fc.constant<Part>({
-      type: 'tool_calls',
-      calls: [{ function: { name: 'f', arguments: { x: 1 } } }],
-      createdAt,
-    }),
-  ),
+  weighted(1, fc.constantFrom<Part>(toolCalls, progress)),
 );
-const done: Part = { type: 'done', reason: 'stop', usage: null, statistics: {}, createdAt };
 const action = fc.oneof(
   weighted(8, fc.record({ do: fc.constant('append'), part })),
   // `at`: the place in what there is so far, from 0 to all of it.
