@@ -199,7 +199,7 @@ export const settings = z.object({
     'A client that takes no byte for so long is cut; it may come back and join',
   ),
   TRUST_CLIENT_USER_ID: flag(false).describe(
-    'Believe auth.userId of a handshake although HOST is not a loopback address',
+    'Believe auth.userId of a handshake although others than this machine can connect',
   ),
   TRUST_PROXY: z
     .string()

@@ -26,6 +26,7 @@ export class ServerLogger extends ConsoleLogger {
       prefix: 'llm-cast',
       json: LOG_FORMAT === 'json',
       flattenParams: true,
+      colors: LOG_FORMAT === 'text' && process.stdout.isTTY,
       compact: true,
       breakLength: Infinity,
       logLevels: LEVELS.slice(LEVELS.indexOf(LOG_LEVEL)),

@@ -30,7 +30,13 @@ export class Client {
     options: Partial<ManagerOptions & SocketOptions> = {},
   ): Promise<Client> {
     const client = new Client(io(`${socketUrl}/events`, { forceNew: true, ...options }));
-    await client.until(() => client.socket.connected);
+    try {
+      await client.until(() => client.socket.connected);
+    } catch (error) {
+      // It would go on trying, and keep the test run alive.
+      client.close();
+      throw error;
+    }
     return client;
   }
 

@@ -1,0 +1,239 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { settings } from '../src/config.js';
+import { ERRORS } from '../src/errors.js';
+import { clientEvents, serverEvents } from '../src/protocol.js';
+import { startApp } from './support/app.js';
+import { ScriptedUpstream } from './support/scripted-upstream.js';
+
+/*
+ * What the documents repeat from the code. `UPDATE_DOCS=1 npm test -- test/docs && npm run format`
+ * writes the settings, `.env.example` and the error codes anew.
+ */
+
+const ROOT = join(import.meta.dirname, '..');
+const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
+
+const DEFAULTS = settings.parse({});
+type Setting = keyof typeof DEFAULTS;
+
+const SETTINGS = Object.entries(settings.shape).map(([name, schema]) => ({
+  name,
+  fallback: written(DEFAULTS[name as Setting]),
+  description: schema.description ?? '',
+}));
+
+const SETTINGS_TABLE = [
+  ['setting', 'default', 'what it is for'],
+  ...SETTINGS.map(({ name, fallback, description }) => [
+    `\`${name}\``,
+    fallback === '' ? '' : `\`${fallback}\``,
+    description,
+  ]),
+];
+
+const ERROR_TABLE = [
+  ['code', 'status', 'retry', 'meaning'],
+  ...Object.entries(ERRORS).map(([code, { status, retryable, message }]) => [
+    `\`${code}\``,
+    String(status),
+    retryable ? 'yes' : 'no',
+    message,
+  ]),
+];
+
+const ENV_EXAMPLE = [
+  '# Settings of llm-cast. Copy to .env and take the # off the lines that you change.',
+  ...SETTINGS.flatMap(({ name, fallback, description }) => [
+    '',
+    `# ${description}.`,
+    `#${name}=${fallback}`,
+  ]),
+  '',
+].join('\n');
+
+if (process.env['UPDATE_DOCS'] !== undefined) {
+  writeTable('README.md', 'settings', SETTINGS_TABLE);
+  writeTable('docs/protocol.md', 'errors', ERROR_TABLE);
+  writeFileSync(join(ROOT, '.env.example'), ENV_EXAMPLE);
+}
+
+describe('the documents', () => {
+  it('README lists every setting with its default and its description, and no other', () => {
+    expect(tableIn('README.md', 'settings')).toEqual(SETTINGS_TABLE);
+  });
+
+  it('.env.example lists every setting with its default and its description, and no other', () => {
+    expect(read('.env.example')).toBe(ENV_EXAMPLE);
+  });
+
+  it('every setting is described', () => {
+    expect(SETTINGS.filter(({ description }) => description === '')).toEqual([]);
+  });
+
+  it('the protocol lists every error code as the code has it, and no other', () => {
+    expect(tableIn('docs/protocol.md', 'errors')).toEqual(ERROR_TABLE);
+  });
+
+  it.each([
+    ['server', serverEvents],
+    ['client', clientEvents],
+  ])('the protocol lists every event from the %s, and no other', (side, events) => {
+    const listed = tableIn('docs/protocol.md', `${side}-events`).slice(1);
+    expect(new Set(listed.map(([event]) => event))).toEqual(
+      new Set(Object.keys(events).map((event) => `\`${event}\``)),
+    );
+  });
+
+  it('every event is named in the README', () => {
+    const readme = read('README.md');
+    const missing = Object.keys({ ...serverEvents, ...clientEvents }).filter(
+      (event) => !readme.includes(`\`${event}\``),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  it('the protocol lists every route that is served, and no other', async () => {
+    const app = await startApp();
+    try {
+      const served = (await (await fetch(`${app.url}/docs-json`)).json()) as {
+        paths: Record<string, object>;
+      };
+      const routes = Object.entries(served.paths).flatMap(([path, methods]) =>
+        Object.keys(methods).map(
+          (method) => `\`${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, ':$1')}\``,
+        ),
+      );
+      const listed = tableIn('docs/protocol.md', 'routes').slice(1);
+      expect(new Set(listed.map(([route]) => route))).toEqual(new Set(routes));
+    } finally {
+      await app.close();
+    }
+  });
+
+  it('every relative link leads to a file, and every anchor to a heading', () => {
+    expect(markdownFiles().flatMap(brokenLinks)).toEqual([]);
+  });
+
+  it('every npm script that a document names exists', () => {
+    const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
+    const unknown = markdownFiles().flatMap((file) =>
+      [...read(file).matchAll(/\bnpm (?:run ([\w:-]+)|(start|test)\b)/g)]
+        .map(([, run, short]) => run ?? short ?? '')
+        .filter((script) => scripts[script] === undefined)
+        .map((script) => `${file}: ${script}`),
+    );
+    expect(unknown).toEqual([]);
+  });
+
+  it('every setting that a document names exists', () => {
+    const known = new Set([...SETTINGS.map(({ name }) => name), ...FOREIGN]);
+    const unknown = markdownFiles().flatMap((file) =>
+      [...read(file).matchAll(/\b[A-Z]{2,}(?:_[A-Z0-9]+)+\b/g)]
+        .map(([name]) => name)
+        .filter((name) => !known.has(name))
+        .map((name) => `${file}: ${name}`),
+    );
+    expect(unknown).toEqual([]);
+  });
+
+  it("the README's tutorial runs as it stands", async () => {
+    const code = /^```js\n(.*?)^```$/ms.exec(section('README.md', 'tutorial'))?.[1];
+    const upstream = await ScriptedUpstream.start();
+    const app = await startApp({ OLLAMA_BASE_URL: upstream.url });
+    const here = (code ?? '')
+      .replace('http://localhost:3000', app.url)
+      .replace('http://localhost:4321', app.socketUrl);
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', here], { cwd: ROOT });
+    try {
+      const said: Buffer[] = [];
+      for (const stream of [child.stdout, child.stderr]) {
+        stream.on('data', (bytes: Buffer) => said.push(bytes));
+      }
+      const closed = once(child, 'close');
+      (await upstream.nextCall()).text('The sky').text(' is blue').done();
+      expect(await closed).toEqual([0, null]);
+      const output = Buffer.concat(said).toString();
+      expect(output).toMatch(/^201 /);
+      expect(output).toMatch(/completed The sky is blue\n$/);
+    } finally {
+      child.kill();
+      await app.close();
+      await upstream.close();
+    }
+  }, 15_000);
+});
+
+/** Names in capitals that are not ours. */
+const FOREIGN = ['OLLAMA_HOST', 'OLLAMA_NUM_PARALLEL', 'NODE_ENV', 'UPDATE_DOCS'];
+
+/** A value as one would write it into the environment. */
+function written(value: (typeof DEFAULTS)[Setting]): string {
+  if (value === undefined) return '';
+  if (Array.isArray(value)) return value.join(',');
+  if (typeof value === 'object') return JSON.stringify(value);
+  return String(value);
+}
+
+/** What stands between `<!-- name -->` and `<!-- /name -->`. */
+function section(file: string, name: string): string {
+  const found = new RegExp(`<!-- ${name} -->\n(.*?)<!-- /${name} -->`, 's').exec(read(file));
+  if (found === null) throw new Error(`${file} has no section ${name}`);
+  return found[1] ?? '';
+}
+
+/** The cells of a section's table, the heading first. */
+function tableIn(file: string, name: string): string[][] {
+  return section(file, name)
+    .split('\n')
+    .filter((line) => line.startsWith('|') && !/^[|\s:-]+$/.test(line))
+    .map((line) =>
+      line
+        .replace(/^\||\|$/g, '')
+        .split(/(?<!\\)\|/)
+        .map((cell) => cell.trim()),
+    );
+}
+
+function writeTable(file: string, name: string, [heading = [], ...rows]: string[][]): void {
+  const line = (cells: string[]): string => `| ${cells.join(' | ')} |`;
+  const lines = [line(heading), line(heading.map(() => '---')), ...rows.map(line)];
+  const [before = '', rest = ''] = read(file).split(`<!-- ${name} -->`);
+  const [, after = ''] = rest.split(`<!-- /${name} -->`);
+  const block = `<!-- ${name} -->\n\n${lines.join('\n')}\n\n<!-- /${name} -->`;
+  writeFileSync(join(ROOT, file), before + block + after);
+}
+
+function markdownFiles(): string[] {
+  return ['.', 'docs'].flatMap((folder) =>
+    readdirSync(join(ROOT, folder))
+      .filter((file) => file.endsWith('.md'))
+      .map((file) => join(folder, file)),
+  );
+}
+
+function brokenLinks(file: string): string[] {
+  const links = [...read(file).matchAll(/\]\(([^)\s]+)\)|(?:src|href)="([^"]+)"/g)];
+  return links
+    .map(([, inline, attribute]) => inline ?? attribute ?? '')
+    .filter((link) => !/^[a-z]+:/.test(link))
+    .filter((link) => {
+      const [path = '', anchor] = link.split('#');
+      const target = path === '' ? file : join(dirname(file), path);
+      if (!existsSync(join(ROOT, target))) return true;
+      return anchor !== undefined && !anchorsOf(target).includes(anchor);
+    })
+    .map((link) => `${file}: ${link}`);
+}
+
+/** As GitHub makes them from headings. */
+function anchorsOf(file: string): string[] {
+  return [...read(file).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}

@@ -1,0 +1,236 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { get } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createParser } from 'eventsource-parser';
+import type { StreamRecord } from '../src/protocol.js';
+import type { RunningServer } from '../src/server.js';
+import { startApp } from './support/app.js';
+import { Client, textOf } from './support/client.js';
+import { call } from './support/rest.js';
+import { ScriptedUpstream, type UpstreamCall } from './support/scripted-upstream.js';
+
+/** The public name in `deploy/nginx.conf`, and the page that is served there. */
+const NAME = 'llm.example.com';
+const FROM_PAGE = { host: NAME, origin: `https://${NAME}` };
+
+/** Longer than any of nginx's own limits, where there is time for it. */
+const isPatient = ['CI', 'NGINX_SLOW'].some((name) => process.env[name] !== undefined);
+const SILENCE_MS = isPatient ? 90_000 : 3_000;
+
+const NGINX = ['nginx', '/usr/sbin/nginx'].find(
+  (binary) => spawnSync(binary, ['-v']).error === undefined,
+);
+if (NGINX === undefined) {
+  console.warn('No nginx here: deploy/nginx.conf is NOT tested (apt-get install nginx-light).');
+}
+
+(NGINX === undefined ? describe.skip : describe)('behind nginx, with deploy/nginx.conf', () => {
+  let upstream: ScriptedUpstream;
+  let app: RunningServer;
+  let nginx: Nginx;
+  const clients: Client[] = [];
+
+  beforeAll(async () => {
+    upstream = await ScriptedUpstream.start();
+    app = await startApp({
+      OLLAMA_BASE_URL: upstream.url,
+      MAX_CONCURRENT: 3,
+      CORS_ORIGINS: FROM_PAGE.origin,
+      TRUST_PROXY: 'loopback',
+    });
+    nginx = await Nginx.start(app);
+  }, 20_000);
+  afterEach(() => {
+    for (const client of clients.splice(0)) client.close();
+  });
+  afterAll(async () => {
+    await nginx?.stop();
+    await app?.close();
+    await upstream?.close();
+  });
+
+  /** Starts a generation through nginx and reads it there, as a page under the public name does. */
+  const open = async (transport: string): Promise<Reading> => {
+    const client =
+      transport === 'SSE'
+        ? undefined
+        : await Client.connect(nginx.url, { transports: [transport], extraHeaders: FROM_PAGE });
+    if (client !== undefined) clients.push(client);
+    const target = client === undefined ? { onDisconnect: 'keep' } : { clientId: client.id };
+    const { status, body } = await call(
+      'POST',
+      `${nginx.url}/llm/generate`,
+      { ...target, prompt: 'why is the sky blue?' },
+      FROM_PAGE,
+    );
+    expect(status).toBe(201);
+    const request = await upstream.nextCall();
+    if (client === undefined) {
+      return new Reading(request, readEvents(`${nginx.url}/llm/generations/${body.generationId}`));
+    }
+    return new Reading(request, client.records, client);
+  };
+
+  describe.each(['websocket', 'polling', 'SSE'])('%s', (transport) => {
+    it('gets each token while the upstream is still producing', async () => {
+      const reading = await open(transport);
+      for (const piece of ['The', ' sky', ' is', ' blue']) await reading.next(piece);
+      expect(await reading.end()).toBe('The sky is blue');
+    });
+  });
+
+  it(
+    `all of them survive ${SILENCE_MS / 1000} s of silence of the upstream`,
+    async () => {
+      // One after the other, because the upstream hands out its requests in the order of arrival.
+      const readings = [await open('websocket'), await open('polling'), await open('SSE')];
+      for (const reading of readings) await reading.next('The sky');
+      await sleep(SILENCE_MS);
+      for (const reading of readings) {
+        await reading.next(' is blue');
+        expect(await reading.end()).toBe('The sky is blue');
+        expect(reading.disconnects).toEqual([]);
+      }
+    },
+    SILENCE_MS + 15_000,
+  );
+
+  it('leaves it to llm-cast to refuse what is too large', async () => {
+    const prompt = 'x'.repeat(2_000_000);
+    const answer = await call(
+      'POST',
+      `${nginx.url}/llm/generate`,
+      { onDisconnect: 'keep', prompt },
+      FROM_PAGE,
+    );
+    expect(answer).toMatchObject({ status: 413, body: { code: 'payload_too_large' } });
+  });
+
+  it('names each request for both logs', async () => {
+    const { headers } = await call('GET', `${nginx.url}/llm/queue`, undefined, FROM_PAGE);
+    expect(headers.get('x-request-id')).toMatch(/^[0-9a-f]{32}$/);
+  });
+});
+
+/** One generation, its upstream request, and what arrives of it behind nginx. */
+class Reading {
+  readonly disconnects: string[] = [];
+
+  constructor(
+    private readonly request: UpstreamCall,
+    private readonly records: StreamRecord[],
+    client?: Client,
+  ) {
+    client?.socket.on('disconnect', (reason) => this.disconnects.push(reason));
+  }
+
+  /** The upstream says one more piece, and waits until it has arrived. */
+  async next(piece: string): Promise<void> {
+    const before = this.records.length;
+    this.request.text(piece);
+    await within(5_000, () => this.records.length > before);
+    expect(textOf(this.records[before]!)).toBe(piece);
+    expect(this.request.isOpen).toBe(true);
+  }
+
+  /** @returns the whole text */
+  async end(): Promise<string> {
+    this.request.done();
+    await within(5_000, () => this.records.some((record) => 'state' in record));
+    expect(this.records.at(-1)).toMatchObject({ state: 'completed' });
+    return this.records.map(textOf).join('');
+  }
+}
+
+/** The records of one SSE response, as they arrive. */
+function readEvents(generationUrl: string): StreamRecord[] {
+  const records: StreamRecord[] = [];
+  const parser = createParser({
+    onEvent: ({ data }) => records.push(JSON.parse(data) as StreamRecord),
+  });
+  get(`${generationUrl}/events`, { headers: FROM_PAGE }, (response) => {
+    response.setEncoding('utf8').on('data', (text: string) => parser.feed(text));
+  });
+  return records;
+}
+
+/** A real nginx with the shipped configuration; only ports, addresses and paths are its own. */
+class Nginx {
+  private constructor(
+    readonly url: string,
+    private readonly folder: string,
+    private readonly child: ChildProcess,
+  ) {}
+
+  static async start(app: RunningServer): Promise<Nginx> {
+    const folder = await mkdtemp(join(tmpdir(), 'llm-cast-nginx-'));
+    // As root nginx's workers are somebody else.
+    await chmod(folder, 0o755);
+    const port = await freePort();
+    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+    const shipped = await readFile(join(import.meta.dirname, '../deploy/nginx.conf'), 'utf8');
+    const adapted = Object.entries({
+      'listen 80;': `listen 127.0.0.1:${port};`,
+      '127.0.0.1:3000': new URL(app.url).host,
+      '127.0.0.1:4321': new URL(app.socketUrl).host,
+      '/run/nginx.pid': join(folder, 'pid'),
+      '/var/log/nginx/': `${folder}/`,
+      'http {': ['http {', ...temporary.map((name) => `${name}_temp_path ${folder}/${name};`)].join(
+        '\n',
+      ),
+    }).reduce((text, [from, to]) => {
+      expect(text).toContain(from);
+      return text.replaceAll(from, to);
+    }, shipped);
+    const file = join(folder, 'nginx.conf');
+    await writeFile(file, adapted);
+
+    const child = spawn(NGINX!, ['-c', file, '-e', 'stderr', '-g', 'daemon off;'], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    const url = `http://127.0.0.1:${port}`;
+    const nginx = new Nginx(url, folder, child);
+    try {
+      await within(10_000, () =>
+        call('GET', `${url}/health/live`, undefined, FROM_PAGE).then(
+          ({ status }) => status === 200,
+          () => false,
+        ),
+      );
+    } catch (error) {
+      await nginx.stop();
+      throw error;
+    }
+    return nginx;
+  }
+
+  async stop(): Promise<void> {
+    if (this.child.exitCode === null) {
+      this.child.kill();
+      await once(this.child, 'exit');
+    }
+    await rm(this.folder, { recursive: true });
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+async function within(ms: number, condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + ms;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`not within ${ms} ms: ${condition.toString()}`);
+    await sleep(5);
+  }
+}
