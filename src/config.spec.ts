@@ -257,12 +257,16 @@ describe('OLLAMA_HOST, as users of Ollama know it', () => {
     expect(loadConfig({ OLLAMA_HOST: written }).OLLAMA_BASE_URL).toEqual([url]);
   });
 
-  it('counts for nothing beside OLLAMA_BASE_URL, unless that is empty', () => {
-    const OLLAMA_HOST = 'gpu.lan';
+  it('counts for nothing beside OLLAMA_BASE_URL, even where that says that there is no Ollama', () => {
     const sought = (OLLAMA_BASE_URL: string): readonly string[] =>
-      loadConfig({ OLLAMA_HOST, OLLAMA_BASE_URL }).OLLAMA_BASE_URL;
+      loadConfig({
+        OLLAMA_HOST: 'gpu.lan',
+        OLLAMA_BASE_URL,
+        OPENAI_BASE_URL: 'http://b',
+        OPENAI_MODEL: 'm',
+      }).OLLAMA_BASE_URL;
     expect(sought('http://a')).toEqual(['http://a']);
-    expect(sought('')).toEqual(['http://gpu.lan:11434']);
+    expect(sought('')).toEqual([]);
   });
 
   it('is named when it is wrong', () => {

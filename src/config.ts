@@ -35,6 +35,7 @@ const list = (value: string) =>
  */
 function baseUrl(value: string): string {
   const bare = !/^https?:\/\//i.test(value);
+  if (bare && value.includes('://')) throw new TypeError('neither http nor https');
   const url = new URL(bare ? `http://${value.replace(/^:/, '127.0.0.1:')}` : value);
   if (bare && url.port === '' && !/:80(\/|$)/.test(value)) url.port = '11434';
   if (url.hostname === '0.0.0.0') url.hostname = '127.0.0.1';
@@ -242,17 +243,25 @@ export function loadConfig(env: NodeJS.ProcessEnv = processEnvironment()): Confi
       return trimmed === undefined || trimmed === '' ? [] : [[name, trimmed]];
     }),
   );
-  const base = given['OLLAMA_BASE_URL'] ?? given['OLLAMA_HOST'];
-  if (base !== undefined) given['OLLAMA_BASE_URL'] = base;
+  const { OLLAMA_HOST: alias } = given;
+  const isAlias = env['OLLAMA_BASE_URL'] === undefined && alias !== undefined;
+  if (isAlias) given['OLLAMA_BASE_URL'] = alias;
   // Empty is not unset here: it says that there is no Ollama.
-  else if (env['OLLAMA_BASE_URL'] !== undefined) given['OLLAMA_BASE_URL'] = ',';
+  else if (env['OLLAMA_BASE_URL']?.trim() === '') given['OLLAMA_BASE_URL'] = ',';
   const result = settings.safeParse(given);
   if (result.success) {
     checkTogether(result.data);
     return Object.freeze(result.data);
   }
   const wrong = new Set(result.error.issues.map((issue) => String(issue.path[0])));
-  throw new ConfigError([...wrong].map((name) => `${name} must be ${expected(name)}.`).join(' '));
+  throw new ConfigError(
+    [...wrong]
+      .map((name) => {
+        const said = isAlias && name === 'OLLAMA_BASE_URL' ? 'OLLAMA_HOST' : name;
+        return `${said} must be ${expected(name)}.`;
+      })
+      .join(' '),
+  );
 }
 
 /** Rules that need more than one setting. */

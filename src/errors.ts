@@ -205,8 +205,13 @@ export class CastError extends Error {
   }
 }
 
+/** The schema sees a request as it came: Nest would drop `constructor` and the like unsaid. */
+class SchemaValidationPipe extends StandardSchemaValidationPipe {
+  protected override stripProtoKeys(): void {}
+}
+
 /** Checks a request against the schema at its parameter; wrong input is `invalid_request`. */
-export const validation = new StandardSchemaValidationPipe({
+export const validation = new SchemaValidationPipe({
   exceptionFactory: (issues) =>
     new CastError('invalid_request', {
       details: issues.slice(0, MAX_DETAILS).map((issue) => ({

@@ -62,6 +62,8 @@ const choice = (delta: object, finish: unknown = null, more: object = {}): strin
   data({ created: 1_767_323_045, choices: [{ delta, finish_reason: finish }], ...more });
 const events = (...frames: string[]): Record<string, unknown>[] =>
   read(frames.map((frame) => Buffer.from(frame))).map(eventOf);
+/** Each on its own; of ASCII only. */
+const letters = (wire: string): string[] => wire.split('');
 const text = (said: string): object => ({ type: 'text', text: said });
 const done = (reason = 'stop'): object => ({ type: 'done', reason, usage: null });
 const error = (code: string): object => ({ type: 'error', code });
@@ -110,7 +112,7 @@ describe('OpenAiDecoder', () => {
   it.each(['\n', '\r\n', '\r'])('takes %j for the end of a line', (end) => {
     const wire = (choice({ content: 'a' }) + STOP + DONE).replaceAll('\n', end);
     expect(events(wire)).toEqual([text('a'), done()]);
-    expect(events(...wire)).toEqual([text('a'), done()]);
+    expect(events(...letters(wire))).toEqual([text('a'), done()]);
   });
 
   it('joins a character whose halves stand in two chunks, and gives a lone half at the end', () => {
@@ -287,7 +289,7 @@ describe('OpenAiDecoder', () => {
     const body = JSON.stringify({ choices: [{ message, finish_reason: 'stop' }] });
 
     it('is read as one answer, behind blanks and in pieces', () => {
-      expect(events(' \r\n', ...body)).toMatchObject([
+      expect(events(' \r\n', ...letters(body))).toMatchObject([
         { type: 'text', text: 'whole' },
         { type: 'tool_calls', calls: [{ id: 'c', name: 'f', arguments: {} }] },
         { type: 'done', reason: 'tool_calls' },

@@ -30,7 +30,8 @@ interface SingleBlock {
 
 type Block = TextBlock | SingleBlock;
 
-/** What a record costs beside its text, its share of a block included; from a heap measurement. */
+/** What a text block costs beside its text, and each record in it; from heap measurements. */
+const BLOCK_BYTES = 320;
 const RECORD_BYTES = 8;
 /** What a log costs before its first record, and a single record beside its JSON. */
 export const LOG_BYTES = 4096;
@@ -73,6 +74,7 @@ export class GenerationLog {
   ) {}
 
   append(part: Part): void {
+    this.checkOpen();
     const seq = this.seq + 1;
     switch (part.type) {
       case 'text':
@@ -98,6 +100,7 @@ export class GenerationLog {
    * @param build gets the seq of the record and the proof of the text
    */
   end(build: (seq: number, proof: Proof) => TerminalRecord): TerminalRecord {
+    this.checkOpen();
     this.seal();
     const seq = this.seq + 1;
     const terminal = build(seq, { bytes: this.bytes, sha256: this.hash.digest('hex') });
@@ -186,11 +189,16 @@ export class GenerationLog {
     if (this.open === undefined) {
       this.open = { first: seq, kind, createdAt, pieces: [], text: '', ends: [] };
       this.blocks.push(this.open);
+      this.grow(BLOCK_BYTES);
     }
     const { pieces, ends } = this.open;
     (ends as number[]).push(lastEnd(this.open) + text.length);
     pieces?.push(text);
     this.grow(RECORD_BYTES + text.length);
+  }
+
+  private checkOpen(): void {
+    if (this.terminal !== undefined) throw new Error('the log has ended');
   }
 
   private grow(bytes: number): void {
@@ -206,6 +214,8 @@ export class GenerationLog {
     block.pieces = undefined;
     block.ends = Uint32Array.from(block.ends);
     this.open = undefined;
+    // V8 takes two bytes a character as soon as one is not Latin-1.
+    if (/[^\0-\xff]/.test(block.text)) this.grow(block.text.length);
     if (block.kind !== 'text') return;
     this.hash.update(block.text);
     this.bytes += Buffer.byteLength(block.text);

@@ -246,7 +246,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
       requestId,
       said:
         failure?.cause instanceof Error
-          ? redact(failure.cause.message, textsOf(request))
+          ? redact(failure.cause.message, this.secretsOf(generation, request))
           : undefined,
     };
     const known = Object.fromEntries(
@@ -254,6 +254,16 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     );
     if (failure === undefined) this.logger.log('generation ended', known);
     else this.logger.warn('generation failed', known);
+  }
+
+  /** What no log line may quote. */
+  private secretsOf(generation: Generation, request: CastRequest): string[] {
+    // The model's name is no secret, and images are no text.
+    const { model: _model, ...fields } = request;
+    const said = JSON.stringify(fields, (name, value) => (name === 'images' ? undefined : value));
+    const { OPENAI_API_KEY: key = '' } = this.config;
+    const { text, thinking } = generation.view();
+    return [...textsOf(request), said, text, thinking, key];
   }
 
   /** @throws CastError `queue_full`, `rate_limited`, with advice when to try again */

@@ -18,6 +18,7 @@ import { type Asked, type Caller, GenerationsService } from '../generations/gene
 import {
   type Ack as AckOf,
   chatRequest,
+  clientEvents,
   type ChatRequest,
   type ClientToServerEvents,
   generateRequest,
@@ -85,6 +86,7 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     const { SOCKET_BUFFER_BYTES, SLOW_READER_MS } = this.config;
     const { user } = socket.data;
     socket.data.readers = new SocketReaders(socket, SOCKET_BUFFER_BYTES, SLOW_READER_MS);
+    socket.onAny((event: string, ...args: unknown[]) => answerUnknown(socket, event, args));
     // A new tab or device hears what goes on, and may join.
     for (const { status } of this.generations.activeOf(user)) socket.emit('streamState', status);
   }
@@ -213,6 +215,15 @@ const NOT_THAT_USER = { message: 'This socket is not known to be of that user; s
 export function callerOf({ id, data }: ClientSocket): Pick<Caller, 'user' | 'turn'> {
   const { user } = data;
   return { user, turn: user === undefined ? `socket ${id}` : `user ${user}` };
+}
+
+/** An event that does not exist would otherwise wait for its ack for ever. */
+function answerUnknown(socket: ClientSocket, event: string, args: unknown[]): void {
+  if (Object.hasOwn(clientEvents, event)) return;
+  const error = new CastError('not_found', { message: 'There is no such event.' }).refusal();
+  const ack = args.at(-1);
+  if (typeof ack === 'function') ack({ ok: false, error });
+  else socket.emit('exception', error);
 }
 
 /** Socket.IO hands `data` of a handshake's error to the client's `connect_error`. */
