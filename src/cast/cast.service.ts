@@ -21,7 +21,7 @@ export class CastService implements OnModuleInit, OnModuleDestroy {
   /** In the order of the settings. */
   readonly upstreams: readonly Upstream[];
   private timer: NodeJS.Timeout | undefined;
-  private readonly refreshed: (() => void)[] = [];
+  private readonly listeners: (() => void)[] = [];
 
   constructor(http: HttpService, config: Config) {
     const { OLLAMA_BASE_URL, OPENAI_BASE_URL, MAX_CONCURRENT, MAX_LINE_BYTES } = config;
@@ -30,14 +30,23 @@ export class CastService implements OnModuleInit, OnModuleDestroy {
       MAX_CONCURRENT.length === 1
         ? (MAX_CONCURRENT[0] ?? fallback)
         : (MAX_CONCURRENT[at] ?? fallback);
+    const onPauseOver = (): void => this.tellChange();
     const ollamas = OLLAMA_BASE_URL.map((url, at) => {
       const name = at === 0 ? 'ollama' : `ollama-${at + 1}`;
       const dialect = ollama(operator, MAX_LINE_BYTES);
-      return new Upstream(name, slots(at, 1), url, dialect, http, config);
+      return new Upstream(name, slots(at, 1), url, dialect, http, config, onPauseOver);
     });
     const others = (OPENAI_BASE_URL === undefined ? [] : [OPENAI_BASE_URL]).map((url) => {
       const dialect = openAi(config.OPENAI_API_KEY, MAX_LINE_BYTES);
-      return new Upstream('openai', slots(ollamas.length, 16), url, dialect, http, config);
+      return new Upstream(
+        'openai',
+        slots(ollamas.length, 16),
+        url,
+        dialect,
+        http,
+        config,
+        onPauseOver,
+      );
     });
     this.upstreams = [...ollamas, ...others];
   }
@@ -52,13 +61,14 @@ export class CastService implements OnModuleInit, OnModuleDestroy {
   }
 
   /**
-   * Checks that some upstream could do what is asked; not whether it has the model.
-   * @throws CastError `invalid_request` for an option that none has
+   * Why none of the upstreams that have the model, or none at all where nobody lists it, can do what
+   * is asked; undefined where one can.
    */
-  check(request: CastRequest): void {
-    const refusals = this.upstreams.map((upstream) => upstream.refuses(request));
-    const [first] = refusals;
-    if (first !== undefined && refusals.every((refusal) => refusal !== undefined)) throw first;
+  refusal(request: CastRequest): CastError | undefined {
+    const serving = this.upstreams.filter((upstream) => upstream.serves(request.model));
+    const asked = serving.length > 0 ? serving : this.upstreams;
+    const refusals = asked.map((upstream) => upstream.refuses(request));
+    return refusals.every((refusal) => refusal !== undefined) ? refusals[0] : undefined;
   }
 
   /**
@@ -74,7 +84,7 @@ export class CastService implements OnModuleInit, OnModuleDestroy {
     return healthy.length > 0 ? healthy : able;
   }
 
-  /** Who pulls models: the first that can and is there. Some can, after {@link check}. */
+  /** Who pulls models: the first that can and is there. Some can, after {@link refusal}. */
   puller(): Upstream {
     const able = this.upstreams.filter(
       (upstream) => upstream.refuses({ endpoint: 'pull', model: '' }) === undefined,
@@ -87,12 +97,12 @@ export class CastService implements OnModuleInit, OnModuleDestroy {
   /** Asks every upstream for its models. */
   async refresh(): Promise<void> {
     await Promise.all(this.upstreams.map((upstream) => upstream.refresh()));
-    for (const tell of this.refreshed) tell();
+    this.tellChange();
   }
 
-  /** @param tell called after each refresh: an upstream may have come or gone */
-  onRefresh(tell: () => void): void {
-    this.refreshed.push(tell);
+  /** @param tell called when an upstream may have come, gone, or may be tried again */
+  onChange(tell: () => void): void {
+    this.listeners.push(tell);
   }
 
   /** The version of the first upstream that answers. @throws CastError the first one's error */
@@ -131,5 +141,9 @@ export class CastService implements OnModuleInit, OnModuleDestroy {
       reachable: isReachable,
       circuit: isAvoided ? 'open' : 'closed',
     }));
+  }
+
+  private tellChange(): void {
+    for (const tell of this.listeners) tell();
   }
 }

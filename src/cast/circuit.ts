@@ -13,6 +13,10 @@ export class Circuit {
   private pauseMs = FIRST_PAUSE_MS;
   /** When the next trial may be; undefined while closed. */
   private trialAt: number | undefined;
+  private timer: NodeJS.Timeout | undefined;
+
+  /** @param onPauseOver called when a trial may be made */
+  constructor(private readonly onPauseOver: () => void = () => undefined) {}
 
   /** Whether requests had better go elsewhere now. */
   get isOpen(): boolean {
@@ -21,13 +25,14 @@ export class Circuit {
 
   /** A request goes out. If it is the trial, it is the only one for the next pause. */
   begin(): void {
-    if (this.trialAt !== undefined) this.trialAt = performance.now() + this.pauseMs;
+    if (this.trialAt !== undefined) this.pause();
   }
 
   succeed(): void {
     this.failures = 0;
     this.pauseMs = FIRST_PAUSE_MS;
     this.trialAt = undefined;
+    clearTimeout(this.timer);
   }
 
   /** @param certain the upstream is not there: no need to see it fail again */
@@ -35,7 +40,13 @@ export class Circuit {
     if (this.trialAt !== undefined) this.pauseMs = Math.min(2 * this.pauseMs, LONGEST_PAUSE_MS);
     this.failures++;
     if (certain || this.failures >= THRESHOLD || this.trialAt !== undefined) {
-      this.trialAt = performance.now() + this.pauseMs;
+      this.pause();
     }
+  }
+
+  private pause(): void {
+    this.trialAt = performance.now() + this.pauseMs;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(this.onPauseOver, this.pauseMs).unref();
   }
 }

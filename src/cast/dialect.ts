@@ -22,7 +22,8 @@ export interface Dialect {
   refuses(request: CastRequest): CastError | undefined;
   /** Only for what it does not refuse. */
   call(request: CastRequest): Pick<UpstreamCall<Part>, 'body' | 'decoder'> & { path: string };
-  models(ask: Ask): Observable<ListedModel[]>;
+  /** Undefined where the server has no list. */
+  models(ask: Ask): Observable<ListedModel[] | undefined>;
   version(ask: Ask): Observable<string>;
   /** The name under which two spellings of a model are the same. */
   canonical(model: string): string;

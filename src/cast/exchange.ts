@@ -6,6 +6,8 @@ import { ConnectTimeout } from './upstream-adapter.js';
 
 /** Longest body of a refusal that is read for its message. */
 const REFUSAL_BYTES = 65_536;
+/** How long the body of a refusal may take: its status is known by then. */
+const REFUSAL_MS = 2_000;
 /** How long an answer may stay open after its final record before its socket is destroyed. */
 const END_GRACE_MS = 100;
 
@@ -80,6 +82,8 @@ export function exchange<T>(
     const readRefusal = (status: number, answer: IncomingMessage): void => {
       const pieces: Buffer[] = [];
       let size = 0;
+      clearTimeout(timer);
+      timer = setTimeout(stop, REFUSAL_MS);
       const refuse = (): void => {
         const body = Buffer.concat(pieces, size).toString('utf8');
         finish(failure ?? call.refused(status, body, answer.headers));

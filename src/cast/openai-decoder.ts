@@ -80,8 +80,7 @@ export class OpenAiDecoder implements Decoder<Part> {
 
   private readChunk(chunk: JsonObject): void {
     if (chunk['error'] !== undefined && chunk['error'] !== null) throw errorOf(chunk['error']);
-    const created = number(chunk, 'created');
-    this.createdAt = (created === undefined ? new Date() : new Date(created * 1000)).toISOString();
+    this.createdAt = timeOf(number(chunk, 'created'));
     const { usage } = chunk;
     if (isObject(usage)) {
       // Running totals: the last one counts.
@@ -132,7 +131,7 @@ export class OpenAiDecoder implements Decoder<Part> {
   private complete(marked = false): void {
     if (this.finish === undefined && !marked) throw new CastError('upstream_truncated');
     if (this.finish === 'error' || this.finish === 'abort') throw new CastError('upstream_error');
-    const { createdAt } = this;
+    const createdAt = this.createdAt || timeOf(undefined);
     for (const type of ['thinking', 'text', 'refusal'] as const) {
       const rest = this.held[type].end();
       if (rest !== '') this.parts.push({ type, text: rest, createdAt });
@@ -148,6 +147,12 @@ export class OpenAiDecoder implements Decoder<Part> {
     });
     this.done = true;
   }
+}
+
+/** RFC 3339, of Unix seconds; ours where the upstream's is none. */
+function timeOf(seconds: number | undefined): string {
+  const time = new Date((seconds ?? Number.NaN) * 1000);
+  return (Number.isNaN(time.getTime()) ? new Date() : time).toISOString();
 }
 
 /** @throws CastError `tool_call_incomplete`: half a call is never handed over */

@@ -1,10 +1,10 @@
-import { catchError, map, of } from 'rxjs';
+import { catchError, map, type Observable, of, throwError } from 'rxjs';
 import { z } from 'zod';
 import { CastError } from '../errors.js';
-import type { ChatFields, GenerateFields } from '../protocol.js';
 import type { CastRequest } from './cast-request.js';
 import type { Dialect, ListedModel } from './dialect.js';
 import { openAiErrorText, OpenAiDecoder } from './openai-decoder.js';
+import { chatMessages, promptMessages } from './openai-messages.js';
 
 const modelsAnswer = z.object({
   data: z.array(
@@ -30,21 +30,14 @@ export function openAi(apiKey: string | undefined, maxLineBytes: number): Dialec
     }),
     models: (ask) =>
       ask('/models', modelsAnswer).pipe(
-        map(({ data }) =>
-          data.map((model): ListedModel => ({
-            name: model.id,
-            size: null,
-            contextLength: model.max_model_len ?? null,
-            capabilities: [],
-            // Such a server lists what it has loaded.
-            loaded: true,
-          })),
-        ),
+        map(({ data }) => data.map(listed)),
+        catchError(unknownMeans(undefined)),
       ),
     version: (ask) =>
-      ask('/version', versionAnswer).pipe(
+      // vLLM tells it, beside its /v1; the API itself has no version.
+      ask('/../version', versionAnswer).pipe(
         map(({ version }) => version),
-        catchError(() => of('unknown')),
+        catchError(unknownMeans('unknown')),
       ),
     canonical: (model) => model,
     errorText: (body) => {
@@ -55,6 +48,25 @@ export function openAi(apiKey: string | undefined, maxLineBytes: number): Dialec
       }
     },
   };
+}
+
+function listed(model: z.infer<typeof modelsAnswer>['data'][number]): ListedModel {
+  return {
+    name: model.id,
+    size: null,
+    contextLength: model.max_model_len ?? null,
+    capabilities: [],
+    // Such a server lists what it has loaded.
+    loaded: true,
+  };
+}
+
+/** The fallback where the server answered that it does not know the question. */
+function unknownMeans<T>(fallback: T): (error: unknown) => Observable<T> {
+  return (error) =>
+    error instanceof CastError && error.code === 'upstream_not_found'
+      ? of(fallback)
+      : throwError(() => error);
 }
 
 /** `invalid_request` for what has no counterpart in chat completions. */
@@ -118,7 +130,10 @@ const PARAMETER: Readonly<Record<string, string>> = {
 
 function sampling(options: object): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(options).map(([name, value]) => [PARAMETER[name] ?? name, value]),
+    Object.entries(options)
+      // Ollama's "no limit" is the default here.
+      .filter(([name, value]) => name !== 'num_predict' || (value as number) >= 0)
+      .map(([name, value]) => [PARAMETER[name] ?? name, value]),
   );
 }
 
@@ -126,49 +141,4 @@ function responseFormat(format: 'json' | Record<string, unknown>): unknown {
   return format === 'json'
     ? { type: 'json_object' }
     : { type: 'json_schema', json_schema: { name: 'answer', schema: format } };
-}
-
-function promptMessages(request: Omit<GenerateFields, 'model'>): unknown[] {
-  return [
-    ...(request.system === undefined ? [] : [{ role: 'system', content: request.system }]),
-    { role: 'user', content: content(request.prompt, request.images) },
-  ];
-}
-
-function chatMessages({ messages }: Pick<ChatFields, 'messages'>): unknown[] {
-  return messages.map(({ role, content: said, images, tool_calls, tool_name, tool_call_id }) => ({
-    role,
-    content: content(said, images),
-    ...(tool_name !== undefined && { name: tool_name }),
-    ...(tool_call_id !== undefined && { tool_call_id }),
-    ...(tool_calls !== undefined && {
-      tool_calls: tool_calls.map((call, index) => ({
-        id: call.id ?? `call_${index}`,
-        type: 'function',
-        function: {
-          name: call.function.name,
-          arguments: JSON.stringify(call.function.arguments),
-        },
-      })),
-    }),
-  }));
-}
-
-function content(said: string, images: readonly string[] | undefined): unknown {
-  if (images === undefined || images.length === 0) return said;
-  return [
-    { type: 'text', text: said },
-    ...images.map((image) => ({
-      type: 'image_url',
-      image_url: { url: `data:${mediaType(image)};base64,${image}` },
-    })),
-  ];
-}
-
-/** By the first bytes, as they look in base64. */
-function mediaType(image: string): string {
-  if (image.startsWith('/9j/')) return 'image/jpeg';
-  if (image.startsWith('UklGR')) return 'image/webp';
-  if (image.startsWith('R0lGOD')) return 'image/gif';
-  return 'image/png';
 }

@@ -16,7 +16,7 @@ export class ConnectTimeout extends Error {
  * gone. It resolves with the headers and the unread body, whatever the status. It follows no
  * redirect (a key must not travel to another host), uses no proxy of the environment and decodes no
  * compression. `timeout` bounds the time to connect, in milliseconds. A request on a kept connection
- * that the upstream had just closed is sent once more.
+ * that the upstream had just closed is sent once more, on a connection of its own.
  */
 export const upstreamAdapter: AxiosAdapter = (config) =>
   new Promise<AxiosResponse<IncomingMessage>>((resolve, reject) => {
@@ -27,11 +27,11 @@ export const upstreamAdapter: AxiosAdapter = (config) =>
     };
     const { signal } = config;
 
-    const send = (): void => {
+    const send = (isAgain: boolean): void => {
       const request: ClientRequest =
         url.protocol === 'https:'
-          ? https.request(url, { ...options, agent: secure })
-          : http.request(url, { ...options, agent: plain });
+          ? https.request(url, { ...options, agent: isAgain ? false : secure })
+          : http.request(url, { ...options, agent: isAgain ? false : plain });
       let answered = false;
       let failure: NodeJS.ErrnoException = new Error('closed before an answer');
       const abort = (): void => void request.destroy();
@@ -64,12 +64,12 @@ export const upstreamAdapter: AxiosAdapter = (config) =>
         clearTimeout(connectTimer);
         signal?.removeEventListener?.('abort', abort);
         if (answered) return;
-        if (request.reusedSocket && failure.code === 'ECONNRESET' && signal?.aborted !== true) {
-          send();
-        } else reject(failure);
+        const wasClosed = failure.code === 'ECONNRESET' || failure.code === 'EPIPE';
+        if (request.reusedSocket && wasClosed && signal?.aborted !== true) send(true);
+        else reject(failure);
       });
       signal?.addEventListener?.('abort', abort);
       request.end(config.data);
     };
-    send();
+    send(false);
   });

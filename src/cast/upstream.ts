@@ -33,7 +33,7 @@ export class Upstream {
   models: readonly ListedModel[] | undefined;
   /** Why it did not list its models the last time it was asked; undefined if it did. */
   lastError: CastError | undefined = new CastError('upstream_unreachable');
-  private readonly circuit = new Circuit();
+  private readonly circuit: Circuit;
   private refreshing: Promise<void> | undefined;
 
   constructor(
@@ -45,7 +45,11 @@ export class Upstream {
     private readonly dialect: Dialect,
     private readonly http: HttpService,
     private readonly config: Config,
-  ) {}
+    /** Called when it may be tried again. */
+    onPauseOver: () => void,
+  ) {
+    this.circuit = new Circuit(onPauseOver);
+  }
 
   /** Whether it answered the last time it was asked for its models. */
   get isReachable(): boolean {
@@ -103,8 +107,9 @@ export class Upstream {
       .then(
         (models) => {
           this.models = models;
+          // A list is no proof that it generates: it takes back only what a missing one said.
+          if (this.lastError !== undefined) this.circuit.succeed();
           this.lastError = undefined;
-          this.circuit.succeed();
         },
         (error: unknown) => {
           this.lastError = error instanceof CastError ? error : new CastError('internal');

@@ -72,17 +72,12 @@ export class Admission {
    * @returns its position, 1 is next; 0 when it was started
    */
   enter(ticket: Ticket): number {
-    const upstream = this.freeFor(ticket);
-    // Whoever waits could not have used this slot, or would have it.
-    if (upstream !== undefined) {
-      this.take(ticket, upstream);
-      return 0;
-    }
     const line = this.lines.get(ticket.user) ?? [];
     line.push(ticket);
     this.lines.set(ticket.user, line);
     this.count++;
-    this.tellPositions();
+    // In its turn: somebody who waits may be able to use the slot by now.
+    this.dispatch();
     return this.position(ticket);
   }
 

@@ -24,6 +24,8 @@ export type { Asked };
 const REASSURE_MS = 7_000;
 /** A pull may take hours; its upstream's silence ends it earlier. */
 const PULL_TIMEOUT_MS = 86_400_000;
+/** Most pulls at a time. */
+const MAX_PULLS = 4;
 /** How long, after the drain, readers may take to fetch their last records. */
 const LAST_RECORDS_MS = 2_000;
 /** How often it is looked whether they have. */
@@ -79,7 +81,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     this.reassuring = setInterval(() => {
       for (const generation of this.active.keys()) generation.reassure();
     }, REASSURE_MS).unref();
-    this.cast.onRefresh(() => {
+    this.cast.onChange(() => {
       for (const run of this.active.values()) run?.failWithoutUpstream();
       this.admission.dispatch();
     });
@@ -93,17 +95,18 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
   /**
    * Starts what is asked, or puts it in line.
    * @throws CastError `shutting_down`, `forbidden`, `payload_too_large`, `invalid_request`,
-   * `queue_full`, `rate_limited`, `idempotency_conflict`
+   * `queue_full`, `rate_limited`, `idempotency_conflict`; `generation_not_found` for a known key whose
+   * log had to make room
    */
   start(asked: Asked, caller: Caller): Accepted {
     const { idempotencyKey: key, user } = caller;
     // A retry gets its generation whatever the limits are by now.
     const known = key === undefined ? undefined : this.keys.find(key, user, asked);
-    if (known !== undefined) return { generation: known, deduplicated: true };
+    if (known !== undefined) return { generation: this.kept.get(known), deduplicated: true };
 
     if (this.draining) throw new CastError('shutting_down');
     const request = decide(asked, this.config);
-    this.cast.check(request);
+    this.checkUpstreams(request);
     this.checkRoom(request, caller);
     const generation = this.create(request, caller, {
       keep: asked.onDisconnect === 'keep',
@@ -119,7 +122,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
 
   /**
    * Has an Ollama pull a model. Takes no slot: it needs the network, not the GPU.
-   * @throws CastError `forbidden` where the operator does not allow it; `shutting_down`
+   * @throws CastError `forbidden` where the operator does not allow it; `queue_full`, `shutting_down`
    */
   pull(model: string, caller: Caller): Generation {
     if (!this.config.ALLOW_PULL) {
@@ -128,8 +131,9 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     checkModel(model, this.config);
     if (this.draining) throw new CastError('shutting_down');
     const request: CastRequest = { endpoint: 'pull', model };
-    this.cast.check(request);
-    if (this.kept.isFull) throw new CastError('queue_full');
+    this.checkUpstreams(request);
+    const pulls = [...this.active.values()].filter((run) => run === undefined).length;
+    if (this.kept.isFull || pulls >= MAX_PULLS) throw new CastError('queue_full');
     const generation = this.create(request, caller, { keep: false, timeoutMs: PULL_TIMEOUT_MS });
     this.active.set(generation, undefined);
     const upstream = this.cast.puller();
@@ -189,10 +193,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     await within(this.config.DRAIN_MS, ended);
     await Promise.all(active.map((generation) => generation.interrupt()));
     const deadline = performance.now() + LAST_RECORDS_MS;
-    while (
-      active.some((generation) => generation.log.hasReadersBehind) &&
-      performance.now() < deadline
-    ) {
+    while (this.kept.hasReadersBehind && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, LAST_RECORDS_POLL_MS));
     }
     clearInterval(this.reassuring);
@@ -264,6 +265,12 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     const { OPENAI_API_KEY: key = '' } = this.config;
     const { text, thinking } = generation.view();
     return [...textsOf(request), said, text, thinking, key];
+  }
+
+  /** @throws CastError `invalid_request` for an option that none of the able upstreams has */
+  private checkUpstreams(request: CastRequest): void {
+    const refusal = this.cast.refusal(request);
+    if (refusal !== undefined) throw refusal;
   }
 
   /** @throws CastError `queue_full`, `rate_limited`, with advice when to try again */

@@ -7,7 +7,8 @@ const MAX_KEYS = 10_000;
 
 interface Remembered {
   fingerprint: string;
-  generation: Generation;
+  /** Not the generation itself: its log may have to make room. */
+  generationId: string;
 }
 
 /**
@@ -23,19 +24,20 @@ export class IdempotencyKeys {
   /**
    * @param user keys of different users never meet
    * @param request what is compared: the request without `clientId`
+   * @returns the id of the generation that the key started
    * @throws CastError `idempotency_conflict` for the same key with another request
    */
-  find(key: string, user: string | undefined, request: unknown): Generation | undefined {
+  find(key: string, user: string | undefined, request: unknown): string | undefined {
     const known = this.keys.get(scoped(key, user));
     if (known !== undefined && known.fingerprint !== fingerprint(request)) {
       throw new CastError('idempotency_conflict');
     }
-    return known?.generation;
+    return known?.generationId;
   }
 
   remember(key: string, user: string | undefined, request: unknown, generation: Generation): void {
     const name = scoped(key, user);
-    const entry = { fingerprint: fingerprint(request), generation };
+    const entry = { fingerprint: fingerprint(request), generationId: generation.id };
     this.keys.set(name, entry);
     void generation.ended.then(() => {
       setTimeout(() => this.forget(name, entry), this.retainMs).unref();

@@ -9,8 +9,8 @@ import type { Generation } from './generation.js';
  */
 export class KeptGenerations {
   private readonly byId = new Map<string, Generation>();
-  /** Those that have ended, in that order. */
-  private readonly ended = new Set<Generation>();
+  /** Those that have ended, in that order, and when each is forgotten. */
+  private readonly ended = new Map<Generation, NodeJS.Timeout>();
   private bytes = 0;
 
   constructor(private readonly config: Pick<Config, 'RETAIN_MS' | 'MAX_LOG_BYTES'>) {}
@@ -20,6 +20,12 @@ export class KeptGenerations {
     const generation = this.byId.get(id);
     if (generation === undefined) throw new CastError('generation_not_found');
     return generation;
+  }
+
+  /** Whether some reader has not yet been given every record. */
+  get hasReadersBehind(): boolean {
+    for (const { log } of this.byId.values()) if (log.hasReadersBehind) return true;
+    return false;
   }
 
   /** Whether running generations alone fill the memory. */
@@ -40,19 +46,21 @@ export class KeptGenerations {
 
   /** From now on it is kept only for a while. */
   end(generation: Generation): void {
-    this.ended.add(generation);
-    setTimeout(() => this.forget(generation), this.config.RETAIN_MS).unref();
+    const timer = setTimeout(() => this.forget(generation), this.config.RETAIN_MS).unref();
+    this.ended.set(generation, timer);
     if (this.isFull) this.makeRoom();
   }
 
   private makeRoom(): void {
-    for (const generation of this.ended) {
+    for (const generation of this.ended.keys()) {
       if (!this.isFull) return;
       this.forget(generation);
     }
   }
 
   private forget(generation: Generation): void {
+    // A timer left behind would keep the log in memory.
+    clearTimeout(this.ended.get(generation));
     if (!this.ended.delete(generation)) return;
     this.byId.delete(generation.id);
     this.bytes -= LOG_BYTES + generation.log.size;

@@ -10,14 +10,15 @@ const INTERVAL_MS = 250;
  * between them only so often. What is left out is told by what follows: `completed` only grows.
  */
 export class ProgressThrottle {
-  private readonly told = new Map<string | null, { status: string; at: number }>();
+  private readonly told = new Map<string | null, { status: string; at: number; isEnd: boolean }>();
 
   passes({ status, digest, total, completed }: Progress): boolean {
     const last = this.told.get(digest);
     const now = performance.now();
-    const isDue = last?.status !== status || now - last.at >= INTERVAL_MS;
-    if (!isDue && (completed === null || completed !== total)) return false;
-    this.told.set(digest, { status, at: now });
+    const isEnd = completed !== null && completed === total;
+    const isNews = last?.status !== status || (isEnd && !last.isEnd);
+    if (!isNews && now - last.at < INTERVAL_MS) return false;
+    this.told.set(digest, { status, at: now, isEnd });
     return true;
   }
 }

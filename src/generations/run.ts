@@ -17,6 +17,9 @@ const LONGEST_PAUSE_MS = 60_000;
  */
 export class Run implements Ticket {
   private attempt = 0;
+  /** There is an upstream request now. */
+  private isAsking = false;
+  private lastError: CastError | undefined;
   /** Upstreams that failed this generation. */
   private readonly failed = new Set<Upstream>();
 
@@ -34,15 +37,16 @@ export class Run implements Ticket {
     if (this.candidates().length > 0) return this.enter();
     // Nobody lists the model: it may be new.
     void this.cast.refresh().then(() => {
-      if (!this.failWithoutUpstream() && !this.generation.log.terminal) this.enter();
+      this.failWithoutUpstream();
+      if (!this.generation.log.terminal) this.enter();
     });
   }
 
-  /** Ends the generation if no upstream has its model any more. @returns whether it did */
-  failWithoutUpstream(): boolean {
-    if (this.generation.state !== 'queued' || this.candidates().length > 0) return false;
-    this.generation.end(new CastError('model_not_found'));
-    return true;
+  /** Ends the generation if it has no upstream, and none could serve it any more. */
+  failWithoutUpstream(): void {
+    if (this.isAsking || this.generation.log.terminal || this.candidates().length > 0) return;
+    const refusal = this.cast.refusal(this.request);
+    this.generation.end(this.lastError ?? refusal ?? new CastError('model_not_found'));
   }
 
   candidates(): readonly Upstream[] {
@@ -77,9 +81,12 @@ export class Run implements Ticket {
     const { generation, request } = this;
     const startedAt = performance.now();
     this.attempt++;
+    this.isAsking = true;
     const error = await generation.run(upstream.name, this.attempt, (signal) =>
       upstream.stream(request, signal),
     );
+    this.isAsking = false;
+    this.lastError = error;
     const pauseMs = error === undefined ? undefined : this.pauseBeforeRetry(error, upstream);
     if (pauseMs === undefined) {
       generation.end(error);
@@ -88,6 +95,7 @@ export class Run implements Ticket {
       }
     } else {
       setTimeout(() => {
+        this.failWithoutUpstream();
         if (!generation.log.terminal) this.admission.reenter(this);
       }, pauseMs);
     }

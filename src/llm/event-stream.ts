@@ -37,6 +37,8 @@ export class EventStream implements LogSink {
     this.heartbeat = setInterval(() => {
       if (this.writable) response.write(': still here\n\n');
     }, HEARTBEAT_MS);
+    // What is wrong with the connection is told by `close`.
+    response.on('error', () => undefined);
     response.on('drain', () => {
       this.stall.stop();
       this.reader?.advance();
@@ -54,14 +56,18 @@ export class EventStream implements LogSink {
   }
 
   get writable(): boolean {
-    const isFull = this.response.writableLength > this.config.SOCKET_BUFFER_BYTES;
+    const { writableLength, writableNeedDrain } = this.response;
+    // Node tells of new room only where its own mark (16 KiB) was passed too.
+    const isFull = writableNeedDrain && writableLength > this.config.SOCKET_BUFFER_BYTES;
     if (isFull) this.stall.start();
     return !isFull;
   }
 
   write(record: StreamRecord): void {
     this.response.write(`id: ${record.seq}\ndata: ${JSON.stringify(record)}\n\n`);
-    if ('state' in record) this.response.end();
+    if (!('state' in record)) return;
+    clearInterval(this.heartbeat);
+    this.response.end();
   }
 
   /** SSE carries records only: a comment shows that the server lives. */

@@ -100,9 +100,11 @@ export class LlmService {
   events(id: string, lastEventId: string | undefined, response: Response): void {
     const generation = this.generations.get(id);
     const after = cursor(lastEventId);
-    generation.checkCursor(after);
-    if (generation.log.terminal && after >= generation.log.seq)
+    // Keeps an EventSource that has everything from asking again.
+    if (generation.log.terminal && after >= generation.log.seq) {
       return void response.status(204).end();
+    }
+    generation.checkCursor(after);
     new EventStream(response, this.config).read(generation, after);
   }
 }

@@ -40,22 +40,9 @@ export class SocketGate {
       () => `${this.taken} ${unsent(this.transport.socket?._socket)}`,
       () => this.cut(),
     );
-    // Every packet passes here as the text it is sent as: records, states, acks.
-    connection.on('packetCreate', (packet: { data?: string | Buffer }) => {
-      if (packet.data !== undefined) this.waiting += Buffer.byteLength(packet.data);
-    });
-    connection.on('flush', () => {
-      this.sending = this.waiting;
-      this.waiting = 0;
-    });
-    connection.on('upgrade', () => {
-      this.transport.off('ready', this.onReady);
-      this.transport = connection.transport;
-      if (!this.shut) return;
-      // engine.io flushes what waits after this event; `ready` follows only if there was something.
-      if (this.waiting === 0) this.open();
-      else this.transport.once('ready', this.onReady);
-    });
+    connection.on('packetCreate', this.onPacket);
+    connection.on('flush', this.onFlush);
+    connection.on('upgrade', this.onUpgrade);
   }
 
   get isOpen(): boolean {
@@ -72,7 +59,11 @@ export class SocketGate {
     return this.held === 0;
   }
 
+  /** The connection may outlive the socket: it carries other namespaces too. */
   close(): void {
+    this.connection.off('packetCreate', this.onPacket);
+    this.connection.off('flush', this.onFlush);
+    this.connection.off('upgrade', this.onUpgrade);
     this.transport.off('ready', this.onReady);
     this.stall.stop();
   }
@@ -86,6 +77,25 @@ export class SocketGate {
     this.stall.stop();
     this.onOpen();
   }
+
+  /** Every packet passes here as the text it is sent as: records, states, acks. */
+  private readonly onPacket = (packet: { data?: string | Buffer }): void => {
+    if (packet.data !== undefined) this.waiting += Buffer.byteLength(packet.data);
+  };
+
+  private readonly onFlush = (): void => {
+    this.sending = this.waiting;
+    this.waiting = 0;
+  };
+
+  private readonly onUpgrade = (): void => {
+    this.transport.off('ready', this.onReady);
+    this.transport = this.connection.transport;
+    if (!this.shut) return;
+    // engine.io flushes what waits after this event; `ready` follows only if there was something.
+    if (this.waiting === 0) this.open();
+    else this.transport.once('ready', this.onReady);
+  };
 
   /** The transport took all it had, and engine.io has just given it what waited. */
   private readonly onReady = (): void => {

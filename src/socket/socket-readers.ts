@@ -42,6 +42,8 @@ export class SocketReaders {
     this.leave(id);
     this.readers.set(id, reader);
     reader.advance();
+    // Who has all of an ended generation already would hold its log for nothing.
+    if (generation.log.terminal && reader.cursor === generation.log.seq) this.leave(id);
   }
 
   leave(generationId: string): void {

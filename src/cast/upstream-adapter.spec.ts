@@ -1,0 +1,241 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import net, { type AddressInfo, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
+import axios, { type AxiosRequestConfig, type AxiosResponse } from 'axios';
+import { ConnectTimeout, upstreamAdapter } from './upstream-adapter.js';
+
+type Answer = AxiosResponse<IncomingMessage>;
+type Handler = (request: IncomingMessage, response: ServerResponse, body: Buffer) => void;
+
+describe('upstreamAdapter', () => {
+  let server: Server;
+  let url: string;
+  let sockets: Socket[];
+  let bodies: Buffer[];
+  let handler: Handler;
+
+  beforeEach(async () => {
+    sockets = [];
+    bodies = [];
+    handler = (_request, response) => response.end('yes');
+    server = createServer((request, response) => {
+      const pieces: Buffer[] = [];
+      request.on('data', (piece: Buffer) => pieces.push(piece));
+      request.on('end', () => {
+        const body = Buffer.concat(pieces);
+        bodies.push(body);
+        handler(request, response, body);
+      });
+    });
+    server.on('connection', (socket: Socket) => sockets.push(socket));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  });
+  afterEach(async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  const send = (config: AxiosRequestConfig = {}): Promise<Answer> =>
+    axios.request<unknown, Answer>({
+      adapter: upstreamAdapter,
+      method: 'post',
+      url,
+      data: Buffer.from('{}'),
+      transformRequest: [],
+      transformResponse: [],
+      responseType: 'stream',
+      timeout: 5_000,
+      ...config,
+    });
+  const read = async ({ data }: Answer): Promise<Buffer> => Buffer.concat(await data.toArray());
+  const text = async (config?: AxiosRequestConfig): Promise<string> =>
+    (await read(await send(config))).toString();
+
+  it('keeps a connection for the next request', async () => {
+    expect([await text(), await text(), await text()]).toEqual(['yes', 'yes', 'yes']);
+    expect(sockets).toHaveLength(1);
+  });
+
+  it.each([2, 5_000_000])(
+    'sends the whole request once more where the upstream closes a kept connection: %d bytes',
+    async (size) => {
+      await text();
+      handler = ({ socket }, response) => {
+        if (sockets.indexOf(socket) === 0) socket.destroy();
+        else response.end('again');
+      };
+      const data = Buffer.alloc(size, 'x');
+      expect(await text({ data })).toBe('again');
+      expect(sockets).toHaveLength(2);
+      expect(bodies.slice(1).map((body) => body.equals(data))).toEqual([true, true]);
+    },
+  );
+
+  it.each([2, 5_000_000])(
+    'does so too where the close and the request cross on the way: %d bytes',
+    async (size) => {
+      await text();
+      sockets[0]!.destroy();
+      const data = Buffer.alloc(size, 'x');
+      expect(await text({ data })).toBe('yes');
+      expect(bodies.at(-1)?.equals(data)).toBe(true);
+    },
+  );
+
+  it('does not send a request again on a connection that was new', async () => {
+    handler = ({ socket }) => socket.destroy();
+    await expect(send()).rejects.toMatchObject({ code: 'ECONNRESET' });
+    expect(bodies).toHaveLength(1);
+  });
+
+  it('rejects with why no connection came', async () => {
+    const free = net.createServer().listen(0, '127.0.0.1');
+    await once(free, 'listening');
+    const { port } = free.address() as AddressInfo;
+    free.close();
+    await once(free, 'close');
+    await expect(send({ url: `http://127.0.0.1:${port}` })).rejects.toMatchObject({
+      code: 'ECONNREFUSED',
+    });
+  });
+
+  it.each([200, 204, 301, 307, 308, 404, 503])(
+    'resolves with status %d, and follows nothing',
+    async (status) => {
+      handler = (_request, response) => response.writeHead(status, { location: '/other' }).end();
+      const answer = await send();
+      expect(answer).toMatchObject({ status, headers: { location: '/other' } });
+      await read(answer);
+      expect(bodies).toHaveLength(1);
+    },
+  );
+
+  it('gives the body as it came, also where it is compressed', async () => {
+    const zipped = gzipSync('x'.repeat(1000));
+    handler = (_request, response) =>
+      response.writeHead(200, { 'content-encoding': 'gzip' }).end(zipped);
+    expect(await read(await send())).toEqual(zipped);
+  });
+
+  it('uses no proxy of the environment', async () => {
+    process.env['http_proxy'] = 'http://127.0.0.1:1';
+    try {
+      expect(await text()).toBe('yes');
+    } finally {
+      delete process.env['http_proxy'];
+    }
+  });
+
+  describe('an abort', () => {
+    let abort: AbortController;
+    beforeEach(() => {
+      abort = new AbortController();
+    });
+
+    it('before the request: nothing is sent', async () => {
+      abort.abort();
+      await expect(send({ signal: abort.signal })).rejects.toThrow();
+      await sleep(50);
+      expect(sockets).toHaveLength(0);
+    });
+
+    it('while it connects: no request arrives', async () => {
+      const sent = send({ signal: abort.signal });
+      abort.abort();
+      await expect(sent).rejects.toThrow();
+      await sleep(50);
+      expect(bodies).toHaveLength(0);
+    });
+
+    it.each(['new', 'kept'])(
+      'while it waits on a %s connection: it is over, and not sent again',
+      async (kind) => {
+        if (kind === 'kept') await text();
+        const waiting = new Promise<Socket>((resolve) => {
+          handler = ({ socket }) => resolve(socket);
+        });
+        const sent = send({ signal: abort.signal });
+        const socket = await waiting;
+        const closed = once(socket, 'close');
+        abort.abort();
+        await expect(sent).rejects.toThrow();
+        await closed;
+        await sleep(50);
+        expect(bodies).toHaveLength(kind === 'kept' ? 2 : 1);
+      },
+    );
+
+    it('in the body: the body closes, and its connection with it', async () => {
+      handler = (_request, response) => void response.write('half');
+      const { data } = await send({ signal: abort.signal });
+      await once(data, 'data');
+      const closed = [data, sockets[0]!].map(
+        (stream) => new Promise((resolve) => stream.once('close', resolve)),
+      );
+      abort.abort();
+      await Promise.all(closed);
+      handler = (_request, response) => response.end('next');
+      expect(await text()).toBe('next');
+      expect(sockets).toHaveLength(2);
+    });
+
+    it('leaves no listener behind on a signal that lives on', async () => {
+      let listening = 0;
+      const { signal } = abort;
+      const add = signal.addEventListener.bind(signal);
+      const remove = signal.removeEventListener.bind(signal);
+      signal.addEventListener = (...given: Parameters<typeof add>) => {
+        listening++;
+        add(...given);
+      };
+      signal.removeEventListener = (...given: Parameters<typeof remove>) => {
+        listening--;
+        remove(...given);
+      };
+      for (let n = 0; n < 5; n++) await text({ signal });
+      await sleep(20);
+      expect(listening).toBeLessThanOrEqual(0);
+    });
+  });
+
+  describe('the time to connect', () => {
+    let child: ChildProcess | undefined;
+    const fillers: Socket[] = [];
+    afterEach(() => {
+      for (const filler of fillers.splice(0)) filler.destroy();
+      child?.kill('SIGKILL');
+    });
+
+    it('is limited: an upstream that accepts no connection', async () => {
+      // Listens and then never turns its loop again; the kernel takes a few connections for it.
+      child = spawn(process.execPath, [
+        '--eval',
+        `const server = require('node:net').createServer();
+         server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
+           require('node:fs').writeSync(1, String(server.address().port));
+           Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+         });`,
+      ]);
+      const [said] = (await once(child.stdout!, 'data')) as [Buffer];
+      const port = Number(said.toString());
+      for (let n = 0; n < 8; n++) {
+        fillers.push(net.connect(port, '127.0.0.1').on('error', () => undefined));
+      }
+      await sleep(200);
+      await expect(send({ url: `http://127.0.0.1:${port}`, timeout: 300 })).rejects.toThrow(
+        ConnectTimeout,
+      );
+    });
+
+    it('is not the time to answer, on a new connection or a kept one', async () => {
+      handler = (_request, response) => void setTimeout(() => response.end('late'), 300);
+      expect(await text({ timeout: 100 })).toBe('late');
+      expect(await text({ timeout: 100 })).toBe('late');
+      expect(sockets).toHaveLength(1);
+    });
+  });
+});

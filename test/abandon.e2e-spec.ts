@@ -1,0 +1,154 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RunningServer } from '../src/server.js';
+import { startApp } from './support/app.js';
+import { Client } from './support/client.js';
+import { call } from './support/rest.js';
+import { SseReader } from './support/resuming-client.js';
+import { ScriptedUpstream, type UpstreamCall } from './support/scripted-upstream.js';
+
+const ABANDON_AFTER_MS = 400;
+
+describe('a generation that nobody reads any more', () => {
+  let upstream: ScriptedUpstream;
+  let app: RunningServer;
+  let clients: Client[] = [];
+
+  beforeAll(async () => {
+    upstream = await ScriptedUpstream.start();
+    app = await startApp({ OLLAMA_BASE_URL: upstream.url, ABANDON_AFTER_MS, MAX_CONCURRENT: 8 });
+  });
+  afterEach(() => {
+    for (const client of clients) client.close();
+    clients = [];
+  });
+  afterAll(async () => {
+    await app?.close();
+    await upstream?.close();
+  });
+
+  const connect = async (): Promise<Client> => {
+    const client = await Client.connect(app.socketUrl);
+    clients.push(client);
+    return client;
+  };
+  const start = async (
+    client: Client,
+    fields: object = {},
+  ): Promise<{ id: string; request: UpstreamCall }> => {
+    const ack = await client.ask('generate', { prompt: 'why is the sky blue?', ...fields });
+    if (!ack.ok) throw new Error(ack.error.code);
+    const request = await upstream.nextCall();
+    request.text('The sky');
+    await client.until(() => client.text(ack.generationId) === 'The sky');
+    return { id: ack.generationId, request };
+  };
+  const view = async (id: string) => (await call('GET', `${app.url}/llm/generations/${id}`)).body;
+  /** Longer than the grace time. */
+  const outwait = () => sleep(ABANDON_AFTER_MS * 2);
+  const abandoned = {
+    state: 'cancelled',
+    reason: 'abandoned',
+    text: 'The sky',
+    bytes: 7,
+    upstreamClosedMs: expect.any(Number),
+  };
+
+  const ways: Record<string, (client: Client, id: string) => Promise<unknown> | void> = {
+    'its reader disconnected': (client) => client.close(),
+    'its reader left': (client, generationId) => client.ask('leave', { generationId }),
+    "its reader's network broke": (client) => void client.socket.io.engine.close(),
+  };
+  it.each(Object.keys(ways))(
+    'is cancelled a while after %s, and its upstream closed',
+    async (way) => {
+      const client = await connect();
+      client.socket.io.reconnection(false);
+      const { id, request } = await start(client);
+      const leftAt = performance.now();
+      await ways[way]!(client, id);
+      await request.closed;
+      expect(performance.now() - leftAt).toBeGreaterThan(ABANDON_AFTER_MS * 0.9);
+      await sleep(20);
+      expect(await view(id)).toMatchObject(abandoned);
+    },
+  );
+
+  it('is cancelled before its first token, too', async () => {
+    const client = await connect();
+    const ack = await client.ask('generate', { prompt: 'slow' });
+    if (!ack.ok) throw new Error(ack.error.code);
+    const request = await upstream.nextCall();
+    client.close();
+    await request.closed;
+    await sleep(20);
+    expect(await view(ack.generationId)).toMatchObject({
+      ...abandoned,
+      text: '',
+      bytes: 0,
+      seq: 1,
+    });
+  });
+
+  it('is cancelled only when the last of several readers is gone, SSE included', async () => {
+    const [client, other] = [await connect(), await connect()];
+    const { id, request } = await start(client);
+    await other.ask('join', { generationId: id, after: 0 });
+    const sse = await SseReader.open(app.url, id);
+    client.close();
+    await outwait();
+    other.close();
+    await outwait();
+    expect(await view(id)).toMatchObject({ state: 'streaming' });
+    sse.close();
+    await request.closed;
+    await sleep(20);
+    expect(await view(id)).toMatchObject(abandoned);
+  });
+
+  it('goes on if somebody joins in time, and each absence is counted anew', async () => {
+    const client = await connect();
+    const { id, request } = await start(client);
+    for (let times = 0; times < 3; times++) {
+      await client.ask('leave', { generationId: id });
+      await sleep(ABANDON_AFTER_MS / 2);
+      await client.ask('join', { generationId: id, after: 1 });
+    }
+    await outwait();
+    expect(await view(id)).toMatchObject({ state: 'streaming' });
+    request.text(' is blue').done();
+    expect(await client.ended(id)).toMatchObject({ state: 'completed', bytes: 15 });
+    expect(client.text(id)).toBe('The sky is blue');
+  });
+
+  it('has not ended while its reader, which joins again and again, is there', async () => {
+    const client = await connect();
+    const { id, request } = await start(client);
+    for (let times = 0; times < 3; times++) {
+      await client.ask('join', { generationId: id, after: 1 });
+      await sleep(ABANDON_AFTER_MS / 2);
+    }
+    request.done();
+    expect(await client.ended(id)).toMatchObject({ state: 'completed' });
+  });
+
+  it('runs to its end with onDisconnect keep', async () => {
+    const client = await connect();
+    const { id, request } = await start(client, { onDisconnect: 'keep' });
+    client.close();
+    await outwait();
+    request.text(' is blue').done();
+    await sleep(50);
+    expect(await view(id)).toMatchObject({ state: 'completed', text: 'The sky is blue' });
+  });
+
+  it('is told as abandoned to whoever comes later', async () => {
+    const [client, late] = [await connect(), await connect()];
+    const { id, request } = await start(client);
+    client.close();
+    await request.closed;
+    await sleep(20);
+    await late.ask('join', { generationId: id, after: 0 });
+    expect(await late.ended(id)).toMatchObject({ seq: 2, reason: 'abandoned', bytes: 7 });
+    expect(late.text(id)).toBe('The sky');
+  });
+});
