@@ -794,12 +794,16 @@ const runningView = z.object({
   model: z.string(),
   text: z.string(),
   thinking: z.string(),
+  position,
   seq: z.int().min(0).describe('Last appended record; 0 before the first.'),
   timings,
   usage,
 });
 export const generationView = z
-  .union([runningView, z.intersection(runningView.omit({ state: true }), terminalRecord)])
+  .union([
+    runningView,
+    z.intersection(runningView.omit({ state: true, position: true }), terminalRecord),
+  ])
   .meta({
     id: 'GenerationView',
     description: "A generation as it is now; after its end also the terminal record's fields.",

@@ -184,6 +184,7 @@ export class Generation {
   }
 
   view(): GenerationView {
+    const { state, position } = this.status;
     return {
       generationId: this.id,
       model: this.model,
@@ -192,7 +193,7 @@ export class Generation {
       seq: this.log.seq,
       timings: this.timings(),
       usage: this.done?.usage ?? null,
-      ...(this.log.terminal ?? { state: this.state }),
+      ...(this.log.terminal ?? { state, ...(position !== undefined && { position }) }),
     };
   }
 

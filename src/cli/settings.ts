@@ -1,0 +1,95 @@
+import { createRequire } from 'node:module';
+import { type Config, loadConfig, settings } from '../config.js';
+import { exitWithReason } from '../process.js';
+import { readArguments } from './arguments.js';
+
+const { version, description } = createRequire(import.meta.url)('../../package.json') as {
+  version: string;
+  description: string;
+};
+
+type Name = keyof typeof settings.shape;
+const NAMES = Object.keys(settings.shape) as Name[];
+const flagOf = (name: Name): string => name.toLowerCase().replaceAll('_', '-');
+/** A setting that is on or off needs no value: only such a one reads `on` as true. */
+const isSwitch = (name: Name): boolean => settings.shape[name].safeParse('on').data === true;
+
+/**
+ * Reads the flags of the server. Either they ask for an answer on stdout, or they are put into the
+ * environment, over what stands there.
+ * @throws UsageError for a flag that is not known
+ */
+export function answerOrApply(args: readonly string[]): string | undefined {
+  const switches = new Set(NAMES.filter(isSwitch).map((name) => `--${flagOf(name)}`));
+  const { values } = readArguments({
+    args: args.map((arg) => (switches.has(arg) ? `${arg}=true` : arg)),
+    options: {
+      ...Object.fromEntries(NAMES.map((name) => [flagOf(name), { type: 'string' } as const])),
+      help: { type: 'boolean', short: 'h' },
+      version: { type: 'boolean', short: 'v' },
+      'print-config': { type: 'boolean' },
+    },
+  });
+  if (values.help === true) return help();
+  if (values.version === true) return `${version}\n`;
+  const given = new Map<string, unknown>(Object.entries(values));
+  for (const name of NAMES) {
+    const value = given.get(flagOf(name));
+    if (typeof value === 'string') process.env[name] = value;
+  }
+  return values['print-config'] === true ? resolved() : undefined;
+}
+
+/** The settings as they are, in the form of a `.env` file. */
+function resolved(): string {
+  try {
+    const config = loadConfig();
+    return NAMES.map((name) => {
+      const value = written(config[name]);
+      return value === undefined ? `# ${name} is not set\n` : `${name}=${masked(name, value)}\n`;
+    }).join('');
+  } catch (error) {
+    return exitWithReason(error);
+  }
+}
+
+/** A value as one would write it in the environment. */
+function written(value: Config[Name]): string | undefined {
+  if (value === undefined || Array.isArray(value)) return value?.join(',');
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}
+
+/** Without keys, and without the password in a URL. */
+function masked(name: Name, value: string): string {
+  if (/_(KEY|TOKEN|SECRET|PASSWORD)$/.test(name)) return '***';
+  return value.replace(/(?<=\/\/)[^/@,]*@/g, '***@');
+}
+
+function help(): string {
+  const rows = NAMES.map((name) => {
+    const schema = settings.shape[name];
+    const usual = written(schema.safeParse(undefined).data);
+    const value = isSwitch(name) ? '[=false]' : ' <value>';
+    const fallback = usual === undefined ? 'not set' : `default ${usual || 'empty'}`;
+    return `  --${flagOf(name)}${value}  (${fallback})\n      ${schema.description}\n`;
+  });
+  return `llm-cast ${version}: ${description}
+
+Usage:
+  llm-cast [settings]              start the server
+  llm-cast demo [settings]         start it on a built-in upstream; no Ollama needed
+  llm-cast chat "prompt"           ask a running server, and see the answer as it is written
+  llm-cast models                  the models of a running server
+  llm-cast pull NAME               have Ollama download a model, with its progress
+  llm-cast fake-ollama [switches]  an upstream for tests: slow, cut off and failing on purpose
+
+Each command has its own --help. Besides the settings, the server takes:
+  --print-config  print the settings as they are, without secrets, and start nothing
+  -v, --version   print the version
+  -h, --help      print this
+
+Settings. A flag wins over the environment, and that over a file .env in the working directory.
+There a setting has its name in capitals: PORT for --port, OLLAMA_BASE_URL for --ollama-base-url.
+Keep keys there too: other users of a machine see the flags of a process.
+${rows.join('')}`;
+}

@@ -1,0 +1,378 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { settings } from '../src/config.js';
+import type { RunningServer } from '../src/server.js';
+import { NOBODY, startApp } from './support/app.js';
+import { FaultProxy } from './support/fault-proxy.js';
+import { call } from './support/rest.js';
+import { ScriptedUpstream } from './support/scripted-upstream.js';
+
+const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
+
+interface Around {
+  env?: Record<string, string>;
+  cwd?: string;
+}
+
+/** The built command in a process of its own. */
+class Command {
+  stdout = '';
+  stderr = '';
+  /** Resolves with the exit code when its output was read, too; a signal that killed it is none. */
+  readonly exited: Promise<number | null>;
+  readonly child: ChildProcess;
+  private static readonly all: Command[] = [];
+
+  private constructor(program: string, args: string[], { env = {}, cwd = tmpdir() }: Around) {
+    this.child = spawn(program, args, { cwd, env: { PATH: process.env['PATH'], ...env } });
+    this.child.stdout?.on('data', (bytes: Buffer) => (this.stdout += bytes.toString()));
+    this.child.stderr?.on('data', (bytes: Buffer) => (this.stderr += bytes.toString()));
+    this.exited = new Promise((resolve) => this.child.once('close', resolve));
+    Command.all.push(this);
+  }
+
+  /** What a failed test has left running. */
+  static killAll(): void {
+    for (const { child } of Command.all.splice(0)) child.kill('SIGKILL');
+  }
+
+  static run(args: string[], around: Around = {}): Command {
+    return new Command(process.execPath, [CLI, ...args], around);
+  }
+
+  /** On a terminal: what it writes, on either stream, is in `stdout`. */
+  static onTerminal(args: string[], env: Record<string, string> = {}): Command {
+    const line = [process.execPath, CLI, ...args].map((word) => `'${word}'`).join(' ');
+    const around = { env: { TERM: 'xterm', SHELL: '/bin/sh', ...env } };
+    return new Command('script', ['-qefc', line, '/dev/null'], around);
+  }
+
+  async until(said: RegExp): Promise<RegExpExecArray> {
+    const deadline = Date.now() + 15_000;
+    for (;;) {
+      const found = said.exec(this.stdout);
+      if (found !== null) return found;
+      if (Date.now() > deadline)
+        throw new Error(`no ${said}: ${this.stdout.slice(-300)}${this.stderr}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
+async function finished(args: string[], around?: Around) {
+  const command = Command.run(args, around);
+  command.child.stdin?.end();
+  const code = await command.exited;
+  return { code, stdout: command.stdout, stderr: command.stderr };
+}
+
+afterEach(() => Command.killAll());
+
+describe('llm-cast', () => {
+  it('lists every setting with its default and its description', async () => {
+    const { code, stdout } = await finished(['--help']);
+    expect(code).toBe(0);
+    for (const [name, schema] of Object.entries(settings.shape)) {
+      const flag = name.toLowerCase().replaceAll('_', '-');
+      const at = stdout.indexOf(`  --${flag}`);
+      const [head, description] = stdout.slice(at).split('\n');
+      expect(head).toMatch(/ {2}--[\w-]+( <value>|\[=false\]) {2}\((default \S.*|not set)\)$/);
+      expect(description?.trim()).toBe(schema.description);
+    }
+    expect(stdout).toContain('--port <value>  (default 3000)');
+    expect(stdout).toContain('--allow-pull[=false]  (default false)');
+  });
+
+  it('prints its settings, flags over environment over .env, without secrets', async () => {
+    const cwd = await mkdtemp(join(tmpdir(), 'llm-cast-'));
+    await writeFile(join(cwd, '.env'), 'PORT=1\nHOST=::1\nMAX_QUEUE=3\n');
+    const args = ['--port', '5', '--allow-pull', '--ollama-base-url', 'http://me:hush@box'];
+    const env = { PORT: '2', MAX_QUEUE: '4', OPENAI_API_KEY: 'sk-hush' };
+    const { code, stdout } = await finished([...args, '--print-config'], { env, cwd });
+    expect(code).toBe(0);
+    const lines = stdout.split('\n');
+    expect(lines).toEqual(expect.arrayContaining(['PORT=5', 'MAX_QUEUE=4', 'HOST=::1']));
+    expect(lines).toEqual(expect.arrayContaining(['ALLOW_PULL=true', 'OPENAI_API_KEY=***']));
+    expect(lines).toContain('OLLAMA_BASE_URL=http://***@box');
+    expect(stdout).not.toContain('hush');
+  });
+
+  it('prints its settings so that they read back as a .env file', async () => {
+    const cwd = await mkdtemp(join(tmpdir(), 'llm-cast-'));
+    const args = ['--ollama-options', '{"num_ctx": 8192}', '--max-concurrent', '2'];
+    const { stdout } = await finished([...args, '--trust-proxy', 'loopback,::1', '--print-config']);
+    await writeFile(join(cwd, '.env'), stdout);
+    expect(stdout).toContain('OLLAMA_OPTIONS={"num_ctx":8192}\n');
+    expect((await finished(['--print-config'], { cwd })).stdout).toBe(stdout);
+  });
+
+  it.each([
+    [['--nope'], "llm-cast: Unknown option '--nope'. See llm-cast --help.\n"],
+    [['nope'], 'llm-cast: "nope" is not a command. See llm-cast --help.\n'],
+    [['--port'], "llm-cast: Option '--port <value>' argument missing. See llm-cast --help.\n"],
+    [['demo', '--nope'], "llm-cast: Unknown option '--nope'. See llm-cast --help.\n"],
+    [['chat'], 'llm-cast: There is no prompt. See llm-cast chat --help.\n'],
+    [['chat', '-'], 'llm-cast: There is no prompt. See llm-cast chat --help.\n'],
+    [
+      ['chat', 'hi', '--url', 'box:1'],
+      'llm-cast: --url must be an http or https URL. See llm-cast chat --help.\n',
+    ],
+    [['models', 'x'], "llm-cast: Unexpected argument 'x'. See llm-cast models --help.\n"],
+    [['pull'], 'llm-cast: Name one model, such as llama3.2. See llm-cast pull --help.\n'],
+    [['fake-ollama', '--nope'], '--nope is not a switch; --help lists them all.\n'],
+  ])('ends with 2 and one sentence for %j', async (args, stderr) => {
+    expect(await finished(args)).toEqual({ code: 2, stdout: '', stderr });
+  });
+
+  it('starts the server with the settings of its flags', async () => {
+    const args = ['--port', '0', '--socket-port=0', '--ollama-base-url', NOBODY];
+    const server = Command.run(args, { env: { NO_COLOR: '1', PORT: '1' } });
+    const [, url] = await server.until(/REST on (http:\S+),/);
+    expect((await call('GET', `${url}/health/live`)).status).toBe(200);
+    server.child.kill('SIGTERM');
+    expect(await server.exited).toBe(0);
+  });
+
+  it('has a demo that chat can ask', async () => {
+    const demo = Command.run(['demo', '--port', '0', '--socket-port', '0']);
+    const [, url] = await demo.until(/REST +(http:.*)\/llm\/generate/);
+    const asked = await finished(['chat', '--url', url!, '--model', 'echo', 'à la', 'lettre']);
+    expect(asked).toEqual({ code: 0, stdout: 'à la lettre', stderr: '' });
+    demo.child.kill('SIGTERM');
+    expect(await demo.exited).toBe(0);
+  });
+});
+
+describe('llm-cast with a running server', () => {
+  let upstream: ScriptedUpstream;
+  let app: RunningServer;
+  let proxy: FaultProxy;
+  let at: string[];
+
+  beforeEach(async () => {
+    upstream = await ScriptedUpstream.start();
+    upstream.models = ['llama3.2', 'other:7b'];
+    app = await startApp({ OLLAMA_BASE_URL: upstream.url, ALLOW_PULL: 'true' });
+    proxy = await FaultProxy.start(Number(new URL(app.url).port));
+    at = ['--url', app.url];
+  });
+  afterEach(async () => {
+    await proxy?.close();
+    await app?.close();
+    await upstream?.close();
+  });
+
+  it('writes nothing but the answer into a pipe, byte by byte', async () => {
+    const command = Command.run([
+      'chat',
+      ...at,
+      '--model',
+      'other:7b',
+      '--system',
+      'Be brief.',
+      'why?',
+    ]);
+    const request = await upstream.nextCall();
+    expect(request.body).toMatchObject({
+      model: 'other:7b',
+      messages: [
+        { role: 'system', content: 'Be brief.' },
+        { role: 'user', content: 'why?' },
+      ],
+    });
+    const message = { role: 'assistant', content: '', thinking: 'Hm.' };
+    request.line({ model: 'other:7b', message, done: false });
+    request.text('blué').text(' \x1b[31m😀\r\n\n').done();
+    expect(await command.exited).toBe(0);
+    expect(command).toMatchObject({ stdout: 'blué \x1b[31m😀\r\n\n', stderr: '' });
+  });
+
+  it('reads a prompt of - from stdin', async () => {
+    const command = Command.run(['chat', ...at, '-']);
+    command.child.stdin?.end('a long\nprompt\n');
+    const request = await upstream.nextCall();
+    expect(request.body['messages']).toEqual([{ role: 'user', content: 'a long\nprompt\n' }]);
+    request.done();
+    expect(await command.exited).toBe(0);
+  });
+
+  it('ends with 1 when the answer broke off, after what there is of it', async () => {
+    const command = Command.run(['chat', ...at, 'why?']);
+    (await upstream.nextCall()).text('Becau').end();
+    expect(await command.exited).toBe(1);
+    expect(command.stdout).toBe('Becau');
+    expect(command.stderr).toMatch(/^llm-cast: .* \(upstream_truncated\)\n$/);
+  });
+
+  it('ends with 75 when the same may succeed later', async () => {
+    const nobody = await finished(['chat', '--url', NOBODY, 'why?']);
+    expect(nobody).toMatchObject({
+      code: 75,
+      stderr: `llm-cast: There is no llm-cast at ${NOBODY}; is it running?\n`,
+    });
+    await upstream.close();
+    const { code, stderr } = await finished(['chat', ...at, 'why?']);
+    expect(code).toBe(75);
+    expect(stderr).toMatch(/ \(upstream_unreachable\)\n$/);
+  });
+
+  it('says which field the server refuses', async () => {
+    const { code, stderr } = await finished(['chat', ...at, '--model', 'a b', 'why?']);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/model: a model name has no blanks\. \(invalid_request\)\n$/);
+  });
+
+  it('cancels at Ctrl-C, says so and ends with 130', async () => {
+    const command = Command.run(['chat', ...at, 'why?']);
+    const request = (await upstream.nextCall()).text('Because');
+    await command.until(/Because/);
+    command.child.kill('SIGINT');
+    expect(await command.exited).toBe(130);
+    expect(command).toMatchObject({ stdout: 'Because', stderr: 'llm-cast: cancelled\n' });
+    await request.closed;
+    expect(upstream.open).toBe(0);
+  });
+
+  it('quits at once at the second Ctrl-C, though the server does not answer the first', async () => {
+    const command = Command.run(['chat', '--url', proxy.url, 'why?']);
+    const request = (await upstream.nextCall()).text('Because');
+    await command.until(/Because/);
+    proxy.stall();
+    command.child.kill('SIGINT');
+    await request.closed;
+    expect(command.child.exitCode).toBeNull();
+    const since = Date.now();
+    command.child.kill('SIGINT');
+    expect(await command.exited).toBe(130);
+    // It would give up by itself after 5 s.
+    expect(Date.now() - since).toBeLessThan(4_000);
+    proxy.resume();
+  });
+
+  it('cancels quietly when nobody reads its output any more', async () => {
+    const command = Command.run(['chat', ...at, 'why?']);
+    const request = (await upstream.nextCall()).text('one\n');
+    await command.until(/one/);
+    command.child.stdout?.destroy();
+    request.text('two\n');
+    expect(await command.exited).toBe(141);
+    expect(command.stderr).toBe('');
+    await request.closed;
+  });
+
+  it('ends at Ctrl-C though the reader of its output is stuck', async () => {
+    const command = Command.run(['chat', ...at, 'why?']);
+    command.child.stdout?.pause();
+    const request = (await upstream.nextCall()).text('x'.repeat(3_000_000)).text('!');
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    command.child.kill('SIGINT');
+    const exitCode = new Promise((resolve) => command.child.once('exit', resolve));
+    expect(await exitCode).toBe(130);
+    await request.closed;
+    command.child.stdout?.resume();
+    await command.exited;
+    expect(command.stderr).toBe('llm-cast: cancelled\n');
+  });
+
+  it('reads on where it was when the connection breaks, losing and repeating nothing', async () => {
+    const command = Command.run(['chat', '--url', proxy.url, 'count']);
+    const request = await upstream.nextCall();
+    const numbers = Array.from({ length: 60 }, (_, number) => `${number} `);
+    for (const [index, number] of numbers.entries()) {
+      request.text(number);
+      if (index % 20 === 10) {
+        await command.until(new RegExp(`^0 .*\\b${index} $`));
+        proxy.cut();
+      }
+    }
+    request.done();
+    expect(await command.exited).toBe(0);
+    expect(command).toMatchObject({ stdout: numbers.join(''), stderr: '' });
+  });
+
+  it('shows a person the place in the line as it moves, then only the answer', async () => {
+    const first = Command.run(['chat', ...at, 'first']);
+    const running = await upstream.nextCall();
+    const second = Command.onTerminal(['chat', ...at, 'second']);
+    await second.until(/waiting in line, position 1/);
+    const command = Command.onTerminal(['chat', ...at, 'third']);
+    await command.until(/waiting in line, position 2/);
+    running.done();
+    await first.exited;
+    await command.until(/waiting in line, position 1/);
+    (await upstream.nextCall()).done();
+    await second.exited;
+    const request = await upstream.nextCall();
+    await command.until(/llama3\.2 is starting/);
+    request.text('There.').done();
+    expect(await command.exited).toBe(0);
+    expect(command.stdout.split('\x1b[K').at(-1)).toBe('There.\r\n');
+  });
+
+  it.each([
+    [{}, '\x1b[2mHm.\x1b[22m\r\n\r\nYes.\r\n'],
+    [{ NO_COLOR: '1' }, 'Hm.\r\n\r\nYes.\r\n'],
+  ])('dims the thinking on a terminal with %j', async (env, shown) => {
+    const command = Command.onTerminal(['chat', ...at, 'why?'], env);
+    const request = await upstream.nextCall();
+    const message = { role: 'assistant', content: '', thinking: 'Hm.' };
+    request.line({ model: 'llama3.2', message, done: false }).text('Yes.').done();
+    expect(await command.exited).toBe(0);
+    expect(command.stdout.split('\x1b[K').at(-1)).toBe(shown);
+  });
+
+  it('lets no control characters of a model through to a terminal', async () => {
+    const command = Command.onTerminal(['chat', ...at, 'why?']);
+    (await upstream.nextCall()).text('a\x1b]0;title\x07\tb\r\nc\x9b2J').done();
+    expect(await command.exited).toBe(0);
+    expect(command.stdout.split('\x1b[K').at(-1)).toBe('a]0;title\tb\r\nc2J\r\n');
+  });
+
+  it('takes Ctrl-C from the terminal while it waits', async () => {
+    const command = Command.onTerminal(['chat', ...at, 'why?']);
+    const request = await upstream.nextCall();
+    await command.until(/is starting/);
+    command.child.stdin?.write('\x03');
+    await command.until(/cancelling; Ctrl-C again quits at once/);
+    expect(await command.exited).toBe(130);
+    expect(command.stdout).toMatch(/\[Kllm-cast: cancelled\r\n$/);
+    await request.closed;
+  });
+
+  it('lists the models as a table', async () => {
+    const { code, stdout } = await finished(['models', ...at]);
+    expect(code).toBe(0);
+    const [header, ...rows] = stdout.trimEnd().split('\n');
+    expect(header).toBe('NAME      UPSTREAM  SIZE  CONTEXT  LOADED');
+    expect(rows).toEqual([
+      'llama3.2  ollama    1 B   -        no',
+      'other:7b  ollama    1 B   -        no',
+    ]);
+  });
+
+  const digest = `sha256:${'a'.repeat(64)}`;
+  const layer = (completed: number) => ({ status: 'pulling aa', digest, total: 4e6, completed });
+
+  it('says each step of a pull once where nobody looks', async () => {
+    const command = Command.run(['pull', ...at, 'tiny']);
+    const request = await upstream.nextCall();
+    expect(request.body).toMatchObject({ model: 'tiny' });
+    request.line({ status: 'pulling manifest' }).line(layer(1e6)).line(layer(4e6));
+    request.line({ status: 'success' }).end();
+    expect(await command.exited).toBe(0);
+    expect(command.stdout).toBe('');
+    expect(command.stderr).toBe('pulling manifest\npulling aa\nsuccess\n');
+  });
+
+  it('shows a person how far a pull is, and cancels it at Ctrl-C', async () => {
+    const command = Command.onTerminal(['pull', ...at, 'tiny']);
+    const request = (await upstream.nextCall()).line(layer(1e6));
+    await command.until(/pulling aa █{6}░{18} 25% 1\.0 MB of 4\.0 MB/);
+    command.child.stdin?.write('\x03');
+    expect(await command.exited).toBe(130);
+    await request.closed;
+  });
+});
