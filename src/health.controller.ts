@@ -26,10 +26,13 @@ export class HealthController {
     answers: { 200: readiness, 503: readiness },
   })
   async ready(@Res({ passthrough: true }) response: Response): Promise<Readiness> {
+    if (!this.generations.accepting) {
+      response.status(503);
+      return { status: 'draining', upstreams: [] };
+    }
     const upstreams = await this.cast.health();
     const isUsable = upstreams.some(({ reachable }) => reachable);
-    const status = !this.generations.accepting ? 'draining' : isUsable ? 'ok' : 'no_upstream';
-    response.status(status === 'ok' ? 200 : 503);
-    return { status, upstreams };
+    response.status(isUsable ? 200 : 503);
+    return { status: isUsable ? 'ok' : 'no_upstream', upstreams };
   }
 }

@@ -10,12 +10,27 @@ import { z } from 'zod';
 const MODEL_NAME_CHARS = 256;
 /** Most stop sequences of one request. */
 const STOP_SEQUENCES = 64;
+/** Deepest nesting of a JSON value that is passed on as it is. */
+const MAX_DEPTH = 64;
 /** Most characters of an idempotency key. */
 const IDEMPOTENCY_KEY_CHARS = 255;
 
 // --- requests ------------------------------------------------------------------------------------
 
 const int32 = z.int32();
+
+/** Whether a JSON value is nested no deeper than is passed on. Iterative: a deep one is the point. */
+export function isShallow(value: unknown): boolean {
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > MAX_DEPTH) return false;
+    level = level.flatMap((one) =>
+      typeof one === 'object' && one !== null ? Object.values(one) : [],
+    );
+  }
+  return true;
+}
+const TOO_DEEP = `nested deeper than ${MAX_DEPTH} levels`;
 
 /** For the examples: every exported shape has some, and a test holds them against their schema. */
 const EXAMPLE_ID = 'k3JvX0d1Qm6c7Tq2Zr9s_A';
@@ -63,6 +78,7 @@ const common = {
   model: modelName.optional().describe("Default: the operator's model."),
   format: z
     .union([z.literal('json'), z.record(z.string(), z.unknown())])
+    .refine(isShallow, TOO_DEEP)
     .optional()
     .describe('`"json"` or a JSON Schema that the answer must follow.'),
   think: z
@@ -99,7 +115,7 @@ export const toolCall = z
     function: z.object({
       index: z.number().optional(),
       name: z.string(),
-      arguments: z.record(z.string(), z.unknown()),
+      arguments: z.record(z.string(), z.unknown()).refine(isShallow, TOO_DEEP),
     }),
   })
   .meta({
@@ -129,6 +145,7 @@ const tool = z
     type: z.literal('function'),
     function: z.looseObject({ name: z.string().min(1) }),
   })
+  .refine(isShallow, TOO_DEEP)
   .meta({
     id: 'Tool',
     description: 'A function that the model may ask for; passed to the model as it is.',

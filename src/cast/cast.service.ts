@@ -1,5 +1,5 @@
 import { HttpService } from '@nestjs/axios';
-import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
+import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { catchError, type Observable, throwError } from 'rxjs';
 import { Config } from '../config.js';
 import { CastError } from '../errors.js';
@@ -14,10 +14,12 @@ export type { CastRequest, Part, Upstream };
 
 /** How often each upstream is asked for its models, which is also its health check. */
 const REFRESH_MS = 10_000;
+/** How long whoever asks waits for that; after it, what was known before counts. */
+const LOOK_MS = 1_000;
 
 /** The upstreams, asked over `HttpService` Observables: which there are, which can serve a model. */
 @Injectable()
-export class CastService implements OnModuleInit, OnModuleDestroy {
+export class CastService implements OnModuleInit, OnApplicationShutdown {
   /** In the order of the settings. */
   readonly upstreams: readonly Upstream[];
   private timer: NodeJS.Timeout | undefined;
@@ -56,7 +58,7 @@ export class CastService implements OnModuleInit, OnModuleDestroy {
     this.timer = setInterval(() => void this.refresh(), REFRESH_MS).unref();
   }
 
-  onModuleDestroy(): void {
+  onApplicationShutdown(): void {
     clearInterval(this.timer);
   }
 
@@ -122,7 +124,7 @@ export class CastService implements OnModuleInit, OnModuleDestroy {
 
   /** The models of all upstreams that answer. @throws CastError where none does */
   async models(): Promise<ModelList> {
-    await this.refresh();
+    await this.look();
     const reachable = this.upstreams.filter(({ isReachable }) => isReachable);
     if (reachable.length === 0)
       throw this.upstreams[0]?.lastError ?? new CastError('upstream_unreachable');
@@ -135,12 +137,18 @@ export class CastService implements OnModuleInit, OnModuleDestroy {
 
   /** How each upstream fares, asked anew. */
   async health(): Promise<UpstreamHealth[]> {
-    await this.refresh();
+    await this.look();
     return this.upstreams.map(({ name, isReachable, isAvoided }) => ({
       name,
       reachable: isReachable,
       circuit: isAvoided ? 'open' : 'closed',
     }));
+  }
+
+  /** Refreshes, but waits only so long: one upstream that hangs must not hide the others. */
+  private async look(): Promise<void> {
+    const patience = new Promise((resolve) => setTimeout(resolve, LOOK_MS).unref());
+    await Promise.race([this.refresh(), patience]);
   }
 
   private tellChange(): void {

@@ -13,10 +13,10 @@ export function text(said: JsonObject, name: string): string {
   return value;
 }
 
-/** The field if it is a number. */
+/** The field if it is a number; `1e999` is none. */
 export function number(said: JsonObject, name: string): number | undefined {
   const value = said[name];
-  return typeof value === 'number' ? value : undefined;
+  return Number.isFinite(value) ? (value as number) : undefined;
 }
 
 /** @throws CastError `upstream_protocol_error` for what is not a JSON object */

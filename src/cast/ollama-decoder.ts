@@ -8,6 +8,8 @@ import { ollamaLine } from './ollama-line.js';
 import type { Part } from './part.js';
 import { WholeCharacters } from './whole-characters.js';
 
+/** Longest time stamp that is passed on. */
+const TIME_CHARS = 40;
 const toolCalls = z.array(toolCall);
 
 /**
@@ -43,7 +45,7 @@ export class OllamaDecoder implements Decoder<Part> {
   private readLine(line: string): void {
     if (this.done) return;
     const said = ollamaLine(line, this.ended);
-    const createdAt = text(said, 'created_at') || new Date().toISOString();
+    const createdAt = timeOf(text(said, 'created_at'));
     const done = said['done'] ?? false;
     const message = said['message'] ?? {};
     if (!isObject(message) || typeof done !== 'boolean') {
@@ -69,6 +71,11 @@ export class OllamaDecoder implements Decoder<Part> {
     const statistics = pickStatistics(said);
     this.parts.push({ type: 'done', reason, usage: usage(statistics), statistics, createdAt });
   }
+}
+
+/** RFC 3339 as the upstream wrote it; ours where it wrote none. */
+function timeOf(said: string): string {
+  return said !== '' && said.length <= TIME_CHARS ? said : new Date().toISOString();
 }
 
 function finishReason(said: unknown, calledTools: boolean): FinishReason {

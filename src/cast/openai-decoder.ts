@@ -1,5 +1,5 @@
 import { CastError } from '../errors.js';
-import type { FinishReason, ToolCall, Usage } from '../protocol.js';
+import { type FinishReason, isShallow, type ToolCall, type Usage } from '../protocol.js';
 import type { Decoder } from './exchange.js';
 import { isObject, type JsonObject, number, parseObject, text } from './json.js';
 import type { Part } from './part.js';
@@ -8,6 +8,9 @@ import { upstreamError } from './upstream-error.js';
 import { WholeCharacters } from './whole-characters.js';
 
 const OPENING_BRACE = 0x7b;
+
+/** Most tool calls of one answer. */
+const MAX_CALLS = 128;
 
 /** A tool call whose pieces are still coming. */
 interface PartialCall {
@@ -30,6 +33,7 @@ export class OpenAiDecoder implements Decoder<Part> {
     refusal: new WholeCharacters(),
   };
   private readonly calls = new Map<number, PartialCall>();
+  private callChars = 0;
   private finish: unknown;
   private usage: Usage = null;
   private createdAt = '';
@@ -114,17 +118,37 @@ export class OpenAiDecoder implements Decoder<Part> {
     const old = delta['function_call'];
     const pieces = delta['tool_calls'] ?? (isObject(old) ? [{ index: 0, function: old }] : []);
     if (!Array.isArray(pieces)) throw new CastError('upstream_protocol_error');
-    for (const [position, piece] of pieces.entries()) {
+    for (const [position, piece] of (pieces as unknown[]).entries()) {
       const called = isObject(piece) ? (piece['function'] ?? {}) : undefined;
       if (!isObject(piece) || !isObject(called)) throw new CastError('upstream_protocol_error');
-      const index = number(piece, 'index') ?? position;
-      const call = this.calls.get(index) ?? { id: undefined, name: '', arguments: '' };
-      this.calls.set(index, call);
-      call.id ??= text(piece, 'id') || undefined;
+      const id = text(piece, 'id') || undefined;
+      const place = pieces.length > 1 ? position : undefined;
+      const call = this.callAt(number(piece, 'index') ?? this.indexOf(id) ?? place, id);
+      const more = text(called, 'arguments');
+      call.id ??= id;
       call.name ||= text(called, 'name');
-      call.arguments += text(called, 'arguments');
-      if (call.arguments.length > this.maxBytes) throw new CastError('line_too_long');
+      call.arguments += more;
+      this.callChars += more.length;
+      if (this.callChars > this.maxBytes) throw new CastError('line_too_long');
     }
+  }
+
+  private indexOf(id: string | undefined): number | undefined {
+    if (id === undefined) return undefined;
+    return [...this.calls].find(([, call]) => call.id === id)?.[0];
+  }
+
+  /** The call that a piece belongs to; where nothing says which, a new id begins a new one. */
+  private callAt(index: number | undefined, id: string | undefined): PartialCall {
+    const next = this.calls.size;
+    const at = index ?? (id === undefined ? Math.max(0, next - 1) : next);
+    let call = this.calls.get(at);
+    if (call === undefined) {
+      if (this.calls.size >= MAX_CALLS) throw new CastError('upstream_protocol_error');
+      call = { id: undefined, name: '', arguments: '' };
+      this.calls.set(at, call);
+    }
+    return call;
   }
 
   /** @param marked the upstream said itself that it is done */
@@ -164,6 +188,7 @@ function whole(index: number, call: PartialCall): ToolCall {
     throw new CastError('tool_call_incomplete');
   }
   if (!isObject(parsed) || call.name === '') throw new CastError('tool_call_incomplete');
+  if (!isShallow(parsed)) throw new CastError('upstream_protocol_error');
   return {
     ...(call.id !== undefined && { id: call.id }),
     function: { index, name: call.name, arguments: parsed },

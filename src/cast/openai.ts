@@ -15,7 +15,6 @@ const modelsAnswer = z.object({
     }),
   ),
 });
-const versionAnswer = z.object({ version: z.string() });
 
 /** Speaks OpenAI's chat completions, as vLLM, llama.cpp and many others do. */
 export function openAi(apiKey: string | undefined, maxLineBytes: number): Dialect {
@@ -33,10 +32,10 @@ export function openAi(apiKey: string | undefined, maxLineBytes: number): Dialec
         map(({ data }) => data.map(listed)),
         catchError(unknownMeans(undefined)),
       ),
+    // The API has no version: an answer of any kind shows at least that it is there.
     version: (ask) =>
-      // vLLM tells it, beside its /v1; the API itself has no version.
-      ask('/../version', versionAnswer).pipe(
-        map(({ version }) => version),
+      ask('/models', modelsAnswer).pipe(
+        map(() => 'unknown'),
         catchError(unknownMeans('unknown')),
       ),
     canonical: (model) => model,

@@ -5,6 +5,9 @@ import { LineDecoder } from './lines.js';
 import { ollamaLine } from './ollama-line.js';
 import type { Part } from './part.js';
 
+/** Longest status and digest that are passed on. */
+const STATUS_CHARS = 200;
+
 /** Reads the answer of `/api/pull`: NDJSON of progress; it is done with `{"status":"success"}`. */
 export class PullDecoder implements Decoder<Part> {
   done = false;
@@ -31,14 +34,14 @@ export class PullDecoder implements Decoder<Part> {
   private readLine(line: string): void {
     if (this.done) return;
     const said = ollamaLine(line, this.ended);
-    const status = text(said, 'status');
+    const status = text(said, 'status').slice(0, STATUS_CHARS);
     const createdAt = new Date().toISOString();
     if (status === 'success') {
       this.done = true;
       this.parts.push({ type: 'done', reason: 'success', usage: null, statistics: {}, createdAt });
       return;
     }
-    const digest = text(said, 'digest') || null;
+    const digest = text(said, 'digest').slice(0, STATUS_CHARS) || null;
     const total = number(said, 'total') ?? null;
     // Ollama leaves out a zero.
     const completed = number(said, 'completed') ?? (total === null ? null : 0);

@@ -13,6 +13,8 @@ const WRONG_REQUEST = /must be of type|invalid format/i;
 
 /** Most characters of a text that are looked at: servers say early what is wrong. */
 const TEXT_CHARS = 4_000;
+/** Longest pause that is passed on. */
+const ONE_DAY_MS = 86_400_000;
 /** RFC 9110, section 5.6.7. */
 const HTTP_DATE = /^[A-Z][a-z]{2,8}, .* GMT$/;
 
@@ -74,7 +76,7 @@ function isServerError(status: number | undefined): boolean {
 /** `Retry-After` in either of its forms (RFC 9110, section 10.2.3), in milliseconds. */
 function retryAfter(value: string | undefined): number | undefined {
   if (value === undefined) return undefined;
-  if (/^\d+$/.test(value)) return Number(value) * 1000;
+  if (/^\d+$/.test(value)) return Math.min(Number(value) * 1000, ONE_DAY_MS);
   const at = HTTP_DATE.test(value) ? Date.parse(value) : Number.NaN;
-  return Number.isNaN(at) ? undefined : Math.max(0, at - Date.now());
+  return Number.isNaN(at) ? undefined : Math.min(Math.max(0, at - Date.now()), ONE_DAY_MS);
 }

@@ -87,8 +87,11 @@ export class Upstream {
       tap({
         complete: () => this.circuit.succeed(),
         error: (error: unknown) => {
-          const certain = error instanceof CastError ? UNHEALTHY[error.code] : undefined;
-          if (certain !== undefined) this.circuit.fail(certain);
+          if (!(error instanceof CastError)) return;
+          const certain = UNHEALTHY[error.code];
+          // A request that no retry can help is the caller's fault.
+          const isCaller = error.code === 'upstream_error' && !error.retryable;
+          if (certain !== undefined && !isCaller) this.circuit.fail(certain);
         },
       }),
     );

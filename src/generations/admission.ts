@@ -112,7 +112,13 @@ export class Admission {
 
   /** Gives every free slot to whoever is next; also after an upstream came back. */
   dispatch(): void {
-    if (!this.upstreams.some((upstream) => this.isFree(upstream))) return this.tellPositions();
+    while (this.startNext());
+    this.tellPositions();
+  }
+
+  /** @returns whether there was somebody to start */
+  private startNext(): boolean {
+    if (!this.upstreams.some((upstream) => this.isFree(upstream))) return false;
     for (const ticket of this.order()) {
       const upstream = this.freeFor(ticket);
       if (upstream === undefined) continue;
@@ -124,14 +130,14 @@ export class Admission {
         this.lines.set(ticket.user, line);
       }
       this.take(ticket, upstream);
-      return this.dispatch();
+      return true;
     }
-    this.tellPositions();
+    return false;
   }
 
   /** The order in which the waiting are served: the first of each user, then the second of each, … */
   private *order(): Generator<Ticket> {
-    const lines = [...this.lines.values()].map((line) => [...line]);
+    const lines = [...this.lines.values()];
     for (let turn = 0; lines.some((line) => turn < line.length); turn++) {
       for (const line of lines) {
         const ticket = line[turn];

@@ -60,6 +60,17 @@ export function textsOf(request: CastRequest): string[] {
   }
 }
 
+/** Bytes that a request holds while it waits and runs, about: its texts and images. */
+export function sizeOf(request: CastRequest): number {
+  const images =
+    request.endpoint === 'chat'
+      ? request.messages.flatMap((message) => message.images ?? [])
+      : request.endpoint === 'generate'
+        ? (request.images ?? [])
+        : [];
+  return [...textsOf(request), ...images].reduce((sum, text) => sum + text.length, 0);
+}
+
 function modelOf(asked: string | undefined, rules: Rules): string {
   if (asked !== undefined) {
     checkModel(asked, rules);

@@ -10,6 +10,7 @@ import type {
   StreamState,
   TerminalRecord,
   Timings,
+  Usage,
 } from '../protocol.js';
 import { GenerationLog, type LogReader, type LogSink, type Proof } from './generation-log.js';
 import { ProgressThrottle } from './progress-throttle.js';
@@ -138,7 +139,11 @@ export class Generation {
       };
       stream(abort.signal).subscribe({
         next: (parts) => {
-          for (const part of parts) this.append(part);
+          try {
+            for (const part of parts) this.append(part);
+          } catch (error) {
+            this.stop({ state: 'failed', error: toCastError(error) });
+          }
         },
         error: (error: unknown) => over(toCastError(error)),
         complete: () => over(),
@@ -192,7 +197,7 @@ export class Generation {
       thinking: this.log.all('thinking'),
       seq: this.log.seq,
       timings: this.timings(),
-      usage: this.done?.usage ?? null,
+      usage: this.usage,
       ...(this.log.terminal ?? { state, ...(position !== undefined && { position }) }),
     };
   }
@@ -270,7 +275,12 @@ export class Generation {
     };
   }
 
-  private timings(): Timings {
+  /** Tokens as far as the upstream has told them. */
+  get usage(): Usage {
+    return this.done?.usage ?? null;
+  }
+
+  timings(): Timings {
     const { load_duration, eval_count, eval_duration }: Statistics = this.done?.statistics ?? {};
     const since = (at: number | undefined): number | null =>
       at === undefined ? null : round(at - this.acceptedAt);

@@ -10,7 +10,7 @@ import { Config } from '../config.js';
 import { CastError } from '../errors.js';
 import type { QueueView } from '../protocol.js';
 import { Admission } from './admission.js';
-import { type Asked, checkModel, decide, textsOf } from './asked.js';
+import { type Asked, checkModel, decide, sizeOf, textsOf } from './asked.js';
 import { Durations } from './durations.js';
 import { Generation, type GenerationOptions } from './generation.js';
 import { IdempotencyKeys } from './idempotency.js';
@@ -33,6 +33,8 @@ const LAST_RECORDS_POLL_MS = 10;
 /** Bounds of the advice when to try again. */
 const MIN_RETRY_AFTER_MS = 1_000;
 const MAX_RETRY_AFTER_MS = 60_000;
+/** A text of the request shorter than this is redacted from the log also where it stands alone. */
+const SHORT_CHARS = 16;
 
 /** Who asks, as far as it matters here. */
 export interface Caller {
@@ -43,6 +45,14 @@ export interface Caller {
   idempotencyKey?: string | undefined;
   /** For the log: the HTTP request that asked. */
   requestId?: string | undefined;
+}
+
+/** A generation that has not ended: what was asked, by whom, and its way to an upstream. */
+interface Active {
+  request: CastRequest;
+  caller: Caller;
+  /** A pull needs no line. */
+  run?: Run;
 }
 
 /** A generation that was asked for: a new one, or the one an idempotency key stands for. */
@@ -56,8 +66,7 @@ export interface Accepted {
 export class GenerationsService implements OnModuleInit, BeforeApplicationShutdown {
   private readonly logger = new Logger('Generations');
   private readonly kept: KeptGenerations;
-  /** Those that have not ended, and how each gets to an upstream; a pull needs no line. */
-  private readonly active = new Map<Generation, Run | undefined>();
+  private readonly active = new Map<Generation, Active>();
   private readonly admission: Admission;
   private readonly keys: IdempotencyKeys;
   private readonly durations = new Durations();
@@ -82,7 +91,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
       for (const generation of this.active.keys()) generation.reassure();
     }, REASSURE_MS).unref();
     this.cast.onChange(() => {
-      for (const run of this.active.values()) run?.failWithoutUpstream();
+      for (const { run } of this.active.values()) run?.failWithoutUpstream();
       this.admission.dispatch();
     });
   }
@@ -114,7 +123,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     });
     const { cast, admission, durations } = this;
     const run = new Run(caller.turn, generation, request, cast, admission, durations);
-    this.active.set(generation, run);
+    this.active.set(generation, { request, caller, run });
     if (key !== undefined) this.keys.remember(key, user, asked, generation);
     run.begin();
     return { generation, deduplicated: false };
@@ -132,10 +141,10 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     if (this.draining) throw new CastError('shutting_down');
     const request: CastRequest = { endpoint: 'pull', model };
     this.checkUpstreams(request);
-    const pulls = [...this.active.values()].filter((run) => run === undefined).length;
-    if (this.kept.isFull || pulls >= MAX_PULLS) throw new CastError('queue_full');
+    const pulls = [...this.active.values()].filter(({ run }) => run === undefined).length;
+    if (this.kept.isFull || pulls >= MAX_PULLS) throw this.comeBack('queue_full', model);
     const generation = this.create(request, caller, { keep: false, timeoutMs: PULL_TIMEOUT_MS });
-    this.active.set(generation, undefined);
+    this.active.set(generation, { request, caller });
     const upstream = this.cast.puller();
     void generation
       .run(upstream.name, 1, (signal) => upstream.stream(request, signal))
@@ -216,22 +225,33 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
       queueTimeoutMs: config.QUEUE_TIMEOUT_MS,
       abandonAfterMs: config.ABANDON_AFTER_MS,
       onGrow: (bytes) => kept.grow(bytes),
-      onEnd: () => {
-        const run = this.active.get(generation);
-        this.active.delete(generation);
-        if (run !== undefined) this.admission.leave(run);
-        kept.end(generation);
-        this.report(generation, request, caller);
-      },
+      onEnd: (ended) => this.onEnd(ended),
     });
     kept.add(generation);
+    kept.grow(sizeOf(request));
     return generation;
   }
 
+  /** From here on nothing holds the request any more: it may be large. */
+  private onEnd(generation: Generation): void {
+    const active = this.active.get(generation);
+    this.active.delete(generation);
+    this.kept.end(generation);
+    if (active === undefined) return;
+    this.kept.grow(-sizeOf(active.request));
+    if (active.run !== undefined) this.admission.leave(active.run);
+    try {
+      this.report(generation, active);
+    } catch (error) {
+      // A line of the log must not decide how a generation ends.
+      this.logger.error(error);
+    }
+  }
+
   /** One line a generation. What the upstream said of a failure is redacted: it may quote. */
-  private report(generation: Generation, request: CastRequest, { requestId }: Caller): void {
-    const { id, model, status, failure } = generation;
-    const { timings, usage } = generation.view();
+  private report(generation: Generation, { request, caller }: Active): void {
+    const { id, model, status, failure, usage } = generation;
+    const timings = generation.timings();
     const line = {
       id,
       model,
@@ -244,7 +264,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
       firstTokenMs: timings.firstTokenMs,
       totalMs: timings.totalMs,
       attempt: status.attempt,
-      requestId,
+      requestId: caller.requestId,
       said:
         failure?.cause instanceof Error
           ? redact(failure.cause.message, this.secretsOf(generation, request))
@@ -263,8 +283,10 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     const { model: _model, ...fields } = request;
     const said = JSON.stringify(fields, (name, value) => (name === 'images' ? undefined : value));
     const { OPENAI_API_KEY: key = '' } = this.config;
-    const { text, thinking } = generation.view();
-    return [...textsOf(request), said, text, thinking, key];
+    const { log } = generation;
+    // Short texts are looked for as a whole; all of them stand in the JSON too.
+    const short = textsOf(request).filter((text) => text.length < SHORT_CHARS);
+    return [...short, said, log.all('text'), log.all('thinking'), key];
   }
 
   /** @throws CastError `invalid_request` for an option that none of the able upstreams has */
@@ -282,10 +304,14 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
           candidates: () => this.cast.candidates(request),
           prefers: () => false,
         });
-    if (code === undefined) return;
-    const oneTurn = this.durations.of(request.model) ?? MIN_RETRY_AFTER_MS;
+    if (code !== undefined) throw this.comeBack(code, request.model);
+  }
+
+  /** A refusal with advice when to try again: after about one turn of that model. */
+  private comeBack(code: 'queue_full' | 'rate_limited', model: string): CastError {
+    const oneTurn = this.durations.of(model) ?? MIN_RETRY_AFTER_MS;
     const retryAfterMs = Math.min(Math.max(oneTurn, MIN_RETRY_AFTER_MS), MAX_RETRY_AFTER_MS);
-    throw new CastError(code, { retryAfterMs: Math.round(retryAfterMs) });
+    return new CastError(code, { retryAfterMs: Math.round(retryAfterMs) });
   }
 }
 

@@ -34,12 +34,10 @@ export class Run implements Ticket {
 
   /** Goes to an upstream at once, or into the line. */
   begin(): void {
-    if (this.candidates().length > 0) return this.enter();
-    // Nobody lists the model: it may be new.
-    void this.cast.refresh().then(() => {
-      this.failWithoutUpstream();
-      if (!this.generation.log.terminal) this.enter();
-    });
+    // Nobody lists the model: it may be new. Whether it is there is known after the refresh.
+    if (this.candidates().length === 0) void this.cast.refresh();
+    const position = this.admission.enter(this);
+    if (position > 0) this.moved(position);
   }
 
   /** Ends the generation if it has no upstream, and none could serve it any more. */
@@ -72,11 +70,6 @@ export class Run implements Ticket {
     this.generation.wait(position, etaMs);
   }
 
-  private enter(): void {
-    const position = this.admission.enter(this);
-    if (position > 0) this.moved(position);
-  }
-
   private async ask(upstream: Upstream): Promise<void> {
     const { generation, request } = this;
     const startedAt = performance.now();
@@ -88,18 +81,17 @@ export class Run implements Ticket {
     this.isAsking = false;
     this.lastError = error;
     const pauseMs = error === undefined ? undefined : this.pauseBeforeRetry(error, upstream);
-    if (pauseMs === undefined) {
-      generation.end(error);
-      if (generation.state === 'completed') {
-        this.durations.add(request.model, performance.now() - startedAt);
-      }
-    } else {
-      setTimeout(() => {
-        this.failWithoutUpstream();
-        if (!generation.log.terminal) this.admission.reenter(this);
-      }, pauseMs);
+    if (pauseMs === undefined) generation.end(error);
+    else setTimeout(() => this.retry(), pauseMs);
+    if (generation.state === 'completed') {
+      this.durations.add(request.model, performance.now() - startedAt);
     }
     this.admission.release(this, upstream);
+  }
+
+  private retry(): void {
+    this.failWithoutUpstream();
+    if (!this.generation.log.terminal) this.admission.reenter(this);
   }
 
   /** How long to wait before the next attempt; undefined if there is to be none. */

@@ -68,6 +68,8 @@ export class EventStream implements LogSink {
     if (!('state' in record)) return;
     clearInterval(this.heartbeat);
     this.response.end();
+    // Whoever does not fetch the rest is cut as well.
+    this.stall.start();
   }
 
   /** SSE carries records only: a comment shows that the server lives. */

@@ -46,11 +46,6 @@ export class SocketGate {
   }
 
   get isOpen(): boolean {
-    if (!this.shut && this.held > this.limit) {
-      this.shut = true;
-      this.transport.once('ready', this.onReady);
-      this.stall.start();
-    }
     return !this.shut;
   }
 
@@ -81,6 +76,10 @@ export class SocketGate {
   /** Every packet passes here as the text it is sent as: records, states, acks. */
   private readonly onPacket = (packet: { data?: string | Buffer }): void => {
     if (packet.data !== undefined) this.waiting += Buffer.byteLength(packet.data);
+    if (this.shut || this.held <= this.limit) return;
+    this.shut = true;
+    this.transport.once('ready', this.onReady);
+    this.stall.start();
   };
 
   private readonly onFlush = (): void => {

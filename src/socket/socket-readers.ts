@@ -1,13 +1,14 @@
 import type { Socket } from 'socket.io';
 import type { LogReader, LogSink } from '../generations/generation-log.js';
 import type { Generation } from '../generations/generation.js';
-import type { ServerToClientEvents } from '../protocol.js';
+import type { ServerToClientEvents, StreamState } from '../protocol.js';
 import { SocketGate } from './socket-gate.js';
 
 /** What one socket reads: at most one reader for each generation, all behind the socket's one gate. */
 export class SocketReaders {
   private readonly gate: SocketGate;
   private readonly readers = new Map<string, LogReader>();
+  private readonly latestStates = new Map<string, StreamState>();
 
   /**
    * @param bufferBytes bytes held for the socket before its readers wait
@@ -36,7 +37,7 @@ export class SocketReaders {
         socket.emit('streamData', record);
         if ('state' in record) this.leave(id);
       },
-      state: (state) => void socket.emit('streamState', state),
+      state: (state) => this.tellState(state),
     };
     const reader = generation.read(sink, after);
     this.leave(id);
@@ -49,6 +50,7 @@ export class SocketReaders {
   leave(generationId: string): void {
     this.readers.get(generationId)?.leave();
     this.readers.delete(generationId);
+    this.latestStates.delete(generationId);
   }
 
   /** Whether everything written for the socket has left. */
@@ -63,7 +65,15 @@ export class SocketReaders {
     this.readers.clear();
   }
 
+  /** While the gate is shut only the latest of each generation is kept. */
+  private tellState(state: StreamState): void {
+    if (this.gate.isOpen) this.socket.emit('streamState', state);
+    else this.latestStates.set(state.generationId, state);
+  }
+
   private advance(): void {
+    for (const state of this.latestStates.values()) this.socket.emit('streamState', state);
+    this.latestStates.clear();
     for (const reader of this.readers.values()) reader.advance();
   }
 }

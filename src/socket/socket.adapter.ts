@@ -14,7 +14,7 @@ import { isAllowedRequest } from '../origins.js';
 import type { Clients } from './socket.gateway.js';
 
 /** How long, at the end, sockets may take to fetch what is written for them. */
-const FLUSH_MS = 1_000;
+const FLUSH_MS = 2_000;
 const FLUSH_POLL_MS = 10;
 /** How long a connection may take to ask for its namespace. */
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -39,7 +39,7 @@ export class SocketAdapter extends IoAdapter {
 
   override createIOServer(_port: number, options?: Partial<ServerOptions>): Server {
     const { config } = this;
-    return new Server(this.listener, {
+    const server: Server = new Server(this.listener, {
       ...options,
       transports: config.SOCKET_TRANSPORTS,
       maxHttpBufferSize: config.MAX_BODY_BYTES,
@@ -49,11 +49,15 @@ export class SocketAdapter extends IoAdapter {
       httpCompression: false,
       // `cors` only adds headers: what is foreign is refused here.
       allowRequest: (request, decide) => {
-        const allowed = isAllowedRequest(request, config);
-        decide(allowed ? null : 'forbidden', allowed);
+        const isHandshake = !/[?&]sid=/.test(request.url ?? '');
+        // A polling session outlives its connections, so that these do not count it.
+        const isFull = isHandshake && server.engine.clientsCount >= config.MAX_CONNECTIONS;
+        const allowed = !isFull && isAllowedRequest(request, config);
+        decide(allowed ? null : isFull ? 'too many connections' : 'forbidden', allowed);
       },
       cors: { origin: true },
     });
+    return server;
   }
 
   /** @returns the port that is listened on */
