@@ -251,6 +251,7 @@ export const sendMessageRequest = z
     user_content: z.string(),
     system_content: z.string().optional(),
     temperature: z.number().optional(),
+    idempotencyKey: idempotencyKey.optional(),
   })
   .meta({
     id: 'SendMessageRequest',

@@ -277,7 +277,7 @@ describe('the waiting line, whatever happens', () => {
             line.enter(waiter);
             return waiter;
           });
-          await new Promise((resolve) => setImmediate(resolve));
+          await new Promise((resolve) => setTimeout(resolve, 5));
           const told = waiters.map(({ position }) => position);
           while (served.length < waiters.length) line.release(served.at(-1) as Waiter, one);
           // Position 1 is the first to be served after the one that runs.

@@ -111,6 +111,8 @@ export class Generation {
 
   /** It waits for a slot. @param etaMs how long, as far as that can be guessed */
   wait(position: number, etaMs: number | undefined): void {
+    // A new guess alone is no news.
+    if (position === this.status.position) return;
     this.setStatus({ state: 'queued', position, ...(etaMs !== undefined && { etaMs }) });
   }
 

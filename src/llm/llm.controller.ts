@@ -156,8 +156,10 @@ export class LlmController {
   }
 }
 
+const optionalKey = idempotencyKey.optional();
+
 function origin(request: Request): Origin {
-  const key = idempotencyKey.optional().safeParse(request.get('idempotency-key'));
+  const key = optionalKey.safeParse(request.get('idempotency-key'));
   if (!key.success) {
     throw new CastError('invalid_request', {
       details: [{ path: 'Idempotency-Key', message: '1 to 255 characters' }],

@@ -142,7 +142,7 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     @MessageBody({ schema: sendMessageRequest }) request: SendMessageRequest,
     @Ack() ack?: AckOf<StartedAck>,
   ): void {
-    const { user_id, user_content, system_content, temperature } = request;
+    const { user_id, user_content, system_content, temperature, idempotencyKey } = request;
     if (user_id !== socket.data.user) throw new CastError('forbidden', NOT_THAT_USER);
     const user = { role: 'user' as const, content: user_content };
     const messages =
@@ -150,7 +150,12 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
         ? [user]
         : [{ role: 'system' as const, content: system_content }, user];
     const options = temperature === undefined ? {} : { temperature };
-    this.start(socket, { endpoint: 'chat', messages, options, audience: 'user' }, undefined, ack);
+    this.start(
+      socket,
+      { endpoint: 'chat', messages, options, audience: 'user' },
+      idempotencyKey,
+      ack,
+    );
   }
 
   @SubscribeMessage('join')

@@ -1,6 +1,5 @@
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 /** One request that reached the upstream, answered by the test, byte by byte if it likes. */
 export class UpstreamCall {
@@ -138,11 +137,18 @@ export class ScriptedUpstream {
   async nextCall(): Promise<UpstreamCall> {
     const there = this.calls[this.taken++];
     if (there !== undefined) return there;
-    const next = new Promise<UpstreamCall>((resolve) => this.waiting.push(resolve));
-    const late = sleep(5_000, undefined, { ref: false }).then(() => {
-      throw new Error('no request reached the upstream in 5 s');
+    return new Promise<UpstreamCall>((resolve, reject) => {
+      const waiter = (call: UpstreamCall): void => {
+        clearTimeout(timer);
+        resolve(call);
+      };
+      const timer = setTimeout(() => {
+        this.waiting.splice(this.waiting.indexOf(waiter), 1);
+        this.taken--;
+        reject(new Error('no request reached the upstream in 5 s'));
+      }, 5_000);
+      this.waiting.push(waiter);
     });
-    return Promise.race([next, late]);
   }
 
   /** Generation requests that are open now. */

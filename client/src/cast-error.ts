@@ -1,0 +1,44 @@
+import type { ErrorCode, Refusal } from './protocol.js';
+
+/** What only a client can find out. */
+export type ClientErrorCode =
+  /** Cancelled before anything was sent. */
+  | 'aborted'
+  /** You left the stream, or closed the connection. */
+  | 'closed'
+  /** REST did not answer. */
+  | 'unreachable'
+  /** The connection broke each time that the request was sent. */
+  | 'unanswered'
+  /** What arrived is not what was sent; `stream.text` holds the best that there is. */
+  | 'text_damaged';
+
+/** The one error of this package. Go by `code`; `message` is for people. */
+export class CastError extends Error {
+  override readonly name = 'CastError';
+  readonly code: ErrorCode | ClientErrorCode;
+  /** Whether the same request may succeed later, and when at the earliest. */
+  readonly retryable: boolean;
+  readonly retryAfterMs: number | undefined;
+  /** Which fields of the request are wrong, and why. */
+  readonly details: Refusal['details'];
+
+  constructor(
+    {
+      code,
+      message,
+      retryable,
+      retryAfterMs,
+      details,
+    }: Omit<Refusal, 'code'> & {
+      code: ErrorCode | ClientErrorCode;
+    },
+    cause?: unknown,
+  ) {
+    super(message, { cause });
+    this.code = code;
+    this.retryable = retryable;
+    this.retryAfterMs = retryAfterMs;
+    this.details = details;
+  }
+}

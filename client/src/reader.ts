@@ -1,0 +1,224 @@
+import { type Answer, apply, EMPTY, textOf } from './answer.js';
+import { CastError } from './cast-error.js';
+import type { Link } from './link.js';
+import { isWhole } from './proof.js';
+import type { StartedAck, StreamRecord, StreamState, TerminalRecord } from './protocol.js';
+import { IDLE, type Result, type View } from './view.js';
+
+/** A request that broke the connection so often breaks it: nobody is helped by sending it again. */
+const MAX_STARTS = 10;
+
+/** What was added to the text, unless it was replaced by another one. */
+export type TextChange = { added: string } | 'replaced';
+
+/** What is read: a generation that is there, or one that has yet to be started. */
+export type Source =
+  | { generationId: string; answer: Answer }
+  /** Asks for it, each time under the same idempotency key. */
+  | { start: (answered: (answer: StartedAck) => void) => void };
+
+/** Reads one generation to its proven end, over as many connections as that takes. */
+export class Reader {
+  readonly ended: Promise<Result>;
+  #view: View;
+  #resolve!: (result: Result) => void;
+  #reject!: (error: CastError) => void;
+  readonly #listeners = new Set<(text: TextChange) => void>();
+  /** On this connection a start or a join is not yet answered. */
+  #isAsking = false;
+  #starts = 0;
+  #isCancelling = false;
+  /** While the text is read anew, because it did not match its proof: what is there of that. */
+  #anew: Answer | undefined;
+  #terminal: TerminalRecord | undefined;
+
+  constructor(
+    private readonly link: Link,
+    private readonly source: Source,
+    private readonly onRecord: (record: StreamRecord) => void = () => undefined,
+  ) {
+    this.#view = { ...IDLE, state: 'connecting', connected: link.isUp };
+    if ('generationId' in source) {
+      this.#view = { ...this.#view, ...source.answer, generationId: source.generationId };
+    }
+    this.ended = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    // Who only reads the text gets the error there: nobody need look at this one.
+    this.ended.catch(() => undefined);
+  }
+
+  get view(): View {
+    return this.#view;
+  }
+
+  get isOver(): boolean {
+    return this.#view.result !== undefined || this.#view.error !== undefined;
+  }
+
+  /** @returns ends it */
+  subscribe(listener: (text: TextChange) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** There is a new connection. */
+  up(): void {
+    this.#isAsking = false;
+    this.#update({ connected: true });
+    this.ask();
+  }
+
+  down(): void {
+    this.#update({ connected: false });
+  }
+
+  /** Asks for what comes next, unless that is being asked. */
+  ask(): void {
+    if (this.isOver || this.#isAsking || !this.link.isUp) return;
+    this.#isAsking = true;
+    if (this.#view.generationId !== undefined) this.#join(this.#view.generationId);
+    else if ('start' in this.source) this.#start(this.source.start);
+  }
+
+  receive(record: StreamRecord): void {
+    if (this.isOver || record.generationId !== this.#view.generationId) return;
+    const answer = apply(this.#anew ?? this.#view, record);
+    if (answer === 'dropped') return;
+    if (answer === 'gap') return this.ask();
+    if (this.#anew === undefined) {
+      const isEnd = 'state' in record;
+      const state = isEnd ? {} : this.#stateOf({ state: 'streaming' });
+      this.#update({ ...answer, ...state }, { added: textOf(record) });
+      this.onRecord(record);
+    } else this.#anew = answer;
+    if ('state' in record) void this.#prove(answer, record);
+  }
+
+  hear(state: StreamState): void {
+    if (this.isOver || state.generationId !== this.#view.generationId) return;
+    this.#update(this.#stateOf(state));
+  }
+
+  cancel(): Promise<Result> {
+    if (this.isOver || this.#isCancelling) return this.ended;
+    if (this.#starts === 0 && this.#view.generationId === undefined) {
+      this.fail({ code: 'aborted', message: 'Cancelled before it was sent.' });
+    } else {
+      this.#isCancelling = true;
+      this.#update({ state: 'cancelling' });
+      this.#askCancel();
+    }
+    return this.ended;
+  }
+
+  leave(): void {
+    if (this.isOver) return;
+    this.#askLeave();
+    this.fail({ code: 'closed', message: 'The stream was left.' });
+  }
+
+  fail(error: CastError | { code: CastError['code']; message: string }): void {
+    if (this.isOver) return;
+    const failure =
+      error instanceof CastError ? error : new CastError({ ...error, retryable: false });
+    this.#update({ error: failure });
+    this.#reject(failure);
+  }
+
+  #start(start: Extract<Source, { start: unknown }>['start']): void {
+    if (++this.#starts > MAX_STARTS) {
+      const message = `The connection broke each of ${MAX_STARTS} times that the request was sent.`;
+      return this.fail({ code: 'unanswered', message });
+    }
+    start((answer) => {
+      this.#isAsking = false;
+      if (!answer.ok) return this.fail(new CastError(answer.error));
+      const { generationId } = answer;
+      if (!this.isOver) this.#update({ generationId, ...this.#stateOf(answer) });
+      else this.#view = { ...this.#view, generationId };
+      if (this.isOver) this.#askLeave();
+      else this.#askCancel();
+    });
+  }
+
+  #join(generationId: string): void {
+    const { seq: after } = this.#anew ?? this.#view;
+    this.link.ask('join', { generationId, after }, (answer) => {
+      this.#isAsking = false;
+      if (this.isOver) return;
+      if (answer.ok) {
+        this.#update(this.#stateOf(answer));
+        this.#askCancel();
+      } else if (this.#terminal !== undefined) {
+        // There was an end, only the text is in doubt, and it is no longer kept.
+        this.#end(this.#view, this.#terminal, false);
+      } else this.fail(new CastError(answer.error));
+    });
+  }
+
+  #askCancel(): void {
+    const { generationId } = this.#view;
+    if (!this.#isCancelling || generationId === undefined || !this.link.isUp) return;
+    // What comes of it is said by the terminal record.
+    this.link.ask('cancel', { generationId }, () => undefined);
+  }
+
+  #askLeave(): void {
+    const { generationId } = this.#view;
+    if (generationId === undefined || !this.link.isUp) return;
+    this.link.ask('leave', { generationId }, () => undefined);
+  }
+
+  /** A text that does not match its proof is read anew, once. */
+  async #prove(answer: Answer, record: TerminalRecord): Promise<void> {
+    const whole = await isWhole(answer.text, record);
+    if (this.isOver) return;
+    if (whole || this.#anew !== undefined) return this.#end(answer, record, whole);
+    this.#terminal = record;
+    this.#anew = EMPTY;
+    this.#isAsking = false;
+    this.ask();
+  }
+
+  #end(answer: Answer, record: TerminalRecord, verified: boolean): void {
+    const { text } = this.#view;
+    const isLonger = answer.text.startsWith(text);
+    const change = isLonger ? { added: answer.text.slice(text.length) } : 'replaced';
+    const result = { ...record, verified };
+    const error = errorOf(result);
+    this.#update({ ...answer, ...UNQUEUED, state: record.state, result, error }, change);
+    this.#resolve(result);
+  }
+
+  /** What is shown of a state: an end is one only when it is proven, and a cancel is on its way. */
+  #stateOf({ state, position, etaMs }: Omit<StreamState, 'generationId'>): Partial<View> {
+    if (this.#isCancelling) return UNQUEUED;
+    return { ...(!ENDS.has(state) && { state }), position, etaMs };
+  }
+
+  #update(change: Partial<View>, text: TextChange = { added: '' }): void {
+    this.#view = { ...this.#view, ...change };
+    for (const listener of this.#listeners) listener(text);
+  }
+}
+
+const ENDS: ReadonlySet<string> = new Set<TerminalRecord['state']>([
+  'completed',
+  'cancelled',
+  'failed',
+  'interrupted',
+]);
+const UNQUEUED = { position: undefined, etaMs: undefined };
+
+function errorOf(result: Result): CastError | undefined {
+  if ('error' in result) {
+    const { code, detail: message, retryable, retryAfterMs } = result;
+    return new CastError({ code, message, retryable, retryAfterMs });
+  }
+  const message = 'What arrived is not what was sent.';
+  return result.verified
+    ? undefined
+    : new CastError({ code: 'text_damaged', message, retryable: false });
+}

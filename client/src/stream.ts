@@ -1,0 +1,106 @@
+import { CastError } from './cast-error.js';
+import type { ToolCall } from './protocol.js';
+import type { Reader } from './reader.js';
+import type { Result, View } from './view.js';
+
+/**
+ * One answer. Iterate over it for the text as it comes, or look at `text` and the rest whenever you
+ * like. It goes on by itself after the connection was lost.
+ */
+export class CastStream implements AsyncIterable<string> {
+  readonly #reader: Reader;
+
+  /** @internal */
+  constructor(reader: Reader) {
+    this.#reader = reader;
+  }
+
+  /**
+   * The text in pieces, from its beginning, for as many loops as you like. Who is slow gets larger
+   * pieces. Ends after the last one, also where the answer was cancelled.
+   * @throws CastError where the answer failed, or did not arrive whole
+   */
+  async *[Symbol.asyncIterator](): AsyncGenerator<string, void, undefined> {
+    const reader = this.#reader;
+    let pending = reader.view.text;
+    let isReplaced = false;
+    let goOn = (): void => undefined;
+    const stop = reader.subscribe((text) => {
+      if (text === 'replaced') isReplaced = true;
+      else pending += text.added;
+      goOn();
+    });
+    try {
+      for (;;) {
+        if (pending !== '' && !isReplaced) {
+          const piece = pending;
+          pending = '';
+          yield piece;
+        } else if (reader.isOver) break;
+        else await new Promise<void>((resolve) => (goOn = resolve));
+      }
+    } finally {
+      stop();
+    }
+    const { error } = reader.view;
+    if (error !== undefined && error.code !== 'aborted') throw error;
+    if (isReplaced) {
+      const message = 'Pieces were wrong that you have; `text` has been repaired.';
+      throw new CastError({ code: 'text_damaged', message, retryable: false });
+    }
+  }
+
+  get generationId(): string | undefined {
+    return this.view.generationId;
+  }
+
+  get text(): string {
+    return this.view.text;
+  }
+
+  get thinking(): string {
+    return this.view.thinking;
+  }
+
+  get refusal(): string {
+    return this.view.refusal;
+  }
+
+  get toolCalls(): readonly ToolCall[] {
+    return this.view.toolCalls;
+  }
+
+  get state(): View['state'] {
+    return this.view.state;
+  }
+
+  /** While it is queued: the place in the line; 1 is next. */
+  get position(): number | undefined {
+    return this.view.position;
+  }
+
+  /** The terminal record, however the answer ended. Rejects with a CastError where there is none. */
+  get result(): Promise<Result> {
+    return this.#reader.ended;
+  }
+
+  /** All of it as it is now. The object is the same one until something changes. */
+  get view(): View {
+    return this.#reader.view;
+  }
+
+  /** @returns ends it */
+  subscribe(changed: () => void): () => void {
+    return this.#reader.subscribe(() => changed());
+  }
+
+  /** Stops the model. Resolves when it has stopped; nothing changes where it was over already. */
+  cancel(): Promise<Result> {
+    return this.#reader.cancel();
+  }
+
+  /** Reads no more, and lets the model go on for those who do, or who may come back. */
+  leave(): void {
+    this.#reader.leave();
+  }
+}

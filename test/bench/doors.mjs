@@ -1,0 +1,182 @@
+import { Agent, request } from 'node:http';
+import { WebSocket } from './ws.mjs';
+
+const agent = new Agent({ keepAlive: true, maxSockets: 10_000 });
+const SETUP_MS = 30_000;
+
+/** @returns {Promise<{status: number, body: object}>} */
+function post(url, body) {
+  return new Promise((resolve, reject) => {
+    const headers = { 'Content-Type': 'application/json' };
+    const asked = request(url, { method: 'POST', agent, headers }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (piece) => (text += piece));
+      response.on('end', () => resolve({ status: response.statusCode, body: JSON.parse(text) }));
+    });
+    asked.on('error', (error) => {
+      // The server had just closed this kept connection, unread.
+      if (asked.reusedSocket && error.code === 'ECONNRESET') resolve(post(url, body));
+      else reject(error);
+    });
+    asked.end(JSON.stringify(body));
+  });
+}
+
+/**
+ * A Socket.IO client without its comforts: the packets of the protocol over one WebSocket, so that
+ * the load generator is not what is measured.
+ */
+class SocketIoDoor {
+  #acks = new Map();
+  #asked = 0;
+  /** The answers it reads: by generation where the server names one, else the one it asked for. */
+  #answers = new Map();
+  #unnamed;
+  #early = [];
+  id;
+
+  constructor([restUrl, socketUrl]) {
+    this.restUrl = restUrl;
+    this.socketUrl = socketUrl;
+  }
+
+  connect() {
+    const url = `${this.socketUrl.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`;
+    this.socket = new WebSocket(url, { perMessageDeflate: false });
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error('no connection in time')), SETUP_MS);
+      this.socket.on('error', reject);
+      this.socket.on('message', (data) => {
+        const packet = data.toString();
+        if (packet.startsWith('42/events,[')) this.#event(packet.slice(10));
+        else if (packet.startsWith('43/events,')) this.#ack(packet.slice(10));
+        else if (packet === '2') this.socket.send('3');
+        else if (packet.startsWith('0')) this.socket.send('40/events,');
+        else if (packet.startsWith('40/events,')) {
+          this.id = JSON.parse(packet.slice(10)).sid;
+          clearTimeout(timer);
+          resolve();
+        }
+      });
+    });
+  }
+
+  /** @returns {Promise<{status: number, body: object}>} when the request is accepted or refused */
+  async start(prompt, answer) {
+    this.#unnamed = answer;
+    const response = await post(`${this.restUrl}/llm/generate`, { clientId: this.id, prompt });
+    const { generationId } = response.body;
+    if (generationId === undefined) return response;
+    answer.generationId = generationId;
+    this.#adopt(generationId, answer);
+    return response;
+  }
+
+  /** Reads a generation behind what the answer has; the ack says how far the generation is. */
+  join(answer) {
+    this.#adopt(answer.generationId, answer);
+    return this.ask('join', { generationId: answer.generationId, after: answer.last });
+  }
+
+  ask(event, payload) {
+    const id = this.#asked++;
+    this.socket.send(`42/events,${id}${JSON.stringify([event, payload])}`);
+    return new Promise((resolve) => this.#acks.set(id, resolve));
+  }
+
+  /** Takes no byte any more, until `resume`. */
+  pause() {
+    this.socket.pause();
+  }
+
+  resume() {
+    this.socket.resume();
+  }
+
+  /** As when a phone loses its network: no goodbye. */
+  cut() {
+    this.socket.removeAllListeners('message');
+    this.socket.terminate();
+  }
+
+  close() {
+    this.socket.terminate();
+  }
+
+  #adopt(generationId, answer) {
+    this.#answers.set(generationId, answer);
+    const mine = this.#early.filter((record) => record.generationId === generationId);
+    this.#early = this.#early.filter((record) => record.generationId !== generationId);
+    for (const record of mine) answer.record(record);
+  }
+
+  #event(json) {
+    const [event, record] = JSON.parse(json);
+    if (event !== 'streamData') return;
+    const { generationId } = record;
+    const answer = this.#answers.get(generationId);
+    if (generationId === undefined) this.#unnamed.line(record);
+    // Records may come before the 201 that names their generation.
+    else if (answer === undefined) this.#early.push(record);
+    else answer.record(record);
+  }
+
+  #ack(packet) {
+    const at = packet.indexOf('[');
+    const id = Number(packet.slice(0, at));
+    this.#acks.get(id)?.(JSON.parse(packet.slice(at))[0]);
+    this.#acks.delete(id);
+  }
+}
+
+/** Lines over a bare WebSocket. */
+class WebSocketDoor {
+  constructor([url]) {
+    this.url = url.replace('http', 'ws');
+  }
+
+  connect() {
+    this.socket = new WebSocket(this.url, { perMessageDeflate: false });
+    this.socket.on('message', (data) => this.answer.line(JSON.parse(data.toString())));
+    return new Promise((resolve, reject) => {
+      this.socket.once('open', resolve).once('error', reject);
+    });
+  }
+
+  async start(prompt, answer) {
+    this.answer = answer;
+    this.socket.send(prompt);
+    return { status: 201, body: {} };
+  }
+
+  close() {
+    this.socket.terminate();
+  }
+}
+
+/** Lines in the body of one HTTP response. */
+class HttpDoor {
+  constructor([url]) {
+    this.url = url;
+  }
+
+  async connect() {}
+
+  async start(prompt, answer) {
+    const onward = request(`${this.url}/api/generate`, { method: 'POST', agent }, (response) => {
+      let rest = '';
+      response.setEncoding('utf8').on('data', (chunk) => {
+        const lines = (rest + chunk).split('\n');
+        rest = lines.pop();
+        for (const line of lines) answer.line(JSON.parse(line));
+      });
+    });
+    onward.on('error', (error) => answer.tally.fault(error.message));
+    onward.end(JSON.stringify({ model: 'bench', prompt, stream: true }));
+    return { status: 201, body: {} };
+  }
+
+  close() {}
+}
+
+export const DOORS = { 'socket.io': SocketIoDoor, ws: WebSocketDoor, http: HttpDoor };

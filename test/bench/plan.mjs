@@ -1,0 +1,53 @@
+// What is measured, in full and with `--quick`. Each part says for which rows, and how one run of it goes.
+import { coldStart, overload, ramp, stall, starts, steady, storm } from './scenarios.mjs';
+
+const ALL = ['llm-cast', 'tutorial', 'bare ws', 'http pipe', 'direct'];
+const OURS = ['llm-cast'];
+
+/** @typedef {{ rows: string[], rounds: number, run: (row: string) => Promise<object> }} Part */
+
+/** @returns {Record<string, Part>} */
+export function plan(quick) {
+  const rounds = quick ? 1 : 3;
+  const windowMs = quick ? 2_000 : 3_000;
+  // Until the code that a token runs through is compiled.
+  const warmMs = quick ? 1_500 : 4_000;
+  const steadily = (rows, load) => ({
+    rows,
+    rounds,
+    run: (row) => steady(row, { warmMs, windowMs, ...load }),
+  });
+  const few = quick ? ALL.slice(0, 2) : ALL;
+  return {
+    ...(!quick && { '100x40': steadily(ALL, { streams: 100, rate: 40 }) }),
+    '500x40': steadily(ALL, { streams: 500, rate: 40, ...(quick && { perSecond: 1_000 }) }),
+    ...(!quick && {
+      '2000x20': steadily(ALL, { streams: 2_000, rate: 20 }),
+      '100x40x5': steadily(OURS, { streams: 100, rate: 40, readers: 5 }),
+    }),
+    ramp: {
+      rows: few,
+      rounds,
+      // Slow enough that the starts are not what is measured.
+      run: (row) =>
+        ramp(row, { streams: quick ? 320 : 1_800, rate: 50, spreadMs: quick ? 4_000 : 22_500 }),
+    },
+    starts: {
+      rows: few.filter((row) => row !== 'direct'),
+      rounds,
+      run: (row) => starts(row, { count: quick ? 500 : 1_500, spreadMs: quick ? 1_000 : 3_000 }),
+    },
+    'cold start': { rows: ['llm-cast', 'nest new'], rounds: quick ? 2 : 7, run: coldStart },
+    storm: { rows: OURS, rounds: 1, run: () => storm({ sockets: quick ? 300 : 1_000, rate: 10 }) },
+    stall: {
+      rows: OURS,
+      rounds: 1,
+      run: () => stall({ streams: 200, rate: 20, pad: 1_000, windowMs: quick ? 1_500 : 3_000 }),
+    },
+    overload: {
+      rows: OURS,
+      rounds: 1,
+      run: () => overload({ slots: 20, serviceMs: 200, seconds: quick ? 3 : 10 }),
+    },
+  };
+}

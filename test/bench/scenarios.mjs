@@ -1,0 +1,187 @@
+import { nowUs, sleep, sleepUntil } from './clock.mjs';
+import { CORES, Process } from './processes.mjs';
+import { Rig, ROWS } from './rig.mjs';
+
+const MS = 1000;
+/** Between the last preparation and the first request. */
+const LEAD_US = 100 * MS;
+const WARM_US = 1_000 * MS;
+const TAIL_US = 300 * MS;
+
+/** CPU that the server and the upstream took from `from` to `to`. */
+async function between(rig, from, to) {
+  await sleepUntil(from);
+  const first = rig.cpu();
+  await sleepUntil(to);
+  const last = rig.cpu();
+  return {
+    serverUs: last.server - first.server,
+    upstreamUs: last.upstream - first.upstream,
+    cores: (last.server - first.server) / (last.at - first.at),
+  };
+}
+
+/** A steady load: CPU a token, latency, memory a stream. */
+export function steady(row, load, options) {
+  const { streams, rate, readers = 1, warmMs, windowMs, perSecond = 500 } = load;
+  return Rig.with(
+    row,
+    async (rig) => {
+      const idle = rig.memory.now;
+      await rig.connect(streams * readers);
+      const begin = nowUs() + LEAD_US;
+      const spreadUs = (streams / perSecond) * 1e6;
+      const from = begin + spreadUs + warmMs * MS;
+      const to = from + windowMs * MS;
+      const prompt = JSON.stringify({ rate, until: to + TAIL_US });
+      const plan = { count: streams, begin, spreadUs, prompt };
+      const running = rig.client.ask('load', { ...plan, readers, from, to });
+      const { serverUs, upstreamUs, cores } = await between(rig, from, to);
+      const memory = rig.memory.now;
+      const { tokens, p50, p99, faults } = await running;
+      return {
+        ...(rig.server !== undefined && {
+          norm: serverUs / upstreamUs,
+          cpuUs: serverUs / tokens,
+          kbPerStream: (memory - idle) / streams / 1024,
+        }),
+        cores,
+        p50,
+        p99,
+        tokensPerSecond: (tokens * MS) / windowMs,
+        faults,
+        rejected: await rig.lateness(from, to),
+      };
+    },
+    options,
+  );
+}
+
+/** Starts of answers of one token: CPU of each, and how soon the token is there. */
+export function starts(row, { count, spreadMs }, options) {
+  return Rig.with(
+    row,
+    async (rig) => {
+      await rig.connect(count);
+      const begin = nowUs() + LEAD_US;
+      const spreadUs = spreadMs * MS;
+      const prompt = JSON.stringify({ tokens: 1 });
+      const first = rig.cpu();
+      const { firstToken, faults } = await rig.client.ask('load', {
+        count,
+        begin,
+        spreadUs,
+        prompt,
+      });
+      const last = rig.cpu();
+      const serverUs = last.server - first.server;
+      const norm = serverUs / (last.upstream - first.upstream);
+      return { norm, cpuUs: serverUs / count, ...firstToken, faults };
+    },
+    options,
+  );
+}
+
+/** The highest rate with p99 under 50 ms, on the way to more streams than one core carries. */
+export function ramp(row, { streams, rate, spreadMs }) {
+  return Rig.with(row, async (rig) => {
+    await rig.connect(streams);
+    const begin = nowUs() + LEAD_US;
+    const prompt = JSON.stringify({ rate, until: begin + 600e6 });
+    const plan = { count: streams, begin, spreadUs: spreadMs * MS, prompt };
+    const { tokensPerSecond, at, reachedEnd } = await rig.client.ask('ramp', plan);
+    await rig.upstream.ask('finish');
+    const { faults } = await rig.client.ask('settleRamp');
+    // A late upstream would look like an overloaded server.
+    const rejected = reachedEnd ? [] : await rig.lateness(at, at + 4e6);
+    if (tokensPerSecond === 0) rejected.push('p99 never below the bound: the machine is busy');
+    return { tokensPerSecond, reachedEnd, faults, rejected };
+  });
+}
+
+/** Nothing listens there: no upstream takes part in a start. */
+const NOWHERE = 'http://127.0.0.1:1';
+
+/** From the start of the process until it listens. */
+export async function coldStart(row) {
+  const { file } = ROWS[row] ?? { file: 'peers/nest-new.mjs' };
+  const env = { PORT: '0', SOCKET_PORT: '0', OLLAMA_BASE_URL: NOWHERE };
+  const server = await Process.start(file, { core: CORES.server, env });
+  await server.stop();
+  return { readyMs: server.readyMs, faults: [] };
+}
+
+/** All sockets cut at once in mid-stream; all resume. */
+export function storm({ sockets, rate }) {
+  return Rig.with('llm-cast', async (rig) => {
+    await rig.connect(sockets);
+    const begin = nowUs() + LEAD_US;
+    const spreadUs = (sockets / 500) * 1e6;
+    const cutAt = begin + spreadUs + 2 * WARM_US;
+    const prompt = JSON.stringify({ rate, until: cutAt + 6e6 });
+    const plan = { count: sockets, begin, spreadUs, prompt, cutAt };
+    const running = rig.client.ask('storm', plan);
+    await sleepUntil(cutAt - 50 * MS);
+    const before = rig.memory.now;
+    await sleepUntil(cutAt + 5e6);
+    const { now: after, peak } = rig.memory;
+    return { ...(await running), memoryMb: inMb({ before, peak, after }) };
+  });
+}
+
+/** One socket among many that takes no byte: what the others and the memory feel of it. */
+export function stall({ streams, rate, pad, windowMs }) {
+  return Rig.with('llm-cast', async (rig) => {
+    await rig.connect(streams + 1);
+    const begin = nowUs() + LEAD_US;
+    const spreadUs = (streams / 500) * 1e6;
+    const from = begin + spreadUs + WARM_US;
+    const to = from + windowMs * MS;
+    const stallAt = to + 100 * MS;
+    // By then the kernel's buffers are full, and the stalled socket is the server's concern.
+    const from2 = stallAt + 3e6;
+    const to2 = from2 + windowMs * MS;
+    const prompt = JSON.stringify({ rate, pad, until: to2 + TAIL_US });
+    const plan = { count: streams, begin, spreadUs, prompt, pad };
+    const running = rig.client.ask('stall', { ...plan, from, to, stallAt, from2, to2 });
+    await sleepUntil(stallAt - 50 * MS);
+    const before = rig.memory.now;
+    await sleepUntil(to2 - 50 * MS);
+    const after = rig.memory.now;
+    const said = await running;
+    const rejected = await rig.lateness(from, to2);
+    return { ...said, memoryMb: inMb({ before, after }), rejected };
+  });
+}
+
+/** Slots of a fixed service time: what comes out at 150 % of what they can do, against 100 %. */
+export function overload({ slots, serviceMs, seconds }, options) {
+  const capacity = (slots * 1000) / serviceMs;
+  const measure = async (rig) => {
+    await rig.connect(slots * 5);
+    const offered = async (share) => {
+      const begin = nowUs() + LEAD_US;
+      const total = seconds + WARM_SECONDS;
+      const count = Math.round(capacity * share * total);
+      const from = begin + WARM_SECONDS * 1e6;
+      const to = begin + total * 1e6;
+      const prompt = JSON.stringify({ serviceMs });
+      const plan = { count, begin, spreadUs: total * 1e6, prompt, from, to };
+      const said = await rig.client.ask('offer', plan);
+      return { ...said, mostOpen: await rig.upstream.ask('mostOpen') };
+    };
+    const full = await offered(1);
+    await sleep(500);
+    const over = await offered(1.5);
+    const faults = [...full.faults, ...over.faults];
+    for (const { mostOpen } of [full, over]) {
+      if (mostOpen > slots) faults.push(`${mostOpen} requests at an upstream of ${slots} slots`);
+    }
+    return { capacity, full, over, share: over.goodput / full.goodput, faults };
+  };
+  return Rig.with('llm-cast', measure, { ...options, env: { MAX_CONCURRENT: String(slots) } });
+}
+const WARM_SECONDS = 3;
+
+const inMb = (bytes) =>
+  Object.fromEntries(Object.entries(bytes).map(([name, value]) => [name, value / 1_048_576]));
