@@ -154,7 +154,7 @@ describe('who may ask, while others can connect', () => {
     );
   });
 
-  it.each([...FOREIGN, ['a loopback page', 'http://localhost:3000']])(
+  it.each([...FOREIGN, ['a loopback page', 'http://localhost:3000'] as const])(
     'refuses %s: %s',
     async (_, origin) => {
       const host = 'llm.example.com';
