@@ -2,6 +2,8 @@ export default {
   testEnvironment: 'node',
   // Real processes on a shared machine: a test that hangs is what this finds, not a slow one.
   testTimeout: 20_000,
+  // The tests wait more than they compute.
+  maxWorkers: 2,
   testMatch: [
     '<rootDir>/src/**/*.spec.ts',
     '<rootDir>/test/**/*.e2e-spec.ts',
