@@ -56,7 +56,12 @@ describe('deploy/Dockerfile', () => {
 
   it('installs from the lock file, builds with our script and leaves development behind', () => {
     const commands = argumentsOf(build, 'RUN').flatMap((rest) => rest.split(/\s*&&\s*/));
-    expect(commands).toEqual(['npm ci', 'npm run build', 'npm prune --omit=dev']);
+    expect(commands).toEqual([
+      'npm ci',
+      'npm run build',
+      'npm prune --omit=dev',
+      'rm -f node_modules/llm-cast-client',
+    ]);
     expect(JSON.parse(read('package.json'))).toMatchObject({ scripts: { build: 'nest build' } });
   });
 
