@@ -1,11 +1,8 @@
 import { z } from 'zod';
 import { CastError } from '../errors.js';
 import { type FinishReason, type Statistics, toolCall, type Usage } from '../protocol.js';
-import type { Decoder } from './exchange.js';
 import { isObject, type JsonObject, number, text } from './json.js';
-import { LineDecoder } from './lines.js';
-import { ollamaLine } from './ollama-line.js';
-import type { Part } from './part.js';
+import { NdjsonDecoder } from './ndjson-decoder.js';
 import { WholeCharacters } from './whole-characters.js';
 
 /** Longest time stamp that is passed on. */
@@ -17,34 +14,12 @@ const toolCalls = z.array(toolCall);
  * line that is not what Ollama documents is `upstream_protocol_error`, because a skipped line is
  * lost text. Fields it does not know are dropped, `context` among them.
  */
-export class OllamaDecoder implements Decoder<Part> {
-  done = false;
-  private readonly lines: LineDecoder;
+export class OllamaDecoder extends NdjsonDecoder {
   private readonly text = new WholeCharacters();
   private readonly thinking = new WholeCharacters();
   private calledTools = false;
-  private parts: Part[] = [];
-  private ended = false;
 
-  constructor(maxLineBytes: number) {
-    this.lines = new LineDecoder(maxLineBytes, (line) => this.readLine(line));
-  }
-
-  push(bytes: Buffer, into: Part[]): void {
-    this.parts = into;
-    this.lines.push(bytes);
-  }
-
-  end(into: Part[]): void {
-    this.parts = into;
-    this.ended = true;
-    this.lines.end();
-    if (!this.done) throw new CastError('upstream_truncated');
-  }
-
-  private readLine(line: string): void {
-    if (this.done) return;
-    const said = ollamaLine(line, this.ended);
+  protected override read(said: JsonObject): void {
     const createdAt = timeOf(text(said, 'created_at'));
     const done = said['done'] ?? false;
     const message = said['message'] ?? {};

@@ -1,0 +1,36 @@
+import { CastError } from '../errors.js';
+import type { Decoder } from './exchange.js';
+import type { JsonObject } from './json.js';
+import { LineDecoder } from './lines.js';
+import { ollamaLine } from './ollama-line.js';
+import type { Part } from './part.js';
+
+/** Reads an Ollama answer line by line; what a line means is for whoever extends it. */
+export abstract class NdjsonDecoder implements Decoder<Part> {
+  done = false;
+  /** Where {@link read} puts what a line says. */
+  protected parts: Part[] = [];
+  private readonly lines: LineDecoder;
+  private ended = false;
+
+  constructor(maxLineBytes: number) {
+    this.lines = new LineDecoder(maxLineBytes, (line) => {
+      if (!this.done) this.read(ollamaLine(line, this.ended));
+    });
+  }
+
+  push(bytes: Buffer, into: Part[]): void {
+    this.parts = into;
+    this.lines.push(bytes);
+  }
+
+  end(into: Part[]): void {
+    this.parts = into;
+    this.ended = true;
+    this.lines.end();
+    if (!this.done) throw new CastError('upstream_truncated');
+  }
+
+  /** Sets `done` at the final line. @throws CastError what is wrong with the line */
+  protected abstract read(said: JsonObject): void;
+}
