@@ -22,8 +22,12 @@ describe('on a network that cuts each connection at a random byte', () => {
   // `FAULT_SEED=… npm test -- faults` repeats a run, as far as the clock allows.
   const seed = Number(process.env['FAULT_SEED'] ?? Date.now() % 1_000_000);
   // The generator's samples are the seeded random numbers of the whole run.
-  const random = fc.sample(fc.nat(MOST_BYTES_BEFORE_CUT), { seed, numRuns: 50_000 });
-  const next = (): number => random.pop() ?? 0;
+  const random = fc.sample(fc.nat(MOST_BYTES_BEFORE_CUT), { seed, numRuns: 150_000 });
+  const next = (): number => {
+    const number = random.pop();
+    if (number === undefined) throw new Error('no random numbers left');
+    return number;
+  };
   let upstream: ScriptedUpstream;
   let app: RunningServer;
   let lines: { client: ResumingClient; proxy: FaultProxy; oracle: Oracle }[] = [];
@@ -85,8 +89,9 @@ describe('on a network that cuts each connection at a random byte', () => {
       }
     }, WRITE_EVERY_MS);
     try {
-      // A cut that leaves an end in the dark is noticed by the heartbeat, after 45 s at the latest.
-      await until('all cuts', () => lines.every(({ proxy }) => cuts(proxy) >= CUTS), 120_000);
+      // A plain client whose WebSocket is cut in mid-upgrade stays in the dark until the heartbeat
+      // runs out, 25 s later (docs/decisions.md). That can happen to one of them more than once.
+      await until('all cuts', () => lines.every(({ proxy }) => cuts(proxy) >= CUTS), 100_000);
     } finally {
       clearInterval(writing);
     }
@@ -104,7 +109,7 @@ describe('on a network that cuts each connection at a random byte', () => {
     // Not all cuts fell into the handshake.
     const connects = lines.reduce((sum, { client }) => sum + client.connects, 0);
     expect(connects).toBeGreaterThan((GENERATIONS * CUTS) / 4);
-  }, 150_000);
+  }, 130_000);
 });
 
 describe('what has ended leaves nothing behind', () => {

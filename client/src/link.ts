@@ -52,6 +52,7 @@ export class Link {
       randomizationFactor: 0.5,
     };
     this.#socket = io(`${url}/events`, { forceNew: true, ...backOff, ...options });
+    this.#socket.io.on('open', () => this.#watchUpgrade());
     this.#socket.on('connect', () => events.up());
     this.#socket.on('disconnect', (reason) => {
       events.down();
@@ -104,6 +105,24 @@ export class Link {
     emit.emit(event, request, (lost, answer) => {
       if (!lost) answered(answer);
       else if (this.isUp && this.#socket.id === id) this.#restart();
+    });
+  }
+
+  /**
+   * engine.io-client 6.6 pauses polling once the WebSocket has answered its probe, and leaves it so
+   * if that WebSocket dies before it takes over: nothing would come until the heartbeat runs out.
+   */
+  #watchUpgrade(): void {
+    const { io } = this.#socket;
+    io.engine.once('upgrading', () => {
+      io.engine.once('upgradeError', () => {
+        if (io.engine.readyState !== 'open') return;
+        // Where a firewall kills every WebSocket, trying again would never end.
+        io.opts.upgrade = false;
+        // `close()` would wait for the upgrade. Without this method, the heartbeat ends it.
+        const engine = io.engine as unknown as { _onClose?(reason: string): void };
+        engine._onClose?.('transport error');
+      });
     });
   }
 

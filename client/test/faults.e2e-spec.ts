@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { jest } from '@jest/globals';
+import { Server } from 'socket.io';
 import type { RunningServer } from '../../src/server.js';
 import { startApp } from '../../test/support/app.js';
 import { FaultProxy } from '../../test/support/fault-proxy.js';
@@ -19,8 +21,20 @@ describe('the client on a bad network', () => {
   let casts: Cast[] = [];
   let page: PageStub | undefined;
 
-  const start = (): Promise<RunningServer> =>
-    startApp({ OLLAMA_BASE_URL: upstream.url, MAX_CONCURRENT: 8, SOCKET_PORT: port });
+  /** The server's connections: no public way leads to them. */
+  let engine: NodeJS.EventEmitter;
+
+  const start = async (): Promise<RunningServer> => {
+    const bind = jest.spyOn(Server.prototype, 'bind');
+    const started = await startApp({
+      OLLAMA_BASE_URL: upstream.url,
+      MAX_CONCURRENT: 8,
+      SOCKET_PORT: port,
+    });
+    engine = bind.mock.calls.at(-1)?.[0] as NodeJS.EventEmitter;
+    bind.mockRestore();
+    return started;
+  };
   beforeAll(async () => {
     upstream = await ScriptedUpstream.start();
     port = await freePort();
@@ -105,6 +119,31 @@ describe('the client on a bad network', () => {
       expect(proxy.connections.length).toBeGreaterThan(3);
     },
   );
+
+  it('goes on by polling at once when the WebSocket dies before it takes over', async () => {
+    let killed = 0;
+    const killUpgrade = (end: NodeJS.EventEmitter): void =>
+      void end.on('upgrading', (websocket: { close(): void }) => {
+        killed++;
+        // The answer to the probe has left just now.
+        websocket.close();
+      });
+    engine.on('connection', killUpgrade);
+    const { stream, oracle, repeatedOrLost } = ask(open(), 'why?');
+    // Before there is anything to poll for: a poll that ends lets the WebSocket take over.
+    await until(() => killed === 1);
+    const request = await upstream.nextCall();
+    for (let at = 0; at < 100; at++) {
+      oracle.sent('text', ` ${at}`);
+      request.text(` ${at}`);
+      await sleep(10);
+    }
+    request.done();
+    await until(() => stream.state === 'completed');
+    engine.off('connection', killUpgrade);
+    expect([...oracle.problems(), ...repeatedOrLost()]).toEqual([]);
+    expect(killed).toBeGreaterThan(0);
+  });
 
   it('starts nothing twice when the ack is lost', async () => {
     // Socket.IO sends nothing while it changes transports.

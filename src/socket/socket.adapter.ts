@@ -16,6 +16,12 @@ import type { Clients } from './socket.gateway.js';
 /** How long, at the end, sockets may take to fetch what is written for them. */
 const FLUSH_MS = 2_000;
 const FLUSH_POLL_MS = 10;
+/**
+ * Pings, and how long an answer may take: a connection that died without a word is noticed by either
+ * end within 25 s. Socket.IO's 45 s are long for someone who watches an answer grow.
+ */
+const PING_INTERVAL_MS = 10_000;
+const PING_TIMEOUT_MS = 15_000;
 /** How long a connection may take to ask for its namespace. */
 const CONNECT_TIMEOUT_MS = 10_000;
 
@@ -43,6 +49,8 @@ export class SocketAdapter extends IoAdapter {
       ...options,
       transports: config.SOCKET_TRANSPORTS,
       maxHttpBufferSize: config.MAX_BODY_BYTES,
+      pingInterval: PING_INTERVAL_MS,
+      pingTimeout: PING_TIMEOUT_MS,
       connectTimeout: CONNECT_TIMEOUT_MS,
       serveClient: false,
       perMessageDeflate: false,
