@@ -3,11 +3,12 @@ export default {
   // Real processes on a shared machine: a test that hangs is what this finds, not a slow one.
   testTimeout: 20_000,
   // The tests wait more than they compute.
-  maxWorkers: 2,
+  maxWorkers: 3,
   testMatch: [
     '<rootDir>/src/**/*.spec.ts',
     '<rootDir>/test/**/*.e2e-spec.ts',
     '<rootDir>/client/test/**/*.e2e-spec.ts',
+    '<rootDir>/web/test/**/*.e2e-spec.ts',
   ],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },

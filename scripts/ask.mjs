@@ -1,8 +1,8 @@
 // The tutorial's client: connects a socket, sends a prompt over REST, prints the tokens as they come.
-//   npm run ask -- "why is the sky blue?"
+//   npm run ask -- "what happens when my phone locks?"
 import { io } from 'socket.io-client';
 
-const prompt = process.argv.slice(2).join(' ') || 'why is the sky blue?';
+const prompt = process.argv.slice(2).join(' ') || 'what happens when my phone locks?';
 const rest = process.env.LLM_CAST_URL ?? 'http://localhost:3000';
 const sockets = process.env.LLM_CAST_SOCKET_URL ?? 'http://localhost:4321';
 

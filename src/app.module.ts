@@ -11,10 +11,14 @@ import { SocketModule } from './socket/socket.module.js';
   controllers: [HealthController],
 })
 export class AppModule {
-  /** @param config given to whoever asks for `Config` */
-  static with(config: Config): DynamicModule {
+  /**
+   * @param config given to whoever asks for `Config`
+   * @param demo what there is only in the demo
+   */
+  static with(config: Config, demo?: DynamicModule): DynamicModule {
     return {
       module: AppModule,
+      imports: demo === undefined ? [] : [demo],
       global: true,
       providers: [{ provide: Config, useValue: config }],
       exports: [Config],

@@ -13,6 +13,8 @@ async function run(): Promise<void> {
       return (await import('./cli/models.js')).models(rest, interrupts());
     case 'pull':
       return (await import('./cli/pull.js')).pull(rest, interrupts());
+    case 'doctor':
+      return (await import('./cli/doctor.js')).doctor(rest, interrupts());
     case 'fake-ollama':
       // It reads its switches itself.
       process.argv.splice(2, 1);

@@ -93,6 +93,13 @@ const OTHERS: Record<string, [unknown, [string, unknown][]]> = {
     ],
   ],
   CORS_ORIGINS: [[], [['https://a.lan, http://b:8080', ['https://a.lan', 'http://b:8080']]]],
+  PUBLIC_SOCKET_URL: [
+    undefined,
+    [
+      ['https://chat.lan', 'https://chat.lan'],
+      ['http://10.0.0.7:4321/', 'http://10.0.0.7:4321/'],
+    ],
+  ],
   LOG_LEVEL: ['log', [['verbose', 'verbose']]],
   LOG_FORMAT: ['text', [['json', 'json']]],
 };
@@ -116,6 +123,7 @@ const WRONG: [string, string[]][] = [
   ['TRUST_CLIENT_USER_ID', ['perhaps', '2']],
   ['TRUST_PROXY', ['everyone!', 'a b']],
   ['CORS_ORIGINS', ['*', 'chat.lan', 'https://chat.lan/path', 'https://a.lan,b']],
+  ['PUBLIC_SOCKET_URL', ['chat.lan', 'ws://chat.lan', 'https://chat.lan/path', 'http://a b']],
   ['MAX_CONCURRENT', ['0', '-1', '1.5', 'many', '1,0', ',']],
   ['LOG_LEVEL', ['loud', 'LOG,WARN']],
   ['LOG_FORMAT', ['yaml']],

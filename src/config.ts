@@ -83,6 +83,14 @@ export const settings = z.object({
   SOCKET_PORT: integer(0, 65_535, 4321).describe(
     'Port of the Socket.IO server; equal to PORT = one port for both; 0 = any free port',
   ),
+  PUBLIC_SOCKET_URL: z
+    .string()
+    .regex(/^https?:\/\/[^/?#\s]+\/?$/)
+    .meta({ expected: 'an origin such as https://chat.example.com' })
+    .optional()
+    .describe(
+      'Where the chat page finds Socket.IO; unset = at its own host name, on the port of Socket.IO',
+    ),
   SOCKET_TRANSPORTS: z
     .string()
     .transform(list)

@@ -1,30 +1,23 @@
-import { loadConfig } from './config.js';
-import { startFakeOllama } from './fake-ollama/server.js';
+import { startDemo } from './demo/start.js';
 import { exitAtSecondSignal, exitWithReason, surviveClosedLog } from './process.js';
-import { startServer } from './server.js';
 
 /** `npm run demo`: the server in front of the built-in upstream, no Ollama needed. */
 exitAtSecondSignal();
 surviveClosedLog();
 try {
-  const upstream = await startFakeOllama({ port: 0 });
-  const { url, socketUrl } = await startServer(
-    loadConfig({
-      LOG_LEVEL: 'warn',
-      ...process.env,
-      OLLAMA_BASE_URL: upstream.url,
-      OLLAMA_MODEL: 'demo',
-    }),
-  );
+  const { url, socketUrl } = await startDemo(process.env);
   console.log(`
-llm-cast is running on its built-in demo upstream (not a language model).
+Open ${url}
+
+llm-cast is running on its built-in demo model: not a language model, it answers from the
+documents of llm-cast. The page has buttons that break its connection.
 
   REST       ${url}/llm/generate
   Socket.IO  ${socketUrl}/events
 
-Try it in a second terminal:
+In a second terminal:
 
-  npm run ask -- "why is the sky blue?"
+  npm run ask -- "what happens when my phone locks?"
 
 Ctrl-C stops it.
 `);

@@ -1,8 +1,8 @@
 import type { Server } from 'node:http';
 import { randomUUID } from 'node:crypto';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import type { NextFunction, Request, Response } from 'express';
-import helmet from 'helmet';
+import type { NextFunction, Request, RequestHandler, Response } from 'express';
+import helmet, { contentSecurityPolicy } from 'helmet';
 import type { Config } from './config.js';
 import { CastError } from './errors.js';
 import { isAllowedRequest } from './origins.js';
@@ -15,8 +15,8 @@ const MAX_HEADERS = 100;
 /** A request id that a caller or proxy gave is kept if it looks like one. */
 const REQUEST_ID = /^[\w.-]{1,64}$/;
 
-/** What stands before every route: request id, headers, who may ask, what may be sent. */
-export function secureHttp(app: NestExpressApplication, config: Config): void {
+/** What every answer has: a request id, and headers that browsers heed. */
+export function hardenHttp(app: NestExpressApplication, config: Config): void {
   app.disable('x-powered-by');
   app.set('trust proxy', config.TRUST_PROXY);
   app.use(nameRequest);
@@ -35,6 +35,10 @@ export function secureHttp(app: NestExpressApplication, config: Config): void {
       },
     }),
   );
+}
+
+/** What stands before every route: who may ask, what may be sent. */
+export function admitHttp(app: NestExpressApplication, config: Config): void {
   app.use((request: Request, _response: Response, next: NextFunction) => {
     if (!isAllowedRequest(request, config)) throw new CastError('forbidden', FOREIGN);
     next();
@@ -46,6 +50,32 @@ export function secureHttp(app: NestExpressApplication, config: Config): void {
     exposedHeaders: ['Location', 'Retry-After', 'X-Request-Id'],
   });
   app.use(requireJson);
+}
+
+/**
+ * The policy of our own page, stricter than that of the API documents: no inline style, no form, and
+ * connections only to this server. Models write what the page shows.
+ * @param socketOrigin where Socket.IO is for the page that is asked for, such as `http://host:4321`
+ */
+export function pagePolicy(socketOrigin: (request: Request) => string): RequestHandler {
+  return (request, response, next) => {
+    const origin = socketOrigin(request);
+    const policy = contentSecurityPolicy({
+      useDefaults: false,
+      directives: {
+        defaultSrc: ["'self'"],
+        scriptSrc: ["'self'"],
+        styleSrc: ["'self'"],
+        imgSrc: ["'self'", 'data:'],
+        connectSrc: ["'self'", origin, origin.replace(/^http/, 'ws')],
+        objectSrc: ["'none'"],
+        baseUri: ["'none'"],
+        formAction: ["'none'"],
+        frameAncestors: ["'none'"],
+      },
+    });
+    policy(request, response, next);
+  };
 }
 
 const FOREIGN = { message: 'This origin or host name is not allowed here; see CORS_ORIGINS.' };

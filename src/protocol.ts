@@ -748,16 +748,18 @@ const position = z
   .optional()
   .describe('While queued: the place in the line; 1 is next.');
 
+const etaMs = z
+  .int()
+  .min(0)
+  .optional()
+  .describe('While queued: guess of the time until its turn, from recent durations.');
+
 export const streamState = z
   .object({
     generationId,
     state: generationState,
     position,
-    etaMs: z
-      .int()
-      .min(0)
-      .optional()
-      .describe('While queued: guess of the time until its turn, from recent durations.'),
+    etaMs,
     upstream: z.string().optional().describe('Name of the upstream that was asked.'),
     attempt: z
       .int()
@@ -778,7 +780,7 @@ export type StreamState = z.infer<typeof streamState>;
 
 // --- answers -------------------------------------------------------------------------------------
 
-const startedExample = { generationId: EXAMPLE_ID, state: 'queued', position: 2 };
+const startedExample = { generationId: EXAMPLE_ID, state: 'queued', position: 2, etaMs: 4800 };
 export const started = z
   .object({
     status: z.literal('Streaming started'),
@@ -787,6 +789,7 @@ export const started = z
     model: z.string(),
     state: generationState,
     position,
+    etaMs,
     deduplicated: z
       .literal(true)
       .optional()
@@ -954,6 +957,7 @@ const startedFields = started.pick({
   generationId: true,
   state: true,
   position: true,
+  etaMs: true,
   deduplicated: true,
 });
 const startedAck = ack(startedFields.shape).meta({

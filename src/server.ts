@@ -6,8 +6,9 @@ import { serveApiDocs } from './api-docs.js';
 import { AppModule } from './app.module.js';
 import type { Config } from './config.js';
 import { HttpErrorFilter, validation } from './errors.js';
-import { boundServer, secureHttp } from './http-security.js';
+import { admitHttp, boundServer, hardenHttp } from './http-security.js';
 import { ServerLogger } from './logger.js';
+import { type PageDemo, servePage, servePageFiles } from './page.js';
 import { SocketAdapter } from './socket/socket.adapter.js';
 
 /** A running llm-cast. */
@@ -21,17 +22,23 @@ export interface RunningServer {
 
 /**
  * Starts both servers.
+ * @param demo what the demo adds to the page
  * @throws Error when a port cannot be listened on; nothing is left open then
  */
-export async function startServer(config: Config): Promise<RunningServer> {
-  const app = await NestFactory.create<NestExpressApplication>(AppModule.with(config), {
-    bodyParser: false,
-    // A kept-alive HTTP connection must not hold up the end.
-    forceCloseConnections: true,
-    logger: new ServerLogger(config),
-    abortOnError: false,
-  });
-  secureHttp(app, config);
+export async function startServer(config: Config, demo?: PageDemo): Promise<RunningServer> {
+  const app = await NestFactory.create<NestExpressApplication>(
+    AppModule.with(config, demo?.module),
+    {
+      bodyParser: false,
+      // A kept-alive HTTP connection must not hold up the end.
+      forceCloseConnections: true,
+      logger: new ServerLogger(config),
+      abortOnError: false,
+    },
+  );
+  hardenHttp(app, config);
+  servePageFiles(app);
+  admitHttp(app, config);
   app.useBodyParser('json', { limit: config.MAX_BODY_BYTES });
   app.useGlobalPipes(validation);
   app.useGlobalFilters(new HttpErrorFilter());
@@ -41,6 +48,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
   boundServer(app.getHttpServer(), config);
   boundServer(sockets.listener, config);
   serveApiDocs(app, sockets.listener);
+  servePage(app, config, sockets.listener, demo);
 
   try {
     await app.listen(config.PORT, config.HOST);

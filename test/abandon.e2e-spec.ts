@@ -1,46 +1,31 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunningServer } from '../src/server.js';
-import { startApp } from './support/app.js';
-import { Client } from './support/client.js';
+import type { Client } from './support/client.js';
 import { call } from './support/rest.js';
 import { SseReader } from './support/resuming-client.js';
-import { ScriptedUpstream, type UpstreamCall } from './support/scripted-upstream.js';
+import type { ScriptedUpstream } from './support/scripted-upstream.js';
+import { Stage } from './support/stage.js';
 
 const ABANDON_AFTER_MS = 400;
 
 describe('a generation that nobody reads any more', () => {
+  let stage: Stage;
   let upstream: ScriptedUpstream;
   let app: RunningServer;
-  let clients: Client[] = [];
 
   beforeAll(async () => {
-    upstream = await ScriptedUpstream.start();
-    app = await startApp({ OLLAMA_BASE_URL: upstream.url, ABANDON_AFTER_MS, MAX_CONCURRENT: 8 });
+    stage = await Stage.open({ ABANDON_AFTER_MS, MAX_CONCURRENT: 8 });
+    ({ upstream, app } = stage);
   });
-  afterEach(() => {
-    for (const client of clients) client.close();
-    clients = [];
-  });
-  afterAll(async () => {
-    await app?.close();
-    await upstream?.close();
-  });
+  afterEach(() => stage.hangUp());
+  afterAll(() => stage?.close());
 
-  const connect = async (): Promise<Client> => {
-    const client = await Client.connect(app.socketUrl);
-    clients.push(client);
-    return client;
-  };
-  const start = async (
-    client: Client,
-    fields: object = {},
-  ): Promise<{ id: string; request: UpstreamCall }> => {
-    const ack = await client.ask('generate', { prompt: 'why is the sky blue?', ...fields });
-    if (!ack.ok) throw new Error(ack.error.code);
-    const request = await upstream.nextCall();
-    request.text('The sky');
-    await client.until(() => client.text(ack.generationId) === 'The sky');
-    return { id: ack.generationId, request };
+  const connect = (): Promise<Client> => stage.connect();
+  const start = async (client: Client, fields: object = {}) => {
+    const started = await stage.generate(client, fields);
+    started.request.text('The sky');
+    await client.until(() => client.text(started.id) === 'The sky');
+    return started;
   };
   const view = async (id: string) => (await call('GET', `${app.url}/llm/generations/${id}`)).body;
   /** Longer than the grace time. */
@@ -75,8 +60,7 @@ describe('a generation that nobody reads any more', () => {
 
   it('is cancelled before its first token, too', async () => {
     const client = await connect();
-    const ack = await client.ask('generate', { prompt: 'slow' });
-    if (!ack.ok) throw new Error(ack.error.code);
+    const ack = await client.accepted('generate', { prompt: 'slow' });
     const request = await upstream.nextCall();
     client.close();
     await request.closed;

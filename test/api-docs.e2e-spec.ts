@@ -13,8 +13,8 @@ import { Client } from './support/client.js';
 import { call } from './support/rest.js';
 import { ScriptedUpstream } from './support/scripted-upstream.js';
 
-/** What serves the documents themselves is in none. */
-const OF_THE_DOCUMENTS = /^\/(docs|asyncapi\.json)/;
+/** What serves the documents themselves, or the page, is in none. */
+const NOT_OF_THE_API = /^\/(docs.*|asyncapi\.json|doctor|page\.json)?$/;
 /** The key under which `@SubscribeMessage` keeps the name of its event. */
 const EVENT_NAME = 'message';
 
@@ -135,14 +135,19 @@ describe('the OpenAPI document', () => {
 
   it('has the routes that the running server has, and no other', () => {
     const { router } = nest.getHttpAdapter().getInstance() as {
-      router: { stack: { route?: { path: string; methods: Record<string, boolean> } }[] };
+      router: {
+        stack: { route?: { path: string | string[]; methods: Record<string, boolean> } }[];
+      };
     };
     const served = router.stack.flatMap(({ route }) =>
-      route === undefined || OF_THE_DOCUMENTS.test(route.path)
-        ? []
-        : Object.keys(route.methods).map(
-            (method) => `${method.toUpperCase()} ${route.path.replaceAll(/:(\w+)/g, '{$1}')}`,
+      [route?.path ?? []]
+        .flat()
+        .filter((path) => !NOT_OF_THE_API.test(path))
+        .flatMap((path) =>
+          Object.keys(route?.methods ?? {}).map(
+            (method) => `${method.toUpperCase()} ${path.replaceAll(/:(\w+)/g, '{$1}')}`,
           ),
+        ),
     );
     expect(served.length).toBeGreaterThanOrEqual(10);
     expect(

@@ -5,6 +5,7 @@ import { startApp } from './support/app.js';
 import { Client } from './support/client.js';
 import { call } from './support/rest.js';
 import { ScriptedUpstream, type UpstreamCall } from './support/scripted-upstream.js';
+import { until } from './support/until.js';
 
 const MIB = 1_048_576;
 
@@ -27,8 +28,7 @@ describe('a generation is bounded', () => {
   });
 
   const start = async (fields: object = {}): Promise<{ id: string; request: UpstreamCall }> => {
-    const ack = await client.ask('generate', { prompt: 'why is the sky blue?', ...fields });
-    if (!ack.ok) throw new Error(ack.error.code);
+    const ack = await client.accepted('generate', { prompt: 'why is the sky blue?', ...fields });
     return { id: ack.generationId, request: await upstream.nextCall() };
   };
   const view = (id: string) => call('GET', `${app.url}/llm/generations/${id}`);
@@ -198,9 +198,4 @@ function used(): number {
   (runInNewContext('gc') as () => void)();
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;
-}
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 5_000;
-  while (!(await condition())) if (Date.now() > deadline) throw new Error('not within 5 s');
 }

@@ -1,36 +1,29 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import type { RunningServer } from '../src/server.js';
-import { startApp } from './support/app.js';
-import { Client, textOf } from './support/client.js';
+import { type Client, textOf } from './support/client.js';
 import { Oracle } from './support/oracle.js';
 import { type Answer, call } from './support/rest.js';
-import { ScriptedUpstream, type UpstreamCall } from './support/scripted-upstream.js';
+import type { ScriptedUpstream, UpstreamCall } from './support/scripted-upstream.js';
+import { Stage } from './support/stage.js';
 
 /** The contract says 250 ms; this machine is shared. */
 const SOON_MS = 1_000;
 
 describe('cancel', () => {
+  let stage: Stage;
   let upstream: ScriptedUpstream;
   let app: RunningServer;
   let client: Client;
 
   beforeAll(async () => {
-    upstream = await ScriptedUpstream.start();
-    app = await startApp({ OLLAMA_BASE_URL: upstream.url });
-    client = await Client.connect(app.socketUrl);
+    stage = await Stage.open();
+    ({ upstream, app } = stage);
+    client = await stage.connect();
   });
-  afterAll(async () => {
-    client?.close();
-    await app?.close();
-    await upstream?.close();
-  });
+  afterAll(() => stage?.close());
 
-  const start = async (): Promise<{ id: string; request: UpstreamCall }> => {
-    const ack = await client.ask('generate', { prompt: 'why is the sky blue?' });
-    if (!ack.ok) throw new Error(ack.error.code);
-    return { id: ack.generationId, request: await upstream.nextCall() };
-  };
+  const start = () => stage.generate(client);
   const view = (id: string): Promise<Answer> => call('GET', `${app.url}/llm/generations/${id}`);
   const remove = (id: string): Promise<Answer> =>
     call('DELETE', `${app.url}/llm/generations/${id}`);
@@ -46,8 +39,7 @@ describe('cancel', () => {
   /** Cancels in one of the two ways. @returns the state it was answered with */
   const ways: Record<string, (id: string) => Promise<string>> = {
     'the socket event': async (generationId) => {
-      const ack = await client.ask('cancel', { generationId });
-      if (!ack.ok) throw new Error(ack.error.code);
+      const ack = await client.accepted('cancel', { generationId });
       const [terminal, answered] = [
         client.log.findIndex(({ payload }) => payload === client.of(generationId).at(-1)),
         client.log.findIndex(({ payload }) => payload === ack),
@@ -195,8 +187,7 @@ describe('cancel', () => {
 
   // The last test: whether its request reaches the upstream is left open.
   it('at once, whether or not the request has left, ends and leaves nothing open', async () => {
-    const ack = await client.ask('generate', { prompt: 'never mind' });
-    if (!ack.ok) throw new Error(ack.error.code);
+    const ack = await client.accepted('generate', { prompt: 'never mind' });
     expect(await ways['DELETE']!(ack.generationId)).toBe('cancelled');
     await client.ended(ack.generationId);
     await sleep(50);

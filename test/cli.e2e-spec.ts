@@ -1,75 +1,38 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { settings } from '../src/config.js';
 import type { RunningServer } from '../src/server.js';
 import { NOBODY, startApp } from './support/app.js';
 import { FaultProxy } from './support/fault-proxy.js';
+import { type Around, Program } from './support/program.js';
 import { call } from './support/rest.js';
 import { ScriptedUpstream } from './support/scripted-upstream.js';
 
-const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
+/** What a failed test may have left running. */
+const programs: Program[] = [];
+afterEach(async () => {
+  await Promise.all(programs.splice(0).map((program) => program.kill()));
+});
 
-interface Around {
-  env?: Record<string, string>;
-  cwd?: string;
+function run(args: string[], around: Around = {}): Program {
+  const program = Program.run('cli.js', args, around);
+  programs.push(program);
+  return program;
 }
 
-/** The built command in a process of its own. */
-class Command {
-  stdout = '';
-  stderr = '';
-  /** Resolves with the exit code when its output was read, too; a signal that killed it is none. */
-  readonly exited: Promise<number | null>;
-  readonly child: ChildProcess;
-  private static readonly all: Command[] = [];
-
-  private constructor(program: string, args: string[], { env = {}, cwd = tmpdir() }: Around) {
-    this.child = spawn(program, args, { cwd, env: { PATH: process.env['PATH'], ...env } });
-    this.child.stdout?.on('data', (bytes: Buffer) => (this.stdout += bytes.toString()));
-    this.child.stderr?.on('data', (bytes: Buffer) => (this.stderr += bytes.toString()));
-    this.exited = new Promise((resolve) => this.child.once('close', resolve));
-    Command.all.push(this);
-  }
-
-  /** What a failed test has left running. */
-  static killAll(): void {
-    for (const { child } of Command.all.splice(0)) child.kill('SIGKILL');
-  }
-
-  static run(args: string[], around: Around = {}): Command {
-    return new Command(process.execPath, [CLI, ...args], around);
-  }
-
-  /** On a terminal: what it writes, on either stream, is in `stdout`. */
-  static onTerminal(args: string[], env: Record<string, string> = {}): Command {
-    const line = [process.execPath, CLI, ...args].map((word) => `'${word}'`).join(' ');
-    const around = { env: { TERM: 'xterm', SHELL: '/bin/sh', ...env } };
-    return new Command('script', ['-qefc', line, '/dev/null'], around);
-  }
-
-  async until(said: RegExp): Promise<RegExpExecArray> {
-    const deadline = Date.now() + 15_000;
-    for (;;) {
-      const found = said.exec(this.stdout);
-      if (found !== null) return found;
-      if (Date.now() > deadline)
-        throw new Error(`no ${said}: ${this.stdout.slice(-300)}${this.stderr}`);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
+function onTerminal(args: string[], env: Record<string, string> = {}): Program {
+  const program = Program.onTerminal('cli.js', args, env);
+  programs.push(program);
+  return program;
 }
 
 async function finished(args: string[], around?: Around) {
-  const command = Command.run(args, around);
+  const command = run(args, around);
   command.child.stdin?.end();
   const code = await command.exited;
   return { code, stdout: command.stdout, stderr: command.stderr };
 }
-
-afterEach(() => Command.killAll());
 
 describe('llm-cast', () => {
   it('lists every setting with its default and its description', async () => {
@@ -129,16 +92,16 @@ describe('llm-cast', () => {
 
   it('starts the server with the settings of its flags', async () => {
     const args = ['--port', '0', '--socket-port=0', '--ollama-base-url', NOBODY];
-    const server = Command.run(args, { env: { NO_COLOR: '1', PORT: '1' } });
-    const [, url] = await server.until(/REST on (http:\S+),/);
+    const server = run(args, { env: { NO_COLOR: '1', PORT: '1' } });
+    const [, url] = await server.said(/REST on (http:\S+),/);
     expect((await call('GET', `${url}/health/live`)).status).toBe(200);
     server.child.kill('SIGTERM');
     expect(await server.exited).toBe(0);
   });
 
   it('has a demo that chat can ask', async () => {
-    const demo = Command.run(['demo', '--port', '0', '--socket-port', '0']);
-    const [, url] = await demo.until(/REST +(http:.*)\/llm\/generate/);
+    const demo = run(['demo', '--port', '0', '--socket-port', '0']);
+    const [, url] = await demo.said(/REST +(http:.*)\/llm\/generate/);
     const asked = await finished(['chat', '--url', url!, '--model', 'echo', 'à la', 'lettre']);
     expect(asked).toEqual({ code: 0, stdout: 'à la lettre', stderr: '' });
     demo.child.kill('SIGTERM');
@@ -166,15 +129,7 @@ describe('llm-cast with a running server', () => {
   });
 
   it('writes nothing but the answer into a pipe, byte by byte', async () => {
-    const command = Command.run([
-      'chat',
-      ...at,
-      '--model',
-      'other:7b',
-      '--system',
-      'Be brief.',
-      'why?',
-    ]);
+    const command = run(['chat', ...at, '--model', 'other:7b', '--system', 'Be brief.', 'why?']);
     const request = await upstream.nextCall();
     expect(request.body).toMatchObject({
       model: 'other:7b',
@@ -191,7 +146,7 @@ describe('llm-cast with a running server', () => {
   });
 
   it('reads a prompt of - from stdin', async () => {
-    const command = Command.run(['chat', ...at, '-']);
+    const command = run(['chat', ...at, '-']);
     command.child.stdin?.end('a long\nprompt\n');
     const request = await upstream.nextCall();
     expect(request.body['messages']).toEqual([{ role: 'user', content: 'a long\nprompt\n' }]);
@@ -200,7 +155,7 @@ describe('llm-cast with a running server', () => {
   });
 
   it('ends with 1 when the answer broke off, after what there is of it', async () => {
-    const command = Command.run(['chat', ...at, 'why?']);
+    const command = run(['chat', ...at, 'why?']);
     (await upstream.nextCall()).text('Becau').end();
     expect(await command.exited).toBe(1);
     expect(command.stdout).toBe('Becau');
@@ -226,9 +181,9 @@ describe('llm-cast with a running server', () => {
   });
 
   it('cancels at Ctrl-C, says so and ends with 130', async () => {
-    const command = Command.run(['chat', ...at, 'why?']);
+    const command = run(['chat', ...at, 'why?']);
     const request = (await upstream.nextCall()).text('Because');
-    await command.until(/Because/);
+    await command.said(/Because/);
     command.child.kill('SIGINT');
     expect(await command.exited).toBe(130);
     expect(command).toMatchObject({ stdout: 'Because', stderr: 'llm-cast: cancelled\n' });
@@ -237,9 +192,9 @@ describe('llm-cast with a running server', () => {
   });
 
   it('quits at once at the second Ctrl-C, though the server does not answer the first', async () => {
-    const command = Command.run(['chat', '--url', proxy.url, 'why?']);
+    const command = run(['chat', '--url', proxy.url, 'why?']);
     const request = (await upstream.nextCall()).text('Because');
-    await command.until(/Because/);
+    await command.said(/Because/);
     proxy.stall();
     command.child.kill('SIGINT');
     await request.closed;
@@ -253,9 +208,9 @@ describe('llm-cast with a running server', () => {
   });
 
   it('cancels quietly when nobody reads its output any more', async () => {
-    const command = Command.run(['chat', ...at, 'why?']);
+    const command = run(['chat', ...at, 'why?']);
     const request = (await upstream.nextCall()).text('one\n');
-    await command.until(/one/);
+    await command.said(/one/);
     command.child.stdout?.destroy();
     request.text('two\n');
     expect(await command.exited).toBe(141);
@@ -264,7 +219,7 @@ describe('llm-cast with a running server', () => {
   });
 
   it('ends at Ctrl-C though the reader of its output is stuck', async () => {
-    const command = Command.run(['chat', ...at, 'why?']);
+    const command = run(['chat', ...at, 'why?']);
     command.child.stdout?.pause();
     const request = (await upstream.nextCall()).text('x'.repeat(3_000_000)).text('!');
     await new Promise((resolve) => setTimeout(resolve, 1_000));
@@ -278,13 +233,13 @@ describe('llm-cast with a running server', () => {
   });
 
   it('reads on where it was when the connection breaks, losing and repeating nothing', async () => {
-    const command = Command.run(['chat', '--url', proxy.url, 'count']);
+    const command = run(['chat', '--url', proxy.url, 'count']);
     const request = await upstream.nextCall();
     const numbers = Array.from({ length: 60 }, (_, number) => `${number} `);
     for (const [index, number] of numbers.entries()) {
       request.text(number);
       if (index % 20 === 10) {
-        await command.until(new RegExp(`^0 .*\\b${index} $`));
+        await command.said(new RegExp(`^0 .*\\b${index} $`));
         proxy.cut();
       }
     }
@@ -294,19 +249,19 @@ describe('llm-cast with a running server', () => {
   });
 
   it('shows a person the place in the line as it moves, then only the answer', async () => {
-    const first = Command.run(['chat', ...at, 'first']);
+    const first = run(['chat', ...at, 'first']);
     const running = await upstream.nextCall();
-    const second = Command.onTerminal(['chat', ...at, 'second']);
-    await second.until(/waiting in line, position 1/);
-    const command = Command.onTerminal(['chat', ...at, 'third']);
-    await command.until(/waiting in line, position 2/);
+    const second = onTerminal(['chat', ...at, 'second']);
+    await second.said(/waiting in line, position 1/);
+    const command = onTerminal(['chat', ...at, 'third']);
+    await command.said(/waiting in line, position 2/);
     running.done();
     await first.exited;
-    await command.until(/waiting in line, position 1/);
+    await command.said(/waiting in line, position 1/);
     (await upstream.nextCall()).done();
     await second.exited;
     const request = await upstream.nextCall();
-    await command.until(/llama3\.2 is starting/);
+    await command.said(/llama3\.2 is starting/);
     request.text('There.').done();
     expect(await command.exited).toBe(0);
     expect(command.stdout.split('\x1b[K').at(-1)).toBe('There.\r\n');
@@ -316,7 +271,7 @@ describe('llm-cast with a running server', () => {
     [{}, '\x1b[2mHm.\x1b[22m\r\n\r\nYes.\r\n'],
     [{ NO_COLOR: '1' }, 'Hm.\r\n\r\nYes.\r\n'],
   ])('dims the thinking on a terminal with %j', async (env, shown) => {
-    const command = Command.onTerminal(['chat', ...at, 'why?'], env);
+    const command = onTerminal(['chat', ...at, 'why?'], env);
     const request = await upstream.nextCall();
     const message = { role: 'assistant', content: '', thinking: 'Hm.' };
     request.line({ model: 'llama3.2', message, done: false }).text('Yes.').done();
@@ -325,18 +280,18 @@ describe('llm-cast with a running server', () => {
   });
 
   it('lets no control characters of a model through to a terminal', async () => {
-    const command = Command.onTerminal(['chat', ...at, 'why?']);
+    const command = onTerminal(['chat', ...at, 'why?']);
     (await upstream.nextCall()).text('a\x1b]0;title\x07\tb\r\nc\x9b2J').done();
     expect(await command.exited).toBe(0);
     expect(command.stdout.split('\x1b[K').at(-1)).toBe('a]0;title\tb\r\nc2J\r\n');
   });
 
   it('takes Ctrl-C from the terminal while it waits', async () => {
-    const command = Command.onTerminal(['chat', ...at, 'why?']);
+    const command = onTerminal(['chat', ...at, 'why?']);
     const request = await upstream.nextCall();
-    await command.until(/is starting/);
+    await command.said(/is starting/);
     command.child.stdin?.write('\x03');
-    await command.until(/cancelling; Ctrl-C again quits at once/);
+    await command.said(/cancelling; Ctrl-C again quits at once/);
     expect(await command.exited).toBe(130);
     expect(command.stdout).toMatch(/\[Kllm-cast: cancelled\r\n$/);
     await request.closed;
@@ -357,7 +312,7 @@ describe('llm-cast with a running server', () => {
   const layer = (completed: number) => ({ status: 'pulling aa', digest, total: 4e6, completed });
 
   it('says each step of a pull once where nobody looks', async () => {
-    const command = Command.run(['pull', ...at, 'tiny']);
+    const command = run(['pull', ...at, 'tiny']);
     const request = await upstream.nextCall();
     expect(request.body).toMatchObject({ model: 'tiny' });
     request.line({ status: 'pulling manifest' }).line(layer(1e6)).line(layer(4e6));
@@ -368,9 +323,9 @@ describe('llm-cast with a running server', () => {
   });
 
   it('shows a person how far a pull is, and cancels it at Ctrl-C', async () => {
-    const command = Command.onTerminal(['pull', ...at, 'tiny']);
+    const command = onTerminal(['pull', ...at, 'tiny']);
     const request = (await upstream.nextCall()).line(layer(1e6));
-    await command.until(/pulling aa █{6}░{18} 25% 1\.0 MB of 4\.0 MB/);
+    await command.said(/pulling aa █{6}░{18} 25% 1\.0 MB of 4\.0 MB/);
     command.child.stdin?.write('\x03');
     expect(await command.exited).toBe(130);
     await request.closed;

@@ -60,9 +60,11 @@ describe('deploy/Dockerfile', () => {
       'npm ci',
       'npm run build',
       'npm prune --omit=dev',
-      'rm -f node_modules/llm-cast-client',
+      'rm -f node_modules/llm-cast-client node_modules/llm-cast-web',
     ]);
-    expect(JSON.parse(read('package.json'))).toMatchObject({ scripts: { build: 'nest build' } });
+    expect(JSON.parse(read('package.json'))).toMatchObject({
+      scripts: { build: 'nest build && npm run build -w client && npm run build -w web' },
+    });
   });
 
   it('runs as somebody who is not root, on every interface, what npm run start:prod runs', () => {

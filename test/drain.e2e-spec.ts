@@ -37,8 +37,7 @@ describe('a server that goes down', () => {
     return client;
   };
   const start = async (client: Client, prompt = 'why is the sky blue?'): Promise<string> => {
-    const ack = await client.ask('generate', { prompt });
-    if (!ack.ok) throw new Error(ack.error.code);
+    const ack = await client.accepted('generate', { prompt });
     return ack.generationId;
   };
   const proxyTo = async (url: string): Promise<FaultProxy> => {

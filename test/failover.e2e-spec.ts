@@ -1,13 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import type { StreamState } from '../src/protocol.js';
 import type { RunningServer } from '../src/server.js';
 import { startApp } from './support/app.js';
 import { Client } from './support/client.js';
+import { Program } from './support/program.js';
 import { call } from './support/rest.js';
 import { ScriptedUpstream, type UpstreamCall } from './support/scripted-upstream.js';
 
@@ -40,8 +36,7 @@ async function serve(urls: string[], env: Record<string, string | number> = {}) 
   return { app, client };
 }
 const ask = async (user: Client, more: object = {}): Promise<string> => {
-  const ack = await user.ask('chat', { messages: [{ role: 'user', content: 'hi' }], ...more });
-  if (!ack.ok) throw new Error(ack.error.message);
+  const ack = await user.accepted('chat', { messages: [{ role: 'user', content: 'hi' }], ...more });
   return ack.generationId;
 };
 const statesOf = (user: Client, generationId: string): Omit<StreamState, 'generationId'>[] =>
@@ -291,45 +286,33 @@ describe('the circuit of an upstream', () => {
   });
 });
 
-const MAIN = fileURLToPath(new URL('../dist/fake-ollama/main.js', import.meta.url));
-
 /** The built-in upstream in a process of its own. */
-async function spawnUpstream(...args: string[]): Promise<{ child: ChildProcess; url: string }> {
-  if (!existsSync(MAIN)) throw new Error('run `npm run build` first: this tests dist/fake-ollama');
-  const child = spawn(process.execPath, [MAIN, '--port', '0', ...args], { cwd: tmpdir() });
-  let said = '';
-  for await (const bytes of child.stdout) {
-    said += String(bytes);
-    const url = /listening on (http:\S+)/.exec(said)?.[1];
-    if (url !== undefined) return { child, url };
-  }
-  throw new Error(`no address: ${said}`);
+async function spawnUpstream(...args: string[]): Promise<{ program: Program; url: string }> {
+  const program = Program.run('fake-ollama/main.js', ['--port', '0', ...args]);
+  const [, url = ''] = await program.said(/listening on (http:\S+)/);
+  return { program, url };
 }
 
 describe('an upstream process that is killed', () => {
-  const children: ChildProcess[] = [];
-  afterEach(() => {
-    for (const child of children.splice(0)) child.kill('SIGKILL');
+  const programs: Program[] = [];
+  afterEach(async () => {
+    await Promise.all(programs.splice(0).map((program) => program.kill()));
   });
   const startTwo = async (...args: string[]) => {
     const [first, second] = await Promise.all([
       spawnUpstream(...args),
       spawnUpstream('--rate', '0'),
     ]);
-    children.push(first.child, second.child);
+    programs.push(first.program, second.program);
     const { client } = await serve([first.url, second.url], { OLLAMA_MODEL: 'demo' });
-    const kill = async (): Promise<void> => {
-      first.child.kill('SIGKILL');
-      await once(first.child, 'exit');
-    };
-    return { client, kill, second };
+    return { client, first, second };
   };
 
   it('while it is waited for: the client sees the answer of another', async () => {
-    const { client, kill } = await startTwo('--hang');
+    const { client, first } = await startTwo('--hang');
     const id = await ask(client);
     await sleep(300);
-    await kill();
+    await first.program.kill();
     expect(await client.ended(id, 10_000)).toMatchObject({ state: 'completed' });
     expect(client.text(id)).not.toBe('');
     expect(statesOf(client, id)).toMatchObject([
@@ -340,10 +323,10 @@ describe('an upstream process that is killed', () => {
   }, 30_000);
 
   it('in the middle of its answer: the client keeps the text and is told', async () => {
-    const { client, kill, second } = await startTwo('--rate', '20');
+    const { client, first, second } = await startTwo('--rate', '20');
     const id = await ask(client);
     await client.until(() => client.text(id).length > 10);
-    await kill();
+    await first.program.kill();
     const terminal = await client.ended(id);
     const text = client.text(id);
     expect(terminal).toMatchObject({

@@ -38,8 +38,7 @@ describe('an idempotency key', () => {
   const post = (key: string, body: object, endpoint = 'generate'): Promise<Answer> =>
     call('POST', `${app.url}/llm/${endpoint}`, body, { 'Idempotency-Key': key });
   const ask = async (one: Client, idempotencyKey: string, fields: object = PROMPT) => {
-    const ack = await one.ask('generate', { ...fields, idempotencyKey });
-    if (!ack.ok) throw new Error(ack.error.code);
+    const ack = await one.accepted('generate', { ...fields, idempotencyKey });
     return ack;
   };
 
@@ -102,6 +101,33 @@ describe('an idempotency key', () => {
       status: 409,
     });
     await upstream.nextCall();
+    expect(upstream.calls).toHaveLength(1);
+  });
+
+  it('starts one pull, whoever asks again', async () => {
+    await start({ ALLOW_PULL: 'true' });
+    const pull = (one: Client, model = 'new:1b'): Promise<Answer> =>
+      post('k', { clientId: one.id, model }, 'models/pull');
+    const first = await pull(client);
+    expect(first).toMatchObject({ status: 201 });
+    expect(first.body).not.toHaveProperty('deduplicated');
+    const { generationId } = first.body;
+    const request = await upstream.nextCall();
+    request.line({ status: 'pulling manifest' });
+
+    const other = await connect();
+    expect(await pull(other)).toMatchObject({
+      status: 201,
+      body: { generationId, clientId: other.id, deduplicated: true },
+    });
+    const conflict = { status: 409, body: { code: 'idempotency_conflict' } };
+    expect(await pull(other, 'another:1b')).toMatchObject(conflict);
+    expect(await post('k', { clientId: other.id, ...PROMPT })).toMatchObject(conflict);
+    request.line({ status: 'success' }).end();
+    for (const one of [client, other]) {
+      expect(await one.ended(generationId)).toMatchObject({ finishReason: 'success' });
+      expect(one.of(generationId).map(({ seq }) => seq)).toEqual([1, 2, 3]);
+    }
     expect(upstream.calls).toHaveLength(1);
   });
 

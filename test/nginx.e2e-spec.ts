@@ -1,18 +1,15 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { get } from 'node:http';
-import { type AddressInfo, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createParser } from 'eventsource-parser';
 import type { StreamRecord } from '../src/protocol.js';
 import type { RunningServer } from '../src/server.js';
 import { startApp } from './support/app.js';
 import { Client, textOf } from './support/client.js';
+import { freePort } from './support/free-port.js';
+import { hasNginx, Nginx } from './support/nginx.js';
 import { call } from './support/rest.js';
 import { ScriptedUpstream, type UpstreamCall } from './support/scripted-upstream.js';
+import { until } from './support/until.js';
 
 /** The public name in `deploy/nginx.conf`, and the page that is served there. */
 const NAME = 'llm.example.com';
@@ -22,14 +19,7 @@ const FROM_PAGE = { host: NAME, origin: `https://${NAME}` };
 const isPatient = ['CI', 'NGINX_SLOW'].some((name) => process.env[name] !== undefined);
 const SILENCE_MS = isPatient ? 90_000 : 3_000;
 
-const NGINX = ['nginx', '/usr/sbin/nginx'].find(
-  (binary) => spawnSync(binary, ['-v']).error === undefined,
-);
-if (NGINX === undefined) {
-  console.warn('No nginx here: deploy/nginx.conf is NOT tested (apt-get install nginx-light).');
-}
-
-(NGINX === undefined ? describe.skip : describe)('behind nginx, with deploy/nginx.conf', () => {
+(hasNginx() ? describe : describe.skip)('behind nginx, with deploy/nginx.conf', () => {
   let upstream: ScriptedUpstream;
   let app: RunningServer;
   let nginx: Nginx;
@@ -43,13 +33,13 @@ if (NGINX === undefined) {
       CORS_ORIGINS: FROM_PAGE.origin,
       TRUST_PROXY: 'loopback',
     });
-    nginx = await Nginx.start(app);
+    nginx = await Nginx.start(app, await freePort());
   }, 20_000);
   afterEach(() => {
     for (const client of clients.splice(0)) client.close();
   });
   afterAll(async () => {
-    await nginx?.stop();
+    await nginx?.close();
     await app?.close();
     await upstream?.close();
   });
@@ -133,7 +123,7 @@ class Reading {
   async next(piece: string): Promise<void> {
     const before = this.records.length;
     this.request.text(piece);
-    await within(5_000, () => this.records.length > before);
+    await until(() => this.records.length > before);
     expect(textOf(this.records[before]!)).toBe(piece);
     expect(this.request.isOpen).toBe(true);
   }
@@ -141,7 +131,7 @@ class Reading {
   /** @returns the whole text */
   async end(): Promise<string> {
     this.request.done();
-    await within(5_000, () => this.records.some((record) => 'state' in record));
+    await until(() => this.records.some((record) => 'state' in record));
     expect(this.records.at(-1)).toMatchObject({ state: 'completed' });
     return this.records.map(textOf).join('');
   }
@@ -157,80 +147,4 @@ function readEvents(generationUrl: string): StreamRecord[] {
     response.setEncoding('utf8').on('data', (text: string) => parser.feed(text));
   });
   return records;
-}
-
-/** A real nginx with the shipped configuration; only ports, addresses and paths are its own. */
-class Nginx {
-  private constructor(
-    readonly url: string,
-    private readonly folder: string,
-    private readonly child: ChildProcess,
-  ) {}
-
-  static async start(app: RunningServer): Promise<Nginx> {
-    const folder = await mkdtemp(join(tmpdir(), 'llm-cast-nginx-'));
-    // As root nginx's workers are somebody else.
-    await chmod(folder, 0o755);
-    const port = await freePort();
-    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
-    const shipped = await readFile(join(import.meta.dirname, '../deploy/nginx.conf'), 'utf8');
-    const adapted = Object.entries({
-      'listen 80;': `listen 127.0.0.1:${port};`,
-      '127.0.0.1:3000': new URL(app.url).host,
-      '127.0.0.1:4321': new URL(app.socketUrl).host,
-      '/run/nginx.pid': join(folder, 'pid'),
-      '/var/log/nginx/': `${folder}/`,
-      'http {': ['http {', ...temporary.map((name) => `${name}_temp_path ${folder}/${name};`)].join(
-        '\n',
-      ),
-    }).reduce((text, [from, to]) => {
-      expect(text).toContain(from);
-      return text.replaceAll(from, to);
-    }, shipped);
-    const file = join(folder, 'nginx.conf');
-    await writeFile(file, adapted);
-
-    const child = spawn(NGINX!, ['-c', file, '-e', 'stderr', '-g', 'daemon off;'], {
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
-    const url = `http://127.0.0.1:${port}`;
-    const nginx = new Nginx(url, folder, child);
-    try {
-      await within(10_000, () =>
-        call('GET', `${url}/health/live`, undefined, FROM_PAGE).then(
-          ({ status }) => status === 200,
-          () => false,
-        ),
-      );
-    } catch (error) {
-      await nginx.stop();
-      throw error;
-    }
-    return nginx;
-  }
-
-  async stop(): Promise<void> {
-    if (this.child.exitCode === null) {
-      this.child.kill();
-      await once(this.child, 'exit');
-    }
-    await rm(this.folder, { recursive: true });
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-async function within(ms: number, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + ms;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`not within ${ms} ms: ${condition.toString()}`);
-    await sleep(5);
-  }
 }

@@ -5,30 +5,24 @@ import { startApp } from './support/app.js';
 import { Client } from './support/client.js';
 import { OpenAiUpstream } from './support/openai-upstream.js';
 import { type Answer, call } from './support/rest.js';
-import { ScriptedUpstream, type UpstreamCall } from './support/scripted-upstream.js';
+import type { ScriptedUpstream, UpstreamCall } from './support/scripted-upstream.js';
+import { Stage } from './support/stage.js';
 
 const MODEL = 'new:1b';
 const DIGEST = 'sha256:aabbccddeeff00';
 
 describe('POST /llm/models/pull', () => {
+  let stage: Stage;
   let upstream: ScriptedUpstream;
   let app: RunningServer;
   let client: Client;
 
   beforeAll(async () => {
-    upstream = await ScriptedUpstream.start();
-    app = await startApp({
-      OLLAMA_BASE_URL: upstream.url,
-      ALLOW_PULL: 'true',
-      ALLOWED_MODELS: `${MODEL},llama3.2`,
-    });
-    client = await Client.connect(app.socketUrl);
+    stage = await Stage.open({ ALLOW_PULL: 'true', ALLOWED_MODELS: `${MODEL},llama3.2` });
+    ({ upstream, app } = stage);
+    client = await stage.connect();
   });
-  afterAll(async () => {
-    client?.close();
-    await app?.close();
-    await upstream?.close();
-  });
+  afterAll(() => stage?.close());
 
   const pull = (body: object = {}): Promise<Answer> =>
     call('POST', `${app.url}/llm/models/pull`, { clientId: client.id, model: MODEL, ...body });

@@ -1,43 +1,28 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as fc from 'fast-check';
-import type { RunningServer } from '../src/server.js';
 import { startApp } from './support/app.js';
-import { Client, textOf } from './support/client.js';
+import { type Client, textOf } from './support/client.js';
 import { Oracle } from './support/oracle.js';
 import { call } from './support/rest.js';
-import { ScriptedUpstream, type UpstreamCall } from './support/scripted-upstream.js';
+import type { ScriptedUpstream, UpstreamCall } from './support/scripted-upstream.js';
+import { Stage } from './support/stage.js';
 
 const UNKNOWN = 'AAAAAAAAAAAAAAAAAAAAAA';
 const RETAIN_MS = 600;
 
 describe('join', () => {
+  let stage: Stage;
   let upstream: ScriptedUpstream;
-  let app: RunningServer;
-  let clients: Client[] = [];
 
   beforeAll(async () => {
-    upstream = await ScriptedUpstream.start();
-    app = await startApp({ OLLAMA_BASE_URL: upstream.url, MAX_CONCURRENT: 8 });
+    stage = await Stage.open({ MAX_CONCURRENT: 8 });
+    ({ upstream } = stage);
   });
-  afterEach(() => {
-    for (const client of clients) client.close();
-    clients = [];
-  });
-  afterAll(async () => {
-    await app?.close();
-    await upstream?.close();
-  });
+  afterEach(() => stage.hangUp());
+  afterAll(() => stage?.close());
 
-  const connect = async (userId?: string, url = app.socketUrl): Promise<Client> => {
-    const client = await Client.connect(url, { ...(userId !== undefined && { auth: { userId } }) });
-    clients.push(client);
-    return client;
-  };
-  const start = async (client: Client): Promise<{ id: string; request: UpstreamCall }> => {
-    const ack = await client.ask('generate', { prompt: 'why is the sky blue?' });
-    if (!ack.ok) throw new Error(ack.error.code);
-    return { id: ack.generationId, request: await upstream.nextCall() };
-  };
+  const connect = (userId?: string, url?: string): Promise<Client> => stage.connect(userId, url);
+  const start = (client: Client) => stage.generate(client);
   const join = (client: Client, generationId: string, after: unknown) =>
     client.ask('join', { generationId, after });
   const seqs = (client: Client, id: string): [from: number, seq: number][] =>

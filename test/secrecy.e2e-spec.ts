@@ -67,8 +67,7 @@ describe('what llm-cast writes and sends', () => {
     script: (call: UpstreamCall) => void,
   ): Promise<TerminalRecord> {
     let answered = upstream.calls.length;
-    const answer = await client.ask(event, request);
-    if (!answer.ok) throw new Error(answer.error.message);
+    const answer = await client.accepted(event, request);
     await client.until(() => {
       // What may be tried again is, so there may be several.
       for (const asked of upstream.calls.slice(answered)) {

@@ -4,36 +4,23 @@ import { startApp } from './support/app.js';
 import { Client } from './support/client.js';
 import { call } from './support/rest.js';
 import { ScriptedUpstream } from './support/scripted-upstream.js';
+import { Stage } from './support/stage.js';
 
 describe('records for every socket of a user', () => {
+  let stage: Stage;
   let upstream: ScriptedUpstream;
   let app: RunningServer;
-  let clients: Client[];
 
   beforeAll(async () => {
-    upstream = await ScriptedUpstream.start();
-    app = await startApp({ OLLAMA_BASE_URL: upstream.url, MAX_CONCURRENT: 8 });
+    stage = await Stage.open({ MAX_CONCURRENT: 8 });
+    ({ upstream, app } = stage);
   });
-  afterAll(async () => {
-    await app?.close();
-    await upstream?.close();
-  });
-  beforeEach(() => {
-    clients = [];
-  });
-  afterEach(() => {
-    for (const client of clients) client.close();
-  });
+  afterEach(() => stage.hangUp());
+  afterAll(() => stage?.close());
 
-  const connect = async (userId?: unknown): Promise<Client> => {
-    const options = userId === undefined ? {} : { auth: { userId } };
-    const client = await Client.connect(app.socketUrl, options);
-    clients.push(client);
-    return client;
-  };
+  const connect = (userId?: unknown): Promise<Client> => stage.connect(userId);
   const started = async (client: Client, event: string, request: object): Promise<string> => {
-    const ack = await client.ask(event, request);
-    if (!ack.ok) throw new Error(ack.error.code);
+    const ack = await client.accepted(event, request);
     return ack.generationId;
   };
   const hello = { user_id: 'ada', user_content: 'hi' };

@@ -2,31 +2,29 @@ import { spawn } from 'node:child_process';
 import { EventSource } from 'eventsource';
 import type { RunningServer } from '../src/server.js';
 import { startApp } from './support/app.js';
-import { Client, textOf } from './support/client.js';
+import { type Client, textOf } from './support/client.js';
 import { FaultProxy } from './support/fault-proxy.js';
 import { Oracle } from './support/oracle.js';
 import { call } from './support/rest.js';
 import { SseReader } from './support/resuming-client.js';
-import { ScriptedUpstream, type UpstreamCall } from './support/scripted-upstream.js';
+import type { ScriptedUpstream, UpstreamCall } from './support/scripted-upstream.js';
+import { Stage } from './support/stage.js';
 import type { StreamRecord } from '../src/protocol.js';
 
 const UNKNOWN = 'AAAAAAAAAAAAAAAAAAAAAA';
 
 describe('Server-Sent Events', () => {
+  let stage: Stage;
   let upstream: ScriptedUpstream;
   let app: RunningServer;
   let client: Client;
 
   beforeAll(async () => {
-    upstream = await ScriptedUpstream.start();
-    app = await startApp({ OLLAMA_BASE_URL: upstream.url, MAX_CONCURRENT: 8 });
-    client = await Client.connect(app.socketUrl);
+    stage = await Stage.open({ MAX_CONCURRENT: 8 });
+    ({ upstream, app } = stage);
+    client = await stage.connect();
   });
-  afterAll(async () => {
-    client?.close();
-    await app?.close();
-    await upstream?.close();
-  });
+  afterAll(() => stage?.close());
 
   /** Starts one that nobody reads yet. */
   const start = async (): Promise<{ id: string; request: UpstreamCall }> => {

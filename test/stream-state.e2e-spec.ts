@@ -1,35 +1,31 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunningServer } from '../src/server.js';
-import { startApp } from './support/app.js';
 import { Client } from './support/client.js';
 import { FaultProxy } from './support/fault-proxy.js';
 import { SseReader } from './support/resuming-client.js';
-import { ScriptedUpstream, type UpstreamCall } from './support/scripted-upstream.js';
+import type { ScriptedUpstream, UpstreamCall } from './support/scripted-upstream.js';
+import { Stage } from './support/stage.js';
 
 /** Longest silence that a client may be left in, and some time for a shared machine. */
 const SILENCE_MS = 15_000;
 const GRACE_MS = 1_500;
 
 describe('streamState', () => {
+  let stage: Stage;
   let upstream: ScriptedUpstream;
   let app: RunningServer;
   let client: Client;
 
   beforeEach(async () => {
-    upstream = await ScriptedUpstream.start();
     // Far more than a paused reader's connection holds: all of an answer is with the transport.
-    app = await startApp({ OLLAMA_BASE_URL: upstream.url, SOCKET_BUFFER_BYTES: 67_108_864 });
-    client = await Client.connect(app.socketUrl);
+    stage = await Stage.open({ SOCKET_BUFFER_BYTES: 67_108_864 });
+    ({ upstream, app } = stage);
+    client = await stage.connect();
   });
-  afterEach(async () => {
-    client?.close();
-    await app?.close();
-    await upstream?.close();
-  });
+  afterEach(() => stage?.close());
 
   const start = async (one = client): Promise<{ id: string; state: string }> => {
-    const ack = await one.ask('generate', { prompt: 'why is the sky blue?' });
-    if (!ack.ok) throw new Error(ack.error.code);
+    const ack = await one.accepted('generate', { prompt: 'why is the sky blue?' });
     return { id: ack.generationId, state: ack.state };
   };
   const begun = async (one = client): Promise<{ id: string; request: UpstreamCall }> => {

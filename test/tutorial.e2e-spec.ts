@@ -1,25 +1,22 @@
 import { createHash } from 'node:crypto';
 import type { RunningServer } from '../src/server.js';
-import { startApp } from './support/app.js';
 import { Client, textOf } from './support/client.js';
 import { call } from './support/rest.js';
-import { ScriptedUpstream } from './support/scripted-upstream.js';
+import type { ScriptedUpstream } from './support/scripted-upstream.js';
+import { Stage } from './support/stage.js';
 
 describe('the tutorial: a prompt over REST, the tokens on the Socket.IO client', () => {
+  let stage: Stage;
   let upstream: ScriptedUpstream;
   let app: RunningServer;
   let client: Client;
 
   beforeAll(async () => {
-    upstream = await ScriptedUpstream.start();
-    app = await startApp({ OLLAMA_BASE_URL: upstream.url });
-    client = await Client.connect(app.socketUrl);
+    stage = await Stage.open();
+    ({ upstream, app } = stage);
+    client = await stage.connect();
   });
-  afterAll(async () => {
-    client?.close();
-    await app?.close();
-    await upstream?.close();
-  });
+  afterAll(() => stage?.close());
 
   const generate = (body: object = {}) =>
     call('POST', `${app.url}/llm/generate`, {

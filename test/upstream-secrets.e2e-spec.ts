@@ -96,8 +96,7 @@ describe('what passes between llm-cast, its upstreams and its clients', () => {
     over: 'rest' | 'socket' = 'socket',
   ): Promise<TerminalRecord> => {
     if (over === 'socket') {
-      const ack = await client.ask('chat', { model, messages: MESSAGES });
-      if (!ack.ok) throw new Error(ack.error.code);
+      const ack = await client.accepted('chat', { model, messages: MESSAGES });
       return client.ended(ack.generationId);
     }
     const { body } = await call(

@@ -30,8 +30,7 @@ describe('the waiting line', () => {
     return client;
   };
   const ask = async (client: Client, prompt: string) => {
-    const answer = await client.ask('generate', { prompt });
-    if (!answer.ok) throw new Error(answer.error.code);
+    const answer = await client.accepted('generate', { prompt });
     return answer;
   };
 
@@ -69,10 +68,18 @@ describe('the waiting line', () => {
       etaMs: expect.any(Number),
     });
     await client.until(() => statesOf(rest.body.generationId).at(-1)?.position === 2);
+    // Who comes now is told the guess at once.
+    const guess = { state: 'queued', position: 3, etaMs: expect.any(Number) };
+    const late = await ask(client, 'fifth');
+    expect(late).toMatchObject(guess);
+    const { body } = await call('POST', `${app.url}/llm/generate`, {
+      clientId: client.id,
+      prompt: 'sixth',
+    });
+    expect(body).toMatchObject({ ...guess, position: 4 });
     next.done();
-    (await upstream.nextCall()).done();
-    (await upstream.nextCall()).done();
-    expect(await client.ended(rest.body.generationId)).toMatchObject({ state: 'completed' });
+    for (let rest = 0; rest < 4; rest++) (await upstream.nextCall()).done();
+    expect(await client.ended(body.generationId)).toMatchObject({ state: 'completed' });
   });
 
   it('never has more requests open at an upstream than it has slots', async () => {
@@ -214,5 +221,5 @@ describe('the waiting line', () => {
     expect(await client.ended(generationId)).toMatchObject({ state: 'completed' });
     expect(client.text(generationId)).toBe(sent);
     expect(client.of(generationId).every((record) => record.from === undefined)).toBe(true);
-  }, 30_000);
+  }, 90_000);
 });

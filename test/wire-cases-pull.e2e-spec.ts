@@ -1,9 +1,9 @@
 import type { RunningServer } from '../src/server.js';
 import { streamRecord } from '../src/protocol.js';
-import { startApp } from './support/app.js';
-import { Client } from './support/client.js';
+import type { Client } from './support/client.js';
 import { call } from './support/rest.js';
-import { ScriptedUpstream } from './support/scripted-upstream.js';
+import type { ScriptedUpstream } from './support/scripted-upstream.js';
+import { Stage } from './support/stage.js';
 import {
   errorTexts,
   eventsOf,
@@ -14,20 +14,17 @@ import {
 } from './support/wire-case.js';
 
 describe("Ollama's progress of a pull, byte for byte, through the whole server", () => {
+  let stage: Stage;
   let upstream: ScriptedUpstream;
   let app: RunningServer;
   let client: Client;
 
   beforeAll(async () => {
-    upstream = await ScriptedUpstream.start();
-    app = await startApp({ OLLAMA_BASE_URL: upstream.url, ALLOW_PULL: 'true' });
-    client = await Client.connect(app.socketUrl);
+    stage = await Stage.open({ ALLOW_PULL: 'true' });
+    ({ upstream, app } = stage);
+    client = await stage.connect();
   });
-  afterAll(async () => {
-    client?.close();
-    await app?.close();
-    await upstream?.close();
-  });
+  afterAll(() => stage?.close());
 
   const given = wireCases('ndjson', '/api/pull');
   it.each(given.map((wire) => [titleOf(wire), wire] as const))('%s', async (_title, wire) => {

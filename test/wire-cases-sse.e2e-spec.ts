@@ -50,8 +50,7 @@ describe.each(['chat', 'generate'] as const)(
       '%s',
       async (_title, wire) => {
         const earlier = upstream.calls.length;
-        const answer = await client.ask(event, REQUESTS[event]);
-        if (!answer.ok) throw new Error(answer.error.message);
+        const answer = await client.accepted(event, REQUESTS[event]);
         const { generationId } = answer;
         const playing: Promise<void>[] = [];
         await client.until(() => {

@@ -93,6 +93,11 @@ export class Cast {
     return this.#link.isUp;
   }
 
+  /** The `clientId` of REST requests: undefined without a connection, and new with each one. */
+  get clientId(): string | undefined {
+    return this.#link.id;
+  }
+
   /** The next message of a conversation. */
   chat(request: ChatRequest, options?: StreamOptions): CastStream {
     const asked = { idempotencyKey: newKey(), ...request };
@@ -175,7 +180,8 @@ export class Cast {
   }
 
   #open(source: Source, { signal, onRecord }: StreamOptions = {}): CastStream {
-    const reader = new Reader(this.#link, source, onRecord);
+    const reader = new Reader(this.#link, source);
+    if (onRecord !== undefined) reader.onRecord(onRecord);
     if (this.#isClosed) reader.fail(CLOSED);
     // Before it is asked for: what was aborted by then is never sent.
     const stream = this.#stream(reader, signal);

@@ -11,6 +11,8 @@ import { onWake } from './wake.js';
 
 /** The slowest upload that counts as alive. */
 const BYTES_PER_MS = 50;
+/** In a row; then polling it is: where a firewall kills every WebSocket, trying would never end. */
+const MAX_FAILED_UPGRADES = 3;
 /** Socket.IO leaves it to us to come back when it was the server that hung up. */
 const RETURN_MS = 1_000;
 
@@ -35,6 +37,7 @@ export interface LinkEvents {
 export class Link {
   readonly #socket: Socket<ServerToClientEvents, ClientToServerEvents>;
   readonly #stopWaking: () => void;
+  #failedUpgrades = 0;
   #returning: ReturnType<typeof setTimeout> | undefined;
 
   /** @param ackTimeoutMs a connection that gives no answer for so long is dead */
@@ -76,6 +79,11 @@ export class Link {
     return this.#socket.connected;
   }
 
+  /** What the server calls this connection; undefined while it is down. */
+  get id(): string | undefined {
+    return this.#socket.id;
+  }
+
   /** Connects again after it was refused. */
   open(): void {
     if (!this.#socket.active) this.#socket.connect();
@@ -114,11 +122,11 @@ export class Link {
    */
   #watchUpgrade(): void {
     const { io } = this.#socket;
+    io.engine.once('upgrade', () => (this.#failedUpgrades = 0));
     io.engine.once('upgrading', () => {
       io.engine.once('upgradeError', () => {
         if (io.engine.readyState !== 'open') return;
-        // Where a firewall kills every WebSocket, trying again would never end.
-        io.opts.upgrade = false;
+        if (++this.#failedUpgrades >= MAX_FAILED_UPGRADES) io.opts.upgrade = false;
         // `close()` would wait for the upgrade. Without this method, the heartbeat ends it.
         const engine = io.engine as unknown as { _onClose?(reason: string): void };
         engine._onClose?.('transport error');

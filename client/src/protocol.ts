@@ -519,6 +519,8 @@ export type Started = {
   state: GenerationState;
   /** While queued: the place in the line; 1 is next. */
   position?: number | undefined;
+  /** While queued: guess of the time until its turn, from recent durations. */
+  etaMs?: number | undefined;
   /** The idempotency key was known: this is the generation that it started. */
   deduplicated?: true | undefined;
 };
@@ -605,6 +607,8 @@ export type StartedAck =
       state: GenerationState;
       /** While queued: the place in the line; 1 is next. */
       position?: number | undefined;
+      /** While queued: guess of the time until its turn, from recent durations. */
+      etaMs?: number | undefined;
       /** The idempotency key was known: this is the generation that it started. */
       deduplicated?: true | undefined;
     }

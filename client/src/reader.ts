@@ -24,6 +24,7 @@ export class Reader {
   #resolve!: (result: Result) => void;
   #reject!: (error: CastError) => void;
   readonly #listeners = new Set<(text: TextChange) => void>();
+  readonly #recordListeners = new Set<(record: StreamRecord) => void>();
   /** On this connection a start or a join is not yet answered. */
   #isAsking = false;
   #starts = 0;
@@ -35,7 +36,6 @@ export class Reader {
   constructor(
     private readonly link: Link,
     private readonly source: Source,
-    private readonly onRecord: (record: StreamRecord) => void = () => undefined,
   ) {
     this.#view = { ...IDLE, state: 'connecting', connected: link.isUp };
     if ('generationId' in source) {
@@ -61,6 +61,12 @@ export class Reader {
   subscribe(listener: (text: TextChange) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
+  }
+
+  /** Gets each record as it is applied. @returns ends it */
+  onRecord(listener: (record: StreamRecord) => void): () => void {
+    this.#recordListeners.add(listener);
+    return () => void this.#recordListeners.delete(listener);
   }
 
   /** There is a new connection. */
@@ -91,7 +97,7 @@ export class Reader {
       const isEnd = 'state' in record;
       const state = isEnd ? {} : this.#stateOf({ state: 'streaming' });
       this.#update({ ...answer, ...state }, { added: textOf(record) });
-      this.onRecord(record);
+      for (const listener of this.#recordListeners) listener(record);
     } else this.#anew = answer;
     if ('state' in record) void this.#prove(answer, record);
   }

@@ -1,5 +1,5 @@
 import { CastError } from './cast-error.js';
-import type { ToolCall } from './protocol.js';
+import type { StreamRecord, ToolCall } from './protocol.js';
 import type { Reader } from './reader.js';
 import type { Result, View } from './view.js';
 
@@ -92,6 +92,14 @@ export class CastStream implements AsyncIterable<string> {
   /** @returns ends it */
   subscribe(changed: () => void): () => void {
     return this.#reader.subscribe(() => changed());
+  }
+
+  /**
+   * Gets each record from now on as it is applied: once, in order. For what a stream does not offer.
+   * @returns ends it
+   */
+  onRecord(listener: (record: StreamRecord) => void): () => void {
+    return this.#reader.onRecord(listener);
   }
 
   /** Stops the model. Resolves when it has stopped; nothing changes where it was over already. */

@@ -88,6 +88,35 @@ describe('the client', () => {
     expect(await collect(stream)).toEqual(['one two three']);
   });
 
+  it('tells each who asks of each record from then on, until it has had enough', async () => {
+    const stream = cast.chat({ messages });
+    const request = await upstream.nextCall();
+    const heard: number[][] = [[], [], []];
+    stream.onRecord(({ seq }) => heard[0]!.push(seq));
+    const stop = stream.onRecord(({ seq }) => heard[1]!.push(seq));
+    request.text('one');
+    await until(() => stream.text === 'one');
+    stop();
+    cast.join(stream.generationId!).onRecord(({ seq }) => heard[2]!.push(seq));
+    request.text(' two').done();
+    await stream.result;
+    expect(heard).toEqual([[1, 2, 3, 4], [1], [2, 3, 4]]);
+  });
+
+  it('has a clientId that REST takes, as long as it is connected', async () => {
+    expect(cast.clientId).toBeUndefined();
+    await until(() => cast.connected);
+    const response = await fetch(`${app.url}/llm/generate`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ clientId: cast.clientId, prompt: 'Why?' }),
+    });
+    expect(response.status).toBe(201);
+    (await upstream.nextCall()).done();
+    cast.close();
+    expect(cast.clientId).toBeUndefined();
+  });
+
   it('keeps thinking, tool calls and refusals apart from the text', async () => {
     const stream = cast.chat({ messages, think: true });
     const request = await upstream.nextCall();

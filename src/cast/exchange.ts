@@ -10,17 +10,21 @@ const REFUSAL_BYTES = 65_536;
 const REFUSAL_MS = 2_000;
 /** How long an answer may stay open after its final record before its socket is destroyed. */
 const END_GRACE_MS = 100;
+/** How long a whole answer may keep back its final record; silence that is allowed anywhere else. */
+const WHOLE_GRACE_MS = 5_000;
 
 /** Reads one answer's bytes; pure, so that it is tested without a network. */
 export interface Decoder<T> {
   /** True once the final record was read; what follows it is ignored. */
   readonly done: boolean;
+  /** True while nothing is missing but the final record; absent where that alone tells. */
+  readonly isWhole?: boolean;
   /**
    * Adds to `into` what these bytes say.
    * @throws CastError what is wrong with them; what came before the fault is in `into`
    */
   push(bytes: Buffer, into: T[]): void;
-  /** The answer ended cleanly. @throws CastError `upstream_truncated` without a final record */
+  /** Nothing more comes. @throws CastError `upstream_truncated` where something is missing */
   end(into: T[]): void;
 }
 
@@ -47,7 +51,8 @@ export interface UpstreamCall<T> {
  * Makes one request. Emits what each read of the body brought, all of it at once. Completes or fails
  * only when the request is over: its response ended, or its socket is destroyed. An abort of
  * `signal`, like unsubscribing, destroys the socket; after an abort it fails with the signal's
- * reason. `done` ends it well, even if the upstream then keeps the connection open.
+ * reason. `done` ends it well, even if the upstream then keeps the connection open, and so does
+ * `isWhole` where the upstream says no more, or only pings, or drops the connection.
  * @throws CastError through the Observable
  */
 export function exchange<T>(
@@ -98,7 +103,11 @@ export function exchange<T>(
 
     const readBody = (answer: IncomingMessage): void => {
       const { decoder } = call;
-      let begun = false;
+      const wait = (ms: number, then: () => void): void => {
+        clearTimeout(timer);
+        timer = setTimeout(then, ms);
+      };
+      let awaited: 'beginning' | 'more' | 'final record' | 'end' = 'beginning';
       const step = (read: (into: T[]) => void): void => {
         const parts: T[] = [];
         let fault: unknown;
@@ -110,25 +119,32 @@ export function exchange<T>(
         if (parts.length > 0) out.next(parts);
         if (fault !== undefined) stop(fault);
       };
+      const conclude = (): void => {
+        if (failure === undefined && !decoder.done) step((into) => decoder.end(into));
+      };
       answer.on('data', (bytes: Buffer) => {
         if (failure !== undefined || decoder.done) return;
-        if (begun) timer.refresh();
-        else {
-          begun = true;
-          clearTimeout(timer);
-          timer = setTimeout(() => stop(new CastError('idle_timeout')), call.idleTimeoutMs);
-        }
         step((into) => decoder.push(bytes, into));
-        if (decoder.done) {
-          clearTimeout(timer);
-          timer = setTimeout(stop, END_GRACE_MS);
-        }
+        const before = awaited;
+        awaited = decoder.done ? 'end' : decoder.isWhole ? 'final record' : 'more';
+        if (awaited === before) {
+          // A ping is no reason to wait longer for the final record.
+          if (awaited === 'more') timer.refresh();
+        } else if (awaited === 'more') {
+          wait(call.idleTimeoutMs, () => stop(new CastError('idle_timeout')));
+        } else if (awaited === 'final record') {
+          wait(Math.min(WHOLE_GRACE_MS, call.idleTimeoutMs), () => {
+            conclude();
+            stop();
+          });
+        } else wait(END_GRACE_MS, stop);
       });
       answer.once('end', () => {
-        if (failure === undefined && !decoder.done) step((into) => decoder.end(into));
+        conclude();
         finish(failure);
       });
       answer.once('close', () => {
+        if (decoder.isWhole) conclude();
         finish(failure ?? (decoder.done ? undefined : new CastError('upstream_truncated')));
       });
     };

@@ -19,6 +19,15 @@ export function number(said: JsonObject, name: string): number | undefined {
   return Number.isFinite(value) ? (value as number) : undefined;
 }
 
+/** What a text says as JSON; the text itself where it is none. */
+export function jsonOrText(said: string): unknown {
+  try {
+    return JSON.parse(said);
+  } catch {
+    return said;
+  }
+}
+
 /** @throws CastError `upstream_protocol_error` for what is not a JSON object */
 export function parseObject(json: string): JsonObject {
   let said: unknown;

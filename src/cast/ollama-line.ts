@@ -20,5 +20,5 @@ export function ollamaLine(line: string, isRest: boolean): JsonObject {
   if (error === undefined) return said;
   // A cloud model's error carries its status in the line.
   const status = number(said, 'StatusCode');
-  throw upstreamError(status, typeof error === 'string' ? error : JSON.stringify(error));
+  throw upstreamError(status, typeof error === 'string' ? error : line);
 }

@@ -1,75 +1,13 @@
-import { readFileSync } from 'node:fs';
-import * as fc from 'fast-check';
+import { decode, eventOf, expectEvents } from '../../test/support/decoding.js';
+import { bytesOf, bytesOnly, titleOf, wireCases } from '../../test/support/wire-case.js';
 import { CastError } from '../errors.js';
 import type { CastRequest } from './cast.service.js';
 import { ollamaBody } from './ollama.js';
 import { OllamaDecoder } from './ollama-decoder.js';
 import type { Part } from './part.js';
 
-/** What this spec reads of `test/fixtures/wire-cases.json`; the whole is in `test/support`. */
-interface Case {
-  id: string;
-  kind: string;
-  endpoint: string;
-  note: string;
-  status: number;
-  fragments: { text?: string; b64?: string; repeat?: string; times?: number }[];
-  abrupt_close: boolean;
-  hang_after_fragments?: boolean;
-  expect: { events: Record<string, unknown>[] };
-}
-
-const file = new URL('../../test/fixtures/wire-cases.json', import.meta.url);
-const { cases } = JSON.parse(readFileSync(file, 'utf8')) as { cases: Case[] };
-/** Those that say something of the bytes alone: no status, no silence, no broken connection. */
-const bytesOnly = cases.filter(
-  ({ kind, endpoint, status, abrupt_close, hang_after_fragments }) =>
-    kind === 'ndjson' &&
-    ['/api/generate', '/api/chat'].includes(endpoint) &&
-    status === 200 &&
-    !abrupt_close &&
-    hang_after_fragments !== true,
-);
-
-const fragments = (wire: Case): Buffer[] =>
-  wire.fragments.map(({ text, b64, repeat = '', times }) =>
-    b64 === undefined ? Buffer.from(text ?? repeat.repeat(times ?? 0)) : Buffer.from(b64, 'base64'),
-  );
-
-/** Reads as `exchange` does: nothing more once the decoder is done or has refused. */
-function read(pieces: readonly Buffer[], maxLineBytes = 8_388_608): (Part | CastError)[] {
-  const decoder = new OllamaDecoder(maxLineBytes);
-  const parts: Part[] = [];
-  try {
-    for (const piece of pieces) if (!decoder.done) decoder.push(piece, parts);
-    if (!decoder.done) decoder.end(parts);
-  } catch (error) {
-    if (!decoder.done) return [...parts, error as CastError];
-  }
-  return parts;
-}
-
-/** In the words of the wire cases. What a failed record makes of `retryable` is not decided here. */
-function eventOf(said: Part | CastError): Record<string, unknown> {
-  if (said instanceof CastError) return { type: 'error', code: said.code };
-  if ('text' in said) return { type: said.type, text: said.text };
-  if (said.type === 'tool_calls') {
-    const calls = said.calls.map(({ id, function: { name, arguments: given } }) => ({
-      id: id ?? null,
-      name,
-      arguments: given,
-    }));
-    return { type: 'tool_calls', calls };
-  }
-  if (said.type !== 'done') return { ...said };
-  const { reason, usage } = said;
-  return {
-    type: 'done',
-    reason,
-    usage: usage && { prompt: usage.promptTokens, completion: usage.completionTokens },
-  };
-}
-
+const read = (pieces: readonly Buffer[], maxLineBytes = 8_388_608): (Part | CastError)[] =>
+  decode(new OllamaDecoder(maxLineBytes), pieces);
 const line = (value: unknown): Buffer => Buffer.from(`${JSON.stringify(value)}\n`);
 const DONE = { message: { role: 'assistant', content: '' }, done: true, done_reason: 'stop' };
 const events = (...values: unknown[]): Record<string, unknown>[] =>
@@ -78,31 +16,10 @@ const text = (said: string): Record<string, unknown> => ({ type: 'text', text: s
 const done = (reason = 'stop'): Record<string, unknown> => ({ type: 'done', reason, usage: null });
 
 describe('OllamaDecoder reads each wire case', () => {
-  it.each(bytesOnly.map((wire) => [wire.id, wire.note, wire] as const))('%s: %s', (_, __, wire) => {
-    const pieces = fragments(wire);
-    const bytes = Buffer.concat(pieces);
-    const expected = wire.expect.events.map((event) =>
-      event['type'] === 'error' ? { type: 'error', code: event['code'] } : event,
-    );
-    const check = (cutUp: readonly Buffer[]): void =>
-      expect(read(cutUp).map(eventOf)).toEqual(expected);
-
-    check(pieces);
-    check([bytes]);
-    check([...bytes.keys()].map((at) => bytes.subarray(at, at + 1)));
-    const places = fc.array(fc.nat({ max: bytes.length }), { maxLength: 20 });
-    fc.assert(
-      fc.property(places, (at) => {
-        const ends = [...at.toSorted((a, b) => a - b), bytes.length];
-        check(ends.map((end, index) => bytes.subarray(ends[index - 1] ?? 0, end)));
-      }),
-      { numRuns: 30 },
-    );
-
-    const error = read(pieces).find((said) => said instanceof CastError);
-    const logged = wire.expect.events.at(-1)?.['message_contains'];
-    if (logged !== undefined) expect(String(error?.cause)).toContain(logged);
-  });
+  const given = bytesOnly(wireCases('ndjson', '/api/generate', '/api/chat'));
+  it.each(given.map((wire) => [titleOf(wire), wire] as const))('%s', (_title, wire) =>
+    expectEvents(wire, wire.fragments.map(bytesOf), read),
+  );
 });
 
 describe('OllamaDecoder', () => {
@@ -263,6 +180,11 @@ describe('OllamaDecoder', () => {
   ])('reads an error line, with a newline or without: %s', (said, code, retryable) => {
     const parts = read([line({ response: 'a' }), Buffer.from(said)]);
     expect(parts).toMatchObject([{ text: 'a' }, { code, retryable }]);
+  });
+
+  it('survives an error that is nested without end', () => {
+    const parts = read([Buffer.from(`{"error":${'['.repeat(9_000)}${']'.repeat(9_000)}}`)]);
+    expect(parts).toMatchObject([{ code: 'upstream_error' }]);
   });
 
   it('does not take `error: null` for an error', () => {

@@ -2,7 +2,7 @@ import { catchError, map, of, zip } from 'rxjs';
 import { z } from 'zod';
 import type { CastRequest } from './cast-request.js';
 import type { Dialect, ListedModel } from './dialect.js';
-import { isObject } from './json.js';
+import { isObject, jsonOrText } from './json.js';
 import { OllamaDecoder } from './ollama-decoder.js';
 import { PullDecoder } from './pull-decoder.js';
 
@@ -86,11 +86,6 @@ function listed(tags: z.infer<typeof tagsAnswer>, ps: z.infer<typeof psAnswer>):
 
 /** The error text of a refusal: `{"error":"…"}`, or whatever a server in front answered. */
 function ollamaErrorText(body: string): string {
-  try {
-    const said: unknown = JSON.parse(body);
-    if (isObject(said) && typeof said['error'] === 'string') return said['error'];
-  } catch {
-    // Not JSON: a 404 of another server, a gateway's page.
-  }
-  return body;
+  const said = jsonOrText(body);
+  return isObject(said) && typeof said['error'] === 'string' ? said['error'] : body;
 }

@@ -1,61 +1,11 @@
-import { readFileSync } from 'node:fs';
-import * as fc from 'fast-check';
-import { CastError } from '../errors.js';
+import { decode, eventOf, expectEvents } from '../../test/support/decoding.js';
+import { bytesOf, bytesOnly, titleOf, wireCases } from '../../test/support/wire-case.js';
+import type { CastError } from '../errors.js';
 import { OpenAiDecoder } from './openai-decoder.js';
 import type { Part } from './part.js';
 
-/** What this spec reads of `test/fixtures/wire-cases.json`; the whole is in `test/support`. */
-interface Case {
-  id: string;
-  kind: string;
-  note: string;
-  status: number;
-  fragments: { text: string }[];
-  abrupt_close: boolean;
-  expect: { events: Record<string, unknown>[] };
-}
-
-const file = new URL('../../test/fixtures/wire-cases.json', import.meta.url);
-const { cases } = JSON.parse(readFileSync(file, 'utf8')) as { cases: Case[] };
-/** Those that say something of the bytes alone: no status, no broken connection. */
-const bytesOnly = cases.filter(
-  ({ kind, status, abrupt_close }) => kind === 'sse' && status === 200 && !abrupt_close,
-);
-
-/** Reads as `exchange` does: nothing more once the decoder is done or has refused. */
-function read(pieces: readonly Buffer[], maxBytes = 8_388_608): (Part | CastError)[] {
-  const decoder = new OpenAiDecoder(maxBytes);
-  const parts: Part[] = [];
-  try {
-    for (const piece of pieces) if (!decoder.done) decoder.push(piece, parts);
-    if (!decoder.done) decoder.end(parts);
-  } catch (error) {
-    if (!decoder.done) return [...parts, error as CastError];
-  }
-  return parts;
-}
-
-/** In the words of the wire cases. What a failed record makes of `retryable` is not decided here. */
-function eventOf(said: Part | CastError): Record<string, unknown> {
-  if (said instanceof CastError) return { type: 'error', code: said.code };
-  if ('text' in said) return { type: said.type, text: said.text };
-  if (said.type === 'tool_calls') {
-    const calls = said.calls.map(({ id, function: { name, arguments: given } }) => ({
-      id: id ?? null,
-      name,
-      arguments: given,
-    }));
-    return { type: 'tool_calls', calls };
-  }
-  if (said.type !== 'done') return { ...said };
-  const { reason, usage } = said;
-  return {
-    type: 'done',
-    reason,
-    usage: usage && { prompt: usage.promptTokens, completion: usage.completionTokens },
-  };
-}
-
+const read = (pieces: readonly Buffer[], maxBytes = 8_388_608): (Part | CastError)[] =>
+  decode(new OpenAiDecoder(maxBytes), pieces);
 const data = (said: unknown): string =>
   `data: ${typeof said === 'string' ? said : JSON.stringify(said)}\n\n`;
 const choice = (delta: object, finish: unknown = null, more: object = {}): string =>
@@ -71,31 +21,10 @@ const STOP = choice({}, 'stop');
 const DONE = data('[DONE]');
 
 describe('OpenAiDecoder reads each wire case', () => {
-  it.each(bytesOnly.map((wire) => [wire.id, wire.note, wire] as const))('%s: %s', (_, __, wire) => {
-    const pieces = wire.fragments.map((fragment) => Buffer.from(fragment.text));
-    const bytes = Buffer.concat(pieces);
-    const expected = wire.expect.events.map((event) =>
-      event['type'] === 'error' ? error(String(event['code'])) : event,
-    );
-    const check = (cutUp: readonly Buffer[]): void =>
-      expect(read(cutUp).map(eventOf)).toEqual(expected.map((e) => expect.objectContaining(e)));
-
-    check(pieces);
-    check([bytes]);
-    check([...bytes.keys()].map((at) => bytes.subarray(at, at + 1)));
-    const places = fc.array(fc.nat({ max: bytes.length }), { maxLength: 20 });
-    fc.assert(
-      fc.property(places, (at) => {
-        const ends = [...at.toSorted((a, b) => a - b), bytes.length];
-        check(ends.map((end, index) => bytes.subarray(ends[index - 1] ?? 0, end)));
-      }),
-      { numRuns: 30 },
-    );
-
-    const failure = read(pieces).find((said) => said instanceof CastError);
-    const logged = wire.expect.events.at(-1)?.['message_contains'];
-    if (logged !== undefined) expect(String(failure?.cause)).toContain(logged);
-  });
+  const given = bytesOnly(wireCases('sse', '/v1/chat/completions'));
+  it.each(given.map((wire) => [titleOf(wire), wire] as const))('%s', (_title, wire) =>
+    expectEvents(wire, wire.fragments.map(bytesOf), read),
+  );
 });
 
 describe('OpenAiDecoder', () => {
@@ -136,6 +65,10 @@ describe('OpenAiDecoder', () => {
     expect(events(choice({ content: 'a' }), STOP)).toEqual([text('a'), done()]);
   });
 
+  it('does not take an empty finish_reason, as some servers write for null, for one', () => {
+    expect(events(choice({ content: 'a' }, ''))).toEqual([text('a'), error('upstream_truncated')]);
+  });
+
   it.each(['', ' \n', ':\n\n', 'data:\n\n', 'retry: 10\n\n'])(
     'is truncated where the answer is %j',
     (wire) => {
@@ -148,6 +81,23 @@ describe('OpenAiDecoder', () => {
     expect(events(STOP, data({ choices: [], usage }), DONE)).toEqual([
       { type: 'done', reason: 'stop', usage: { prompt: 9, completion: 2 } },
     ]);
+  });
+
+  it.each([
+    ['usage', data({ choices: [], usage: {} }), true],
+    ['an empty chunk', choice({ content: '' }), true],
+    ['a ping', ':\n\n', true],
+    ['text', choice({ content: 'b' }, 'stop'), false],
+    ['thinking', choice({ reasoning_content: 'b' }, 'stop'), false],
+    ['a tool call', choice({ tool_calls: [{ function: { name: 'f' } }] }, 'stop'), false],
+  ])('says behind a finish_reason and %s whether it is whole', (_what, wire, isWhole) => {
+    const decoder = new OpenAiDecoder(1024);
+    decoder.push(Buffer.from(choice({ content: 'a' })), []);
+    expect(decoder.isWhole).toBe(false);
+    decoder.push(Buffer.from(choice({ content: 'a' }, 'stop')), []);
+    expect(decoder.isWhole).toBe(true);
+    decoder.push(Buffer.from(wire), []);
+    expect(decoder.isWhole).toBe(isWhole);
   });
 
   it.each([
@@ -255,6 +205,11 @@ describe('OpenAiDecoder', () => {
     ['a bare text', data({ error: 'CUDA out of memory' }), 'upstream_out_of_memory'],
     ['the old field', 'error: {"code":503,"message":"Loading model"}\n\n', 'upstream_loading'],
     ['a field that is no JSON', 'error: went wrong\n\n', 'upstream_error'],
+    [
+      'one nested without end',
+      data(`{"error":${'['.repeat(9_000)}${']'.repeat(9_000)}}`),
+      'upstream_error',
+    ],
   ])(
     'ends with %s, which wins over a finish_reason before and [DONE] behind it',
     (_, wire, code) => {

@@ -1,7 +1,7 @@
 import { CastError } from '../errors.js';
 import { type FinishReason, isShallow, type ToolCall, type Usage } from '../protocol.js';
 import type { Decoder } from './exchange.js';
-import { isObject, type JsonObject, number, parseObject, text } from './json.js';
+import { isObject, type JsonObject, jsonOrText, number, parseObject, text } from './json.js';
 import type { Part } from './part.js';
 import { SseDecoder } from './sse.js';
 import { upstreamError } from './upstream-error.js';
@@ -35,6 +35,10 @@ export class OpenAiDecoder implements Decoder<Part> {
   private readonly calls = new Map<number, PartialCall>();
   private callChars = 0;
   private finish: unknown;
+  /** Some choice came without a finish_reason: the server does not put one on each. */
+  private sawOpen = false;
+  /** Something of the answer came behind a finish_reason. */
+  private wentOn = false;
   private usage: Usage = null;
   private createdAt = '';
   private parts: Part[] = [];
@@ -49,6 +53,11 @@ export class OpenAiDecoder implements Decoder<Part> {
       (data) => this.readEvent(data),
       (name, value) => this.readField(name, value),
     );
+  }
+
+  /** Usage and `[DONE]` may follow a finish_reason; some servers have one on every chunk. */
+  get isWhole(): boolean {
+    return this.sawOpen && this.finish !== undefined && !this.wentOn;
   }
 
   push(bytes: Buffer, into: Part[]): void {
@@ -66,7 +75,7 @@ export class OpenAiDecoder implements Decoder<Part> {
 
   end(into: Part[]): void {
     this.parts = into;
-    if (this.body === undefined) this.sse.end();
+    if (this.body === undefined) this.endEvents();
     else this.readChunk(parseObject(Buffer.concat(this.body).toString()));
     if (!this.done) this.complete();
   }
@@ -106,10 +115,25 @@ export class OpenAiDecoder implements Decoder<Part> {
     this.tell('text', text(delta, 'content'));
     this.tell('refusal', text(delta, 'refusal'));
     this.gatherCalls(delta);
-    this.finish = choice['finish_reason'] ?? this.finish;
+    // Null on the chunks before; some servers write ''.
+    const finish = choice['finish_reason'] || undefined;
+    if (finish === undefined) this.sawOpen = true;
+    else this.finish = finish;
+  }
+
+  /** Half a usage chunk takes nothing from an answer that is whole. */
+  private endEvents(): void {
+    try {
+      this.sse.end();
+    } catch (error) {
+      const isHalf = error instanceof CastError && error.code === 'upstream_protocol_error';
+      if (!isHalf || !this.isWhole) throw error;
+    }
   }
 
   private tell(type: 'thinking' | 'text' | 'refusal', piece: string): void {
+    if (piece === '') return;
+    this.wentOn = this.finish !== undefined;
     const whole = this.held[type].push(piece);
     if (whole !== '') this.parts.push({ type, text: whole, createdAt: this.createdAt });
   }
@@ -119,6 +143,7 @@ export class OpenAiDecoder implements Decoder<Part> {
     const pieces = delta['tool_calls'] ?? (isObject(old) ? [{ index: 0, function: old }] : []);
     if (!Array.isArray(pieces)) throw new CastError('upstream_protocol_error');
     for (const [position, piece] of (pieces as unknown[]).entries()) {
+      this.wentOn = this.finish !== undefined;
       const called = isObject(piece) ? (piece['function'] ?? {}) : undefined;
       if (!isObject(piece) || !isObject(called)) throw new CastError('upstream_protocol_error');
       const id = text(piece, 'id') || undefined;
@@ -213,21 +238,15 @@ function finishReason(said: unknown, calledTools: boolean): FinishReason {
 
 /** An error inside a stream; where its `code` is a number, it is the HTTP status it would have had. */
 function errorOf(said: unknown): CastError {
-  const error: unknown = typeof said === 'string' ? parseOr(said) : said;
+  const error: unknown = typeof said === 'string' ? jsonOrText(said) : said;
   const status = isObject(error) ? number(error, 'code') : undefined;
   return upstreamError(status, openAiErrorText(error));
 }
 
-function parseOr(json: string): unknown {
-  try {
-    return JSON.parse(json);
-  } catch {
-    return json;
-  }
-}
-
 /** Message, type and code in one text: servers put what matters into any of them. */
 export function openAiErrorText(said: unknown): string {
+  // Whoever writes it as text, or looks into it, would run out of stack.
+  if (!isShallow(said)) return '';
   if (!isObject(said)) return typeof said === 'string' ? said : JSON.stringify(said);
   const inner = said['error'] ?? said['detail'];
   if (inner !== undefined) return openAiErrorText(inner);

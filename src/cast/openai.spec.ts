@@ -200,4 +200,10 @@ describe('openAi', () => {
   ])('finds the text of a refusal in %s', (body, text) => {
     expect(openAi(undefined, 1024).errorText(body)).toBe(text);
   });
+
+  it.each(['[', '{"error":'])('survives a refusal that is nested without end: %s', (open) => {
+    const close = open === '[' ? ']' : '}';
+    const body = `${open.repeat(7_000)}0${close.repeat(7_000)}`;
+    expect(() => openAi(undefined, 1024).errorText(body)).not.toThrow();
+  });
 });

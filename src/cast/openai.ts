@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { CastError } from '../errors.js';
 import type { CastRequest } from './cast-request.js';
 import type { Dialect, ListedModel } from './dialect.js';
+import { jsonOrText } from './json.js';
 import { openAiErrorText, OpenAiDecoder } from './openai-decoder.js';
 import { chatMessages, promptMessages } from './openai-messages.js';
 
@@ -39,13 +40,7 @@ export function openAi(apiKey: string | undefined, maxLineBytes: number): Dialec
         catchError(unknownMeans('unknown')),
       ),
     canonical: (model) => model,
-    errorText: (body) => {
-      try {
-        return openAiErrorText(JSON.parse(body));
-      } catch {
-        return body;
-      }
-    },
+    errorText: (body) => openAiErrorText(jsonOrText(body)),
   };
 }
 

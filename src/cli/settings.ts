@@ -81,6 +81,7 @@ Usage:
   llm-cast chat "prompt"           ask a running server, and see the answer as it is written
   llm-cast models                  the models of a running server
   llm-cast pull NAME               have Ollama download a model, with its progress
+  llm-cast doctor [URL]            check the connection to a running server, and say what to mend
   llm-cast fake-ollama [switches]  an upstream for tests: slow, cut off and failing on purpose
 
 Each command has its own --help. Besides the settings, the server takes:

@@ -17,13 +17,20 @@ export function dim(stream: NodeJS.WriteStream, text: string): string {
   return stream.isTTY && stream.hasColors() ? `\x1b[2m${text}\x1b[22m` : text;
 }
 
-/** Writes, and waits while the reader takes no more. */
+/** Writes, and waits while the reader takes no more. @throws the signal's reason when it aborts */
 export async function write(
   stream: NodeJS.WriteStream,
   text: string,
   signal: AbortSignal,
 ): Promise<void> {
-  if (!stream.write(text)) await once(stream, 'drain', { signal });
+  if (stream.write(text)) return;
+  try {
+    await once(stream, 'drain', { signal });
+  } catch (error) {
+    // `once` would say `AbortError`, whatever the reason is.
+    signal.throwIfAborted();
+    throw error;
+  }
 }
 
 const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'] as const;

@@ -13,8 +13,8 @@ export interface Ask {
   model: Model;
   /** The model's name as it was asked for; answers repeat it. */
   name: string;
-  /** The prompt, or the content of the last user message. */
-  prompt: string;
+  /** The prompt, or the contents of the user messages, oldest first. */
+  asked: readonly string[];
   /** Tokens of all that the model has to read. */
   promptTokens: number;
   /** An empty prompt or no messages: only load the model, or unload it. */
@@ -40,14 +40,14 @@ export function readAsk(api: Api, body: Fields, models: Models): Ask {
 
   const only = texts.empty ? (keep === 0 ? 'unload' : 'load') : undefined;
   if (only !== 'unload') checkCapabilities(name, model, body);
-  const { prompt } = texts;
+  const { asked } = texts;
   const promptTokens = tokenise(texts.all).length;
   const numPredict = readNumPredict(body);
   return {
     api,
     model,
     name,
-    prompt,
+    asked,
     promptTokens,
     only,
     stream,
@@ -58,14 +58,14 @@ export function readAsk(api: Api, body: Fields, models: Models): Ask {
 }
 
 interface Texts {
-  prompt: string;
+  asked: readonly string[];
   all: string;
   empty: boolean;
 }
 
 function readPrompt(body: Fields): Texts {
   const prompt = body.string('prompt');
-  return { prompt, all: body.string('system') + prompt, empty: prompt === '' };
+  return { asked: [prompt], all: body.string('system') + prompt, empty: prompt === '' };
 }
 
 function readMessages(body: Fields): Texts {
@@ -73,9 +73,9 @@ function readMessages(body: Fields): Texts {
     role: message.string('role').toLowerCase(),
     content: message.string('content'),
   }));
-  const prompt = messages.findLast(({ role }) => role === 'user')?.content ?? '';
+  const asked = messages.filter(({ role }) => role === 'user').map(({ content }) => content);
   const all = messages.map(({ content }) => content).join('');
-  return { prompt, all, empty: messages.length === 0 };
+  return { asked, all, empty: messages.length === 0 };
 }
 
 function checkCapabilities(name: string, model: Model, body: Fields): void {

@@ -98,7 +98,7 @@ async function generate(
 
 /** Which tokens will be sent, and what happens then: whatever comes earliest, a fault before an end. */
 function plan(ask: Ask, switches: Switches): { tokens: string[]; ending: Ending } {
-  const tokens = tokenise(ask.model.answer(ask.prompt));
+  const tokens = tokenise(ask.model.answer(ask.asked));
   const ends: [ending: Ending, after: number][] = [
     ['reset', switches.resetAfter],
     ['error', switches.errorAfter],

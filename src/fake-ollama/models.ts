@@ -4,12 +4,20 @@ import { until } from './pace.js';
 
 const CONTEXT_LENGTH = 32_768;
 
+/**
+ * What a model says.
+ * @param asked the prompt, or what the user has said in the conversation, oldest first
+ * @returns the whole answer, in Markdown
+ */
+export type Answer = (asked: readonly string[]) => string;
+
 /** A model of the demo upstream. */
 export interface Model {
   /** Full name, with its tag. */
   name: string;
-  /** The whole answer to a prompt. */
-  answer(prompt: string): string;
+  /** Its size in bytes, as it is listed. */
+  size: number;
+  answer: Answer;
 }
 
 /** A model in memory. */
@@ -23,7 +31,8 @@ interface Resident {
   expiresAt: number;
 }
 
-const withTag = (name: string) => (/:[^/]*$/.test(name) ? name : `${name}:latest`);
+/** A model's full name; `latest` is the default tag. */
+export const withTag = (name: string) => (/:[^/]*$/.test(name) ? name : `${name}:latest`);
 
 const DETAILS = {
   parent_model: '',
@@ -40,18 +49,26 @@ export class Models {
   readonly #residents = new Map<Model, Resident>();
   readonly #modifiedAt = new Date().toISOString();
   readonly #loadMs: number;
+  readonly #answer: Answer;
 
   /**
    * @param names further models that behave like `demo`
    * @param loadMs how long a load takes, in ms
+   * @param answer what `demo` says; unless given, it recites a guide
    */
-  constructor(names: readonly string[], loadMs: number) {
+  constructor(names: readonly string[], loadMs: number, answer: Answer = () => GUIDE) {
     this.#loadMs = loadMs;
-    for (const name of ['demo', ...names]) this.#add({ name: withTag(name), answer: () => GUIDE });
-    this.#add({ name: 'echo:latest', answer: (prompt) => prompt });
+    this.#answer = answer;
+    for (const name of ['demo', ...names]) this.add(name, Buffer.byteLength(GUIDE));
+    this.#put({ name: 'echo:latest', size: 0, answer: (asked) => asked.at(-1) ?? '' });
   }
 
-  #add(model: Model): void {
+  /** Puts one more model on the shelf that behaves like `demo`. @param size in bytes */
+  add(name: string, size: number): void {
+    this.#put({ name: withTag(name), size, answer: this.#answer });
+  }
+
+  #put(model: Model): void {
     this.#shelf.set(model.name.toLowerCase(), model);
   }
 
@@ -126,9 +143,9 @@ export class Models {
     };
   }
 
-  #card({ name }: Model): object {
+  #card({ name, size }: Model): object {
     const digest = createHash('sha256').update(name).digest('hex');
-    return { name, model: name, size: Buffer.byteLength(GUIDE), digest };
+    return { name, model: name, size, digest };
   }
 
   #loaded(model: Model): Resident | undefined {

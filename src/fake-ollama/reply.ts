@@ -23,6 +23,9 @@ const goJson = (value: object): string =>
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 
+/** One line of NDJSON. */
+export const jsonLine = (value: object): string => `${goJson(value)}\n`;
+
 /** Sends one JSON object as the whole response. */
 export function sendJson(
   response: ServerResponse,
@@ -90,7 +93,7 @@ export class StreamedReply implements Reply {
   }
 
   #line(value: object): void {
-    const bytes = Buffer.concat([this.#held, Buffer.from(`${goJson(value)}\n`)]);
+    const bytes = Buffer.concat([this.#held, Buffer.from(jsonLine(value))]);
     const size = this.splitBytes || bytes.length;
     let at = 0;
     for (; at + size <= bytes.length; at += size) {

@@ -5,6 +5,7 @@ import { type Api, readAsk } from './ask.js';
 import { readBody } from './body.js';
 import { type House, answer } from './generation.js';
 import { Models } from './models.js';
+import { Library } from './pull.js';
 import { Refusal } from './refusal.js';
 import { sendJson } from './reply.js';
 import { Slots } from './slots.js';
@@ -35,8 +36,9 @@ type Handler = (
  */
 export async function startFakeOllama(options: FakeOllamaOptions = {}): Promise<FakeOllama> {
   const switches = resolveSwitches(options);
-  const models = new Models(switches.models, switches.loadMs);
-  const routes = routesOf({ switches, models, slots: new Slots(switches.parallel) });
+  const models = new Models(switches.models, switches.loadMs, options.answer);
+  const house = { switches, models, slots: new Slots(switches.parallel) };
+  const routes = routesOf(house, new Library(switches, models));
   // Ollama sets no time limits: an idle connection stays open, a slow request may take its time.
   const noLimits = { keepAliveTimeout: 0, headersTimeout: 0, requestTimeout: 0 };
   const server = createServer(noLimits, (request, response) => {
@@ -57,7 +59,7 @@ export async function startFakeOllama(options: FakeOllamaOptions = {}): Promise<
   };
 }
 
-function routesOf(house: House): Map<string, Map<string, Handler>> {
+function routesOf(house: House, library: Library): Map<string, Map<string, Handler>> {
   const { models } = house;
   const get = (handler: Handler) =>
     new Map([
@@ -90,6 +92,14 @@ function routesOf(house: House): Map<string, Map<string, Handler>> {
         const model = models.find(name);
         if (!model) throw new Refusal(404, `model '${name}' not found`);
         sendJson(response, 200, models.show(model));
+      }),
+    ],
+    [
+      '/api/pull',
+      post(async (request, response, gone) => {
+        const body = await readBody(request, 'PullRequest');
+        const name = body.string('model') || body.string('name');
+        await library.pull(name, body.boolean('stream', true), response, gone);
       }),
     ],
     ['/api/generate', ask('generate', 'GenerateRequest')],

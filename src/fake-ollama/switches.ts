@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import type { Answer } from './models.js';
 
 /** How the demo upstream behaves. Each switch is also a command line switch: `firstTokenMs` is `--first-token-ms`. */
 export interface Switches {
@@ -8,6 +9,10 @@ export interface Switches {
   port: number;
   /** Further model names that behave like `demo`. Default none. */
   models: readonly string[];
+  /** Models that can be pulled, and then behave like `demo`. Default llama3.2 and qwen3:8b. */
+  library: readonly string[];
+  /** Megabytes per second of a pull, 0..1 000 000; 0 = as fast as possible. Default 500. */
+  pullRate: number;
   /** Tokens per second, 0..1 000 000; 0 = as fast as possible. Default 40. */
   rate: number;
   /** Delay before the first token, and so before the headers, 0..3 600 000 ms. Default 0. */
@@ -34,8 +39,11 @@ export interface Switches {
   parallel: number;
 }
 
-/** Options of `startFakeOllama`: any of the switches. */
-export type FakeOllamaOptions = Partial<Switches>;
+/** Options of `startFakeOllama`: any of the switches, and what `demo` says. */
+export interface FakeOllamaOptions extends Partial<Switches> {
+  /** Unless given, it recites a guide. */
+  answer?: Answer;
+}
 
 /** A switch that is unknown or out of its bounds; the message is one sentence for the user. */
 export class SwitchError extends Error {}
@@ -84,7 +92,17 @@ const flag = (help: string): Switch => ({
   parse: (text) => text,
 });
 
-const MODEL_NAME = /^[\w.-]{1,80}(\/[\w.-]{1,80}){0,2}(:[\w.-]{1,80})?$/;
+/** What a model may be called, with or without its tag. */
+export const MODEL_NAME = /^[\w.-]{1,80}(\/[\w.-]{1,80}){0,2}(:[\w.-]{1,80})?$/;
+
+const names = (fallback: readonly string[], help: string): Switch => ({
+  fallback,
+  value: '<a,b>',
+  help,
+  must: 'model names such as llama3.2 or qwen3:8b, separated by commas',
+  ok: (x) => Array.isArray(x) && x.every((name) => MODEL_NAME.test(String(name))),
+  parse: (text) => text.split(',').map((name) => name.trim()),
+});
 
 const TABLE: Readonly<Record<keyof Switches, Switch>> = {
   host: {
@@ -96,14 +114,9 @@ const TABLE: Readonly<Record<keyof Switches, Switch>> = {
     parse: (text) => text,
   },
   port: whole(11434, '<port>', 0, 65535, 'TCP port, 0 = any free one'),
-  models: {
-    fallback: [],
-    value: '<a,b>',
-    help: 'further model names that behave like demo',
-    must: 'model names such as llama3.2 or qwen3:8b, separated by commas',
-    ok: (x) => Array.isArray(x) && x.every((name) => MODEL_NAME.test(String(name))),
-    parse: (text) => text.split(',').map((name) => name.trim()),
-  },
+  models: names([], 'further model names that behave like demo'),
+  library: names(['llama3.2', 'qwen3:8b'], 'models that can be pulled'),
+  pullRate: range(500, '<MB/s>', 0, 1e6, 'speed of a pull, 0 = as fast as possible'),
   rate: range(40, '<n>', 0, 1e6, 'tokens per second, 0 = as fast as possible'),
   firstTokenMs: range(0, '<ms>', 0, 3.6e6, 'delay before the first token and the headers'),
   loadMs: range(0, '<ms>', 0, 3.6e6, 'extra delay when a model is not loaded yet'),

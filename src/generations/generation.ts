@@ -6,7 +6,6 @@ import type {
   ErrorCode,
   GenerationState,
   GenerationView,
-  Statistics,
   StreamState,
   TerminalRecord,
   Timings,
@@ -15,6 +14,7 @@ import type {
 import { GenerationLog, type LogReader, type LogSink, type Proof } from './generation-log.js';
 import { ProgressThrottle } from './progress-throttle.js';
 import { Records } from './records.js';
+import { rounded, Stopwatch } from './stopwatch.js';
 
 /** Why a generation was stopped from our side. */
 type Stop =
@@ -63,10 +63,7 @@ export class Generation {
   private abort: AbortController | undefined;
   private timer: NodeJS.Timeout;
   private abandonTimer: NodeJS.Timeout | undefined;
-  private readonly acceptedAt = performance.now();
-  private startedAt: number | undefined;
-  private firstTokenAt: number | undefined;
-  private endedAt: number | undefined;
+  private readonly stopwatch = new Stopwatch();
   private stopped: { why: Stop; at: number } | undefined;
   private done: Extract<Part, { type: 'done' }> | undefined;
   private outputBytes = 0;
@@ -128,8 +125,8 @@ export class Generation {
   ): Promise<CastError | undefined> {
     const abort = new AbortController();
     this.abort = abort;
-    if (this.startedAt === undefined) {
-      this.startedAt = performance.now();
+    if (!this.stopwatch.hasStarted) {
+      this.stopwatch.start();
       clearTimeout(this.timer);
       this.timer = setTimeout(() => this.fail('generation_timeout'), this.options.timeoutMs);
     }
@@ -173,7 +170,7 @@ export class Generation {
     if (this.log.terminal) return;
     clearTimeout(this.timer);
     clearTimeout(this.abandonTimer);
-    this.endedAt = performance.now();
+    this.stopwatch.end();
     const terminal = this.log.end((seq, proof) => {
       const last = this.terminal(seq, proof, error);
       // The state goes first: nothing follows the terminal record.
@@ -211,8 +208,8 @@ export class Generation {
     this.outputBytes += size(part);
     if (this.outputBytes > this.options.maxOutputBytes) return this.fail('output_too_large');
     if (part.type === 'done') this.done = part;
-    else if (this.firstTokenAt === undefined) {
-      this.firstTokenAt = performance.now();
+    else if (!this.stopwatch.hasToken) {
+      this.stopwatch.token();
       this.setStatus({ ...this.asked(), state: 'streaming' });
     }
     this.log.append(part);
@@ -247,7 +244,7 @@ export class Generation {
         message: 'Streaming cancelled',
         state: 'cancelled',
         reason: this.stopped.why.reason,
-        upstreamClosedMs: round(performance.now() - this.stopped.at),
+        upstreamClosedMs: rounded(performance.now() - this.stopped.at),
         ...proof,
       };
     }
@@ -283,19 +280,7 @@ export class Generation {
   }
 
   timings(): Timings {
-    const { load_duration, eval_count, eval_duration }: Statistics = this.done?.statistics ?? {};
-    const since = (at: number | undefined): number | null =>
-      at === undefined ? null : round(at - this.acceptedAt);
-    return {
-      queuedMs: round((this.startedAt ?? this.endedAt ?? performance.now()) - this.acceptedAt),
-      loadMs: load_duration === undefined ? null : round(load_duration / 1e6),
-      firstTokenMs: since(this.firstTokenAt),
-      totalMs: since(this.endedAt),
-      tokensPerSecond:
-        eval_count === undefined || !eval_duration
-          ? null
-          : round(eval_count / (eval_duration / 1e9)),
-    };
+    return this.stopwatch.timings(this.done?.statistics ?? {});
   }
 
   /** Which upstream it was given to, as `streamState` says it. */
@@ -336,9 +321,4 @@ function size(part: Part): number {
 
 function toCastError(error: unknown): CastError {
   return error instanceof CastError ? error : new CastError('internal', { cause: error });
-}
-
-/** Microseconds are enough. */
-function round(ms: number): number {
-  return Math.round(ms * 1000) / 1000;
 }

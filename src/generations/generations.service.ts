@@ -10,12 +10,12 @@ import { Config } from '../config.js';
 import { CastError } from '../errors.js';
 import type { QueueView } from '../protocol.js';
 import { Admission } from './admission.js';
-import { type Asked, checkModel, decide, sizeOf, textsOf } from './asked.js';
+import { type Asked, checkModel, decide, sizeOf } from './asked.js';
 import { Durations } from './durations.js';
 import { Generation, type GenerationOptions } from './generation.js';
 import { IdempotencyKeys } from './idempotency.js';
 import { KeptGenerations } from './kept-generations.js';
-import { redact } from './redact.js';
+import { reportOf } from './report.js';
 import { Run } from './run.js';
 
 export type { Asked };
@@ -33,8 +33,6 @@ const LAST_RECORDS_POLL_MS = 10;
 /** Bounds of the advice when to try again. */
 const MIN_RETRY_AFTER_MS = 1_000;
 const MAX_RETRY_AFTER_MS = 60_000;
-/** A text of the request shorter than this is redacted from the log also where it stands alone. */
-const SHORT_CHARS = 16;
 
 /** Who asks, as far as it matters here. */
 export interface Caller {
@@ -108,48 +106,44 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
    * log had to make room
    */
   start(asked: Asked, caller: Caller): Accepted {
-    const { idempotencyKey: key, user } = caller;
-    // A retry gets its generation whatever the limits are by now.
-    const known = key === undefined ? undefined : this.keys.find(key, user, asked);
-    if (known !== undefined) return { generation: this.kept.get(known), deduplicated: true };
-
-    if (this.draining) throw new CastError('shutting_down');
-    const request = decide(asked, this.config);
-    this.checkUpstreams(request);
-    this.checkRoom(request, caller);
-    const generation = this.create(request, caller, {
-      keep: asked.onDisconnect === 'keep',
-      timeoutMs: this.config.GENERATION_TIMEOUT_MS,
+    return this.once(asked, caller, () => {
+      const request = decide(asked, this.config);
+      this.checkUpstreams(request);
+      this.checkRoom(request, caller);
+      const generation = this.create(request, caller, {
+        keep: asked.onDisconnect === 'keep',
+        timeoutMs: this.config.GENERATION_TIMEOUT_MS,
+      });
+      const { cast, admission, durations } = this;
+      const run = new Run(caller.turn, generation, request, cast, admission, durations);
+      this.active.set(generation, { request, caller, run });
+      run.begin();
+      return generation;
     });
-    const { cast, admission, durations } = this;
-    const run = new Run(caller.turn, generation, request, cast, admission, durations);
-    this.active.set(generation, { request, caller, run });
-    if (key !== undefined) this.keys.remember(key, user, asked, generation);
-    run.begin();
-    return { generation, deduplicated: false };
   }
 
   /**
    * Has an Ollama pull a model. Takes no slot: it needs the network, not the GPU.
-   * @throws CastError `forbidden` where the operator does not allow it; `queue_full`, `shutting_down`
+   * @throws CastError `forbidden` where the operator does not allow it; else like {@link start}
    */
-  pull(model: string, caller: Caller): Generation {
+  pull(model: string, caller: Caller): Accepted {
     if (!this.config.ALLOW_PULL) {
       throw new CastError('forbidden', { message: 'Pulling models is not allowed here.' });
     }
-    checkModel(model, this.config);
-    if (this.draining) throw new CastError('shutting_down');
     const request: CastRequest = { endpoint: 'pull', model };
-    this.checkUpstreams(request);
-    const pulls = [...this.active.values()].filter(({ run }) => run === undefined).length;
-    if (this.kept.isFull || pulls >= MAX_PULLS) throw this.comeBack('queue_full', model);
-    const generation = this.create(request, caller, { keep: false, timeoutMs: PULL_TIMEOUT_MS });
-    this.active.set(generation, { request, caller });
-    const upstream = this.cast.puller();
-    void generation
-      .run(upstream.name, 1, (signal) => upstream.stream(request, signal))
-      .then((error) => generation.end(error));
-    return generation;
+    return this.once(request, caller, () => {
+      checkModel(model, this.config);
+      this.checkUpstreams(request);
+      const pulls = [...this.active.values()].filter(({ run }) => run === undefined).length;
+      if (this.kept.isFull || pulls >= MAX_PULLS) throw this.comeBack('queue_full', model);
+      const generation = this.create(request, caller, { keep: false, timeoutMs: PULL_TIMEOUT_MS });
+      this.active.set(generation, { request, caller });
+      const upstream = this.cast.puller();
+      void generation
+        .run(upstream.name, 1, (signal) => upstream.stream(request, signal))
+        .then((error) => generation.end(error));
+      return generation;
+    });
   }
 
   /** @throws CastError `generation_not_found` */
@@ -208,6 +202,22 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     clearInterval(this.reassuring);
   }
 
+  /** Begins what is asked, unless its idempotency key stands for it already. */
+  private once(
+    asked: unknown,
+    { idempotencyKey: key, user }: Caller,
+    begin: () => Generation,
+  ): Accepted {
+    // A retry gets its generation whatever the limits are by now.
+    const known = key === undefined ? undefined : this.keys.find(key, user, asked);
+    if (known !== undefined) return { generation: this.kept.get(known), deduplicated: true };
+
+    if (this.draining) throw new CastError('shutting_down');
+    const generation = begin();
+    if (key !== undefined) this.keys.remember(key, user, asked, generation);
+    return { generation, deduplicated: false };
+  }
+
   private create(
     request: CastRequest,
     caller: Caller,
@@ -248,45 +258,11 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     }
   }
 
-  /** One line a generation. What the upstream said of a failure is redacted: it may quote. */
   private report(generation: Generation, { request, caller }: Active): void {
-    const { id, model, status, failure, usage } = generation;
-    const timings = generation.timings();
-    const line = {
-      id,
-      model,
-      upstream: status.upstream,
-      state: status.state,
-      code: failure?.code,
-      promptTokens: usage?.promptTokens,
-      completionTokens: usage?.completionTokens,
-      queuedMs: timings.queuedMs,
-      firstTokenMs: timings.firstTokenMs,
-      totalMs: timings.totalMs,
-      attempt: status.attempt,
-      requestId: caller.requestId,
-      said:
-        failure?.cause instanceof Error
-          ? redact(failure.cause.message, this.secretsOf(generation, request))
-          : undefined,
-    };
-    const known = Object.fromEntries(
-      Object.entries(line).filter(([, value]) => value !== undefined && value !== null),
-    );
-    if (failure === undefined) this.logger.log('generation ended', known);
-    else this.logger.warn('generation failed', known);
-  }
-
-  /** What no log line may quote. */
-  private secretsOf(generation: Generation, request: CastRequest): string[] {
-    // The model's name is no secret, and images are no text.
-    const { model: _model, ...fields } = request;
-    const said = JSON.stringify(fields, (name, value) => (name === 'images' ? undefined : value));
-    const { OPENAI_API_KEY: key = '' } = this.config;
-    const { log } = generation;
-    // Short texts are looked for as a whole; all of them stand in the JSON too.
-    const short = textsOf(request).filter((text) => text.length < SHORT_CHARS);
-    return [...short, said, log.all('text'), log.all('thinking'), key];
+    const { OPENAI_API_KEY: key } = this.config;
+    const line = reportOf(generation, request, caller.requestId, key);
+    if (generation.failure === undefined) this.logger.log('generation ended', line);
+    else this.logger.warn('generation failed', line);
   }
 
   /** @throws CastError `invalid_request` for an option that none of the able upstreams has */

@@ -75,8 +75,9 @@ export class LlmController {
   @Route({
     summary: 'Have Ollama pull a model',
     description: 'Only where the operator allows it (`ALLOW_PULL`). The records are the progress.',
-    answers: { 201: started },
-    refuses: ['client_not_found', 'queue_full', 'shutting_down'],
+    ...STARTING,
+    // It stands in no line.
+    refuses: STARTING.refuses.filter((code) => code !== 'rate_limited'),
   })
   pull(
     @Body({ schema: pullBody }) body: PullBody,

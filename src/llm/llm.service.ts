@@ -5,8 +5,11 @@ import { CastService } from '../cast/cast.service.js';
 import { Config } from '../config.js';
 import { CastError } from '../errors.js';
 import { isAllowed } from '../generations/asked.js';
-import type { Generation } from '../generations/generation.js';
-import { type Asked, GenerationsService } from '../generations/generations.service.js';
+import {
+  type Accepted,
+  type Asked,
+  GenerationsService,
+} from '../generations/generations.service.js';
 import type {
   GenerationView,
   ModelList,
@@ -51,17 +54,17 @@ export class LlmService {
         ? { user: undefined, turn: `address ${origin.address}` }
         : callerOf(client);
     const readers = this.gateway.audience(client, asked.audience);
-    const { generation, deduplicated } = this.generations.start(asked, { ...caller, ...origin });
-    for (const reader of readers) reader.read(generation, 0);
-    return { ...startedOf(generation, clientId), ...(deduplicated && { deduplicated }) };
+    const accepted = this.generations.start(asked, { ...caller, ...origin });
+    for (const reader of readers) reader.read(accepted.generation, 0);
+    return startedOf(accepted, clientId);
   }
 
   /** Has a model pulled, with the progress as records. @throws CastError like {@link start} */
-  pull({ clientId, model }: PullBody, { requestId }: Origin): Started {
+  pull({ clientId, model }: PullBody, origin: Origin): Started {
     const client = this.gateway.client(clientId);
-    const generation = this.generations.pull(model, { ...callerOf(client), requestId });
-    client.data.readers.read(generation, 0);
-    return startedOf(generation, clientId);
+    const accepted = this.generations.pull(model, { ...callerOf(client), ...origin });
+    client.data.readers.read(accepted.generation, 0);
+    return startedOf(accepted, clientId);
   }
 
   version(): Observable<Version> {
@@ -109,8 +112,8 @@ export class LlmService {
   }
 }
 
-function startedOf(generation: Generation, clientId: string | undefined): Started {
-  const { position } = generation.status;
+function startedOf({ generation, deduplicated }: Accepted, clientId: string | undefined): Started {
+  const { position, etaMs } = generation.status;
   return {
     status: 'Streaming started',
     generationId: generation.id,
@@ -118,6 +121,8 @@ function startedOf(generation: Generation, clientId: string | undefined): Starte
     model: generation.model,
     state: generation.state,
     ...(position !== undefined && { position }),
+    ...(etaMs !== undefined && { etaMs }),
+    ...(deduplicated && { deduplicated }),
   };
 }
 

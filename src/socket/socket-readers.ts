@@ -2,6 +2,7 @@ import type { Socket } from 'socket.io';
 import type { LogReader, LogSink } from '../generations/generation-log.js';
 import type { Generation } from '../generations/generation.js';
 import type { ServerToClientEvents, StreamState } from '../protocol.js';
+import { sendRecord } from './record-frame.js';
 import { SocketGate } from './socket-gate.js';
 
 /** What one socket reads: at most one reader for each generation, all behind the socket's one gate. */
@@ -34,7 +35,7 @@ export class SocketReaders {
         return gate.isOpen;
       },
       write: (record) => {
-        socket.emit('streamData', record);
+        sendRecord(socket.conn, record);
         if ('state' in record) this.leave(id);
       },
       state: (state) => this.tellState(state),

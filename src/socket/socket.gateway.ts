@@ -202,12 +202,13 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
       ...callerOf(socket),
       idempotencyKey,
     });
-    const { generationId, state, position } = generation.status;
+    const { generationId, state, position, etaMs } = generation.status;
     ack?.({
       ok: true,
       generationId,
       state,
       ...(position !== undefined && { position }),
+      ...(etaMs !== undefined && { etaMs }),
       ...(deduplicated && { deduplicated }),
     });
     for (const reader of readers) reader.read(generation, 0);

@@ -186,7 +186,8 @@ async function offer({ from, to, ...plan }) {
       });
     } else if (status === 503) {
       refused++;
-      refusalMs.push((nowUs() - answer.requestedAt) / 1000);
+      const now = nowUs();
+      if (now >= from && now < to) refusalMs.push((now - answer.requestedAt) / 1000);
     } else tally.fault(`${status}`);
   };
   await startAll(plan, tally, onStarted);

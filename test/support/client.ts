@@ -1,8 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
 import type { Refusal, StreamRecord, StreamState, TerminalRecord } from '../../src/protocol.js';
+import { until } from './until.js';
 
-type Ack = { ok: true; generationId: string; state: string } | { ok: false; error: Refusal };
+type Accepted = { ok: true; generationId: string; state: string };
+type Ack = Accepted | { ok: false; error: Refusal };
 
 /** A real Socket.IO client that keeps everything it was sent. */
 export class Client {
@@ -51,6 +52,13 @@ export class Client {
     return answer;
   }
 
+  /** As `ask`, for what must not be refused. */
+  async accepted(event: string, request: unknown): Promise<Accepted> {
+    const answer = await this.ask(event, request);
+    if (!answer.ok) throw new Error(`${answer.error.code}: ${answer.error.message}`);
+    return answer;
+  }
+
   of(generationId: string): StreamRecord[] {
     return this.records.filter((record) => record.generationId === generationId);
   }
@@ -67,12 +75,8 @@ export class Client {
   }
 
   /** Resolves when the condition holds. Fails after `ms`. */
-  async until(condition: () => boolean, ms = 5_000): Promise<void> {
-    const deadline = Date.now() + ms;
-    while (!condition()) {
-      if (Date.now() > deadline) throw new Error(`not within ${ms} ms: ${condition.toString()}`);
-      await sleep(5);
-    }
+  until(condition: () => boolean, ms = 5_000): Promise<void> {
+    return until(condition, ms);
   }
 
   close(): void {

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { UpstreamCall } from './scripted-upstream.js';
+import { until } from './until.js';
 
 const sse = { 'content-type': 'text/event-stream' };
 
@@ -80,13 +80,8 @@ export class OpenAiUpstream {
   /** The next chat completion that no earlier `nextCall` has handed out. Fails after 5 s. */
   async nextCall(): Promise<OpenAiCall> {
     const at = this.taken++;
-    const deadline = Date.now() + 5_000;
-    for (;;) {
-      const there = this.calls[at];
-      if (there !== undefined) return there;
-      if (Date.now() > deadline) throw new Error('no request reached the upstream in 5 s');
-      await sleep(5);
-    }
+    await until(() => this.calls.length > at);
+    return this.calls[at]!;
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { StreamRecord, TerminalRecord, ToolCall } from '../../src/protocol.js';
+import type { StreamRecord, TerminalRecord, ToolCall, Usage } from '../../src/protocol.js';
 import type { UpstreamCall } from './scripted-upstream.js';
 
 /** What a client is told, in the same words for every kind of upstream (DESIGN 2.3). */
@@ -61,6 +61,14 @@ export function wireCases(kind: WireCase['kind'], ...endpoints: string[]): WireC
   return cases.filter((wire) => wire.kind === kind && endpoints.includes(wire.endpoint));
 }
 
+/** Those that say something of the bytes alone: no status, no silence, no broken connection. */
+export function bytesOnly(given: readonly WireCase[]): WireCase[] {
+  return given.filter(
+    ({ status, abrupt_close, hang_after_fragments }) =>
+      status === 200 && !abrupt_close && hang_after_fragments !== true,
+  );
+}
+
 /** The name of its test: its note, or what it expects where it has none. */
 export function titleOf({ id, note, status, expect: { events } }: WireCase): string {
   const last = events.at(-1);
@@ -96,7 +104,8 @@ export async function play(wire: WireCase, call: UpstreamCall): Promise<void> {
   else if (wire.hang_after_fragments !== true) call.end();
 }
 
-function bytesOf(fragment: Fragment): Buffer {
+/** The bytes of one fragment. */
+export function bytesOf(fragment: Fragment): Buffer {
   if ('b64' in fragment) return Buffer.from(fragment.b64, 'base64');
   return Buffer.from('text' in fragment ? fragment.text : fragment.repeat.repeat(fragment.times));
 }
@@ -148,6 +157,20 @@ export function eventsOf({ compare }: WireCase, records: readonly StreamRecord[]
   return compare === 'concat' ? joinText(events) : events;
 }
 
+/** Tool calls in the words of the cases. */
+export function wireCalls(calls: readonly ToolCall[]) {
+  return calls.map(({ id, function: { name, arguments: given } }) => ({
+    id: id ?? null,
+    name,
+    arguments: given,
+  }));
+}
+
+/** Usage in the words of the cases. */
+export function wireUsage(usage: Usage): { prompt: number; completion: number } | null {
+  return usage && { prompt: usage.promptTokens, completion: usage.completionTokens };
+}
+
 function contentOf(said: Content): WireEvent[] {
   const events: WireEvent[] = [];
   const text = said.response ?? said.content;
@@ -155,12 +178,7 @@ function contentOf(said: Content): WireEvent[] {
   if (text) events.push({ type: 'text', text });
   if (said.refusal) events.push({ type: 'refusal', text: said.refusal });
   if (said.tool_calls) {
-    const calls = said.tool_calls.map(({ id, function: { name, arguments: given } }) => ({
-      id: id ?? null,
-      name,
-      arguments: given,
-    }));
-    events.push({ type: 'tool_calls', calls });
+    events.push({ type: 'tool_calls', calls: wireCalls(said.tool_calls) });
   }
   if (said.status !== undefined) {
     const { status, digest = null, total = null, completed = null } = said;
@@ -173,11 +191,7 @@ function endOf(record: TerminalRecord): WireEvent {
   switch (record.state) {
     case 'completed': {
       const { finishReason: reason, usage } = record;
-      return {
-        type: 'done',
-        reason,
-        usage: usage && { prompt: usage.promptTokens, completion: usage.completionTokens },
-      };
+      return { type: 'done', reason, usage: wireUsage(usage) };
     }
     case 'failed': {
       const { code, retryable, seq } = record;

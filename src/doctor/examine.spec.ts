@@ -1,0 +1,40 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { CHECKS, examine } from './examine.js';
+import type { Finding } from './finding.js';
+
+describe('a server that never answers', () => {
+  const silent = createServer(() => undefined);
+  let url: string;
+  beforeAll(async () => {
+    silent.listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+  });
+  afterAll(() => {
+    silent.closeAllConnections();
+    silent.close();
+  });
+
+  it('is waited for as long as the limit of the check, and nothing more is asked of it', async () => {
+    const since = performance.now();
+    const findings: Finding[] = [];
+    for await (const finding of examine(url, { origin: url })) findings.push(finding);
+    const took = performance.now() - since;
+    expect(took).toBeGreaterThanOrEqual(CHECKS[0]!.limitMs - 100);
+    expect(took).toBeLessThan(CHECKS[0]!.limitMs * 2.5);
+    expect(findings.map(({ status }) => status)).toEqual([
+      'failed',
+      ...findings.slice(1).map(() => 'skipped'),
+    ]);
+  });
+
+  it('is left at once when the caller aborts', async () => {
+    const reason = new Error('enough');
+    const controller = new AbortController();
+    const next = examine(url, { origin: url, signal: controller.signal }).next();
+    setTimeout(() => controller.abort(reason), 50);
+    await expect(next).rejects.toBe(reason);
+  });
+});

@@ -1,0 +1,127 @@
+import { type CheckId, Failure, failed, type Finding, skipped, type Verdict } from './finding.js';
+import { checkGenerate, checkModel, checkUpstreams } from './model-checks.js';
+import { Patient } from './patient.js';
+import { WAIT } from './remedies.js';
+import { checkReady, checkRest, checkStream } from './rest-checks.js';
+import {
+  checkIdle,
+  checkOrigin,
+  checkPing,
+  checkPolling,
+  checkSocket,
+  checkUpgrade,
+  checkWebSocket,
+} from './socket-checks.js';
+
+interface Check {
+  id: CheckId;
+  title: string;
+  /** What must be in order for it to make sense. */
+  needs: readonly CheckId[];
+  /** Longest time it may take. */
+  limitMs: number;
+  run: (patient: Patient, signal: AbortSignal) => Promise<Verdict | Verdict[]>;
+}
+
+/** In the order in which they are made. */
+export const CHECKS: readonly Check[] = [
+  { id: 'rest', title: 'REST server', needs: [], limitMs: 5_000, run: checkRest },
+  { id: 'ready', title: 'Readiness', needs: ['rest'], limitMs: 5_000, run: checkReady },
+  {
+    id: 'stream',
+    title: 'Streaming over REST',
+    needs: ['rest'],
+    limitMs: 10_000,
+    run: checkStream,
+  },
+  { id: 'socket', title: 'Socket.IO server', needs: ['rest'], limitMs: 5_000, run: checkSocket },
+  {
+    id: 'origin',
+    title: 'Origin of the page',
+    needs: ['socket'],
+    limitMs: 10_000,
+    run: checkOrigin,
+  },
+  { id: 'polling', title: 'Polling', needs: ['origin'], limitMs: 10_000, run: checkPolling },
+  { id: 'websocket', title: 'WebSocket', needs: ['origin'], limitMs: 10_000, run: checkWebSocket },
+  {
+    id: 'upgrade',
+    title: 'Upgrade to WebSocket',
+    needs: ['polling', 'websocket'],
+    limitMs: 10_000,
+    run: checkUpgrade,
+  },
+  { id: 'ping', title: 'Round trips', needs: ['origin'], limitMs: 20_000, run: checkPing },
+  { id: 'upstream', title: 'Upstreams', needs: ['ready'], limitMs: 5_000, run: checkUpstreams },
+  { id: 'model', title: 'Default model', needs: ['upstream'], limitMs: 5_000, run: checkModel },
+  {
+    id: 'generate',
+    title: 'An answer',
+    needs: ['origin', 'model'],
+    limitMs: 120_000,
+    run: checkGenerate,
+  },
+  { id: 'idle', title: 'Unused connections', needs: ['origin'], limitMs: 30_000, run: checkIdle },
+];
+
+export interface ExamineOptions {
+  /** Of the page that is to use it. A browser sends its own, which this must be. */
+  origin: string;
+  /** Also asks the model for a short answer, which costs the GPU. */
+  generate?: boolean;
+  /** Ends it early, with what it aborts with. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Examines a running llm-cast as its pages see it, and gives what each check finds as soon as it has
+ * it; an upstream each has its own finding. Takes some 12 s, most of it for the last check.
+ * @param url of REST, without a trailing slash
+ */
+export async function* examine(
+  url: string,
+  { origin, generate = false, signal }: ExamineOptions,
+): AsyncGenerator<Finding> {
+  const patient = new Patient(url, origin);
+  const sound = new Set<CheckId>();
+  try {
+    for (const check of CHECKS) {
+      if (check.id === 'generate' && !generate) continue;
+      const verdicts = [await judge(check, patient, sound, signal)].flat();
+      const isSound = verdicts.every(({ status }) => status === 'ok' || status === 'warning');
+      if (isSound) sound.add(check.id);
+      for (const verdict of verdicts) yield { id: check.id, title: check.title, ...verdict };
+    }
+  } finally {
+    patient.discharge();
+  }
+}
+
+async function judge(
+  { needs, limitMs, run }: Check,
+  patient: Patient,
+  sound: ReadonlySet<CheckId>,
+  signal: AbortSignal | undefined,
+): Promise<Verdict | Verdict[]> {
+  const missing = CHECKS.filter(({ id }) => needs.includes(id) && !sound.has(id));
+  if (missing.length > 0) {
+    const titles = missing.map(({ title }) => `“${title}”`).join(' and ');
+    return skipped(`Not checked: it needs ${titles}.`);
+  }
+  const limit = AbortSignal.timeout(limitMs);
+  const either = signal === undefined ? limit : AbortSignal.any([limit, signal]);
+  try {
+    return await Promise.race([run(patient, either), aborted(either)]);
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (error instanceof Failure) return failed(error.message, error.mend);
+    if (limit.aborted) return failed(`No answer within ${limitMs / 1000} s.`, WAIT);
+    throw error;
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
+}

@@ -1,0 +1,76 @@
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import type { DynamicModule } from '@nestjs/common';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { Express, Request } from 'express';
+import type { Config } from './config.js';
+import { CastError } from './errors.js';
+import { decide } from './generations/asked.js';
+import { pagePolicy } from './http-security.js';
+
+/** What `npm run build -w web` has made; the same place from `src/` and from `dist/`. */
+const BUILT = fileURLToPath(new URL('../web/dist', import.meta.url));
+/** The views; which one it is, the page sees from its own address. */
+const VIEWS = ['/', '/doctor'];
+
+const NOT_BUILT = { message: 'The page was not built: npm run build -w web' };
+
+/** What the demo adds to the page. */
+export interface PageDemo {
+  /** Offered where a conversation begins. */
+  questions: readonly string[];
+  /** Where the page is to find Socket.IO: the demo's fault proxy. */
+  socketPort: number;
+  /** Its own routes. */
+  module: DynamicModule;
+}
+
+/**
+ * Serves the chat page and, as `/page.json`, what it has to know.
+ * @param socketServer what Socket.IO listens on, once it does
+ */
+export function servePage(
+  app: NestExpressApplication,
+  config: Config,
+  socketServer: Server,
+  demo?: PageDemo,
+): void {
+  const express: Express = app.getHttpAdapter().getInstance();
+  const isShared = socketServer === app.getHttpServer() && demo === undefined;
+  const socketPort = (): number => demo?.socketPort ?? (socketServer.address() as AddressInfo).port;
+  // On one port it is where the page is, whatever name and port a proxy gives both.
+  const socketUrl = config.PUBLIC_SOCKET_URL ?? (isShared ? '/' : null);
+
+  express.get('/page.json', (_request, response) => {
+    response.json({
+      socketUrl,
+      socketPort: socketPort(),
+      model: decide({ endpoint: 'chat', messages: [] }, config).model,
+      allowPull: config.ALLOW_PULL,
+      demo: demo === undefined ? null : { questions: demo.questions },
+    });
+  });
+
+  const socketOrigin = (request: Request): string => {
+    const page = `${request.protocol}://${request.get('host') ?? ''}`;
+    const url = new URL(socketUrl ?? page, page);
+    if (socketUrl === null) url.port = String(socketPort());
+    return url.origin;
+  };
+  express.get(VIEWS, pagePolicy(socketOrigin), (_request, response, next) => {
+    // The names of its scripts change with each build.
+    const headers = { 'Cache-Control': 'no-cache' };
+    response.sendFile('index.html', { root: BUILT, headers, cacheControl: false }, (error) => {
+      if (error && !response.headersSent) next(new CastError('not_found', NOT_BUILT));
+    });
+  });
+}
+
+/**
+ * The scripts and styles of the page. They are public, and a browser names an origin when it fetches
+ * them: behind a proxy that hides our name the page would stay blank, instead of telling so.
+ */
+export function servePageFiles(app: NestExpressApplication): void {
+  app.useStaticAssets(BUILT, { index: false, immutable: true, maxAge: '1y' });
+}

@@ -1,0 +1,128 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RunningServer } from '../src/server.js';
+import { startApp } from './support/app.js';
+import { Client, textOf } from './support/client.js';
+import { type OpenAiCall, OpenAiUpstream } from './support/openai-upstream.js';
+
+const USAGE = { prompt_tokens: 11, completion_tokens: 3 };
+/** Longer than an answer with a finish_reason is waited for. */
+const LONG_MS = 6_000;
+
+describe('the answer of an OpenAI-compatible server, behind its finish_reason', () => {
+  let upstream: OpenAiUpstream;
+  let app: RunningServer;
+  let client: Client;
+
+  beforeEach(async () => {
+    upstream = await OpenAiUpstream.start();
+  });
+  afterEach(async () => {
+    client?.close();
+    await app?.close();
+    await upstream?.close();
+  });
+
+  const start = async (
+    env: Record<string, number> = {},
+  ): Promise<{ id: string; request: OpenAiCall }> => {
+    app = await startApp({
+      OLLAMA_BASE_URL: '',
+      OPENAI_BASE_URL: upstream.url,
+      OPENAI_MODEL: 'gpt-demo',
+      ...env,
+    });
+    client = await Client.connect(app.socketUrl);
+    const ack = await client.accepted('chat', { messages: [{ role: 'user', content: 'hi' }] });
+    return { id: ack.generationId, request: await upstream.nextCall() };
+  };
+
+  it('is whole after a few seconds without [DONE] and end, in spite of pings', async () => {
+    const { id, request } = await start();
+    request.text('all').choice({}, 'stop');
+    const pings = setInterval(() => request.write(': ping\n\n'), 200);
+    const terminal = await client.ended(id, 15_000);
+    clearInterval(pings);
+    expect(terminal).toMatchObject({ state: 'completed', finishReason: 'stop', usage: null });
+    expect(client.text(id)).toBe('all');
+    await request.closed;
+  });
+
+  it('is waited for no longer than any silence', async () => {
+    const { id, request } = await start({ IDLE_TIMEOUT_MS: 500 });
+    const finishedAt = performance.now();
+    request.text('all').choice({}, 'length');
+    expect(await client.ended(id)).toMatchObject({ state: 'completed', finishReason: 'length' });
+    expect(performance.now() - finishedAt).toBeLessThan(4_000);
+    await request.closed;
+  });
+
+  it('may have its usage a little later', async () => {
+    const { id, request } = await start();
+    request.text('all').choice({}, 'stop');
+    await sleep(500);
+    request.event({ choices: [], usage: USAGE }).event('[DONE]').end();
+    expect(await client.ended(id)).toMatchObject({
+      state: 'completed',
+      usage: { promptTokens: 11, completionTokens: 3 },
+    });
+  });
+
+  it('is whole also where the connection dies then', async () => {
+    const { id, request } = await start();
+    request.text('all').choice({}, 'stop');
+    await client.until(() => client.text(id) === 'all');
+    await sleep(100);
+    request.reset();
+    expect(await client.ended(id)).toMatchObject({ state: 'completed', bytes: 3 });
+  });
+
+  it.each([
+    ['the failure it told', {}, 'error', 'upstream_error'],
+    ['half a tool call', call('{"a'), 'tool_calls', 'tool_call_incomplete'],
+  ])('fails as soon where it is %s', async (_what, delta, finishReason, code) => {
+    const { id, request } = await start({ IDLE_TIMEOUT_MS: 500 });
+    request.text('all').choice(delta).choice({}, finishReason);
+    expect(await client.ended(id)).toMatchObject({ state: 'failed', code });
+    await request.closed;
+  });
+
+  // Gemini behind several gateways: BerriAI/litellm#2195, su-kaka/gcli2api#403.
+  it('goes on where every chunk has a finish_reason, however long it pauses', async () => {
+    const { id, request } = await start();
+    request.choice({ content: 'one ' }, 'stop');
+    await client.until(() => client.text(id) === 'one ');
+    request.choice({ content: 'two ' }, 'stop');
+    await sleep(LONG_MS);
+    request.choice({ content: 'three' }, 'stop').event('[DONE]').end();
+    expect(await client.ended(id)).toMatchObject({ state: 'completed', finishReason: 'stop' });
+    expect(client.of(id).map(textOf).join('')).toBe('one two three');
+  });
+
+  it('is not believed where the first chunk has one already', async () => {
+    const { id, request } = await start();
+    request.choice({ content: 'one ' }, 'stop');
+    await sleep(LONG_MS);
+    request.choice({ content: 'two' }, 'stop').event('[DONE]').end();
+    expect(await client.ended(id)).toMatchObject({ state: 'completed' });
+    expect(client.text(id)).toBe('one two');
+  });
+
+  it('is whole where the connection dies in the middle of the usage', async () => {
+    const { id, request } = await start();
+    request.text('all').choice({}, 'stop').write('data: {"choices":[],"usa');
+    await client.until(() => client.text(id) === 'all');
+    await sleep(100);
+    request.reset();
+    expect(await client.ended(id)).toMatchObject({ state: 'completed', usage: null });
+  });
+
+  it('has not come with an empty one', async () => {
+    const { id, request } = await start({ IDLE_TIMEOUT_MS: 500 });
+    request.choice({ content: 'a' }, '');
+    expect(await client.ended(id)).toMatchObject({ state: 'failed', code: 'idle_timeout' });
+  });
+});
+
+function call(written: string): object {
+  return { tool_calls: [{ index: 0, function: { name: 'f', arguments: written } }] };
+}

@@ -1,0 +1,83 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RunningServer } from '../../src/server.js';
+
+const BINARY = ['nginx', '/usr/sbin/nginx'].find(
+  (binary) => spawnSync(binary, ['-v']).error === undefined,
+);
+const START_MS = 10_000;
+
+/** Whether there is an nginx. Says so where there is none. */
+export function hasNginx(): boolean {
+  if (BINARY === undefined) {
+    console.warn('No nginx here: deploy/nginx.conf is NOT tested (apt-get install nginx-light).');
+  }
+  return BINARY !== undefined;
+}
+
+/** A real nginx with the shipped configuration; only ports, addresses and paths are its own. */
+export class Nginx {
+  private constructor(
+    readonly url: string,
+    private readonly folder: string,
+    private readonly child: ChildProcess,
+  ) {}
+
+  /** @param port to listen on, on the loopback address */
+  static async start(app: Pick<RunningServer, 'url' | 'socketUrl'>, port: number): Promise<Nginx> {
+    const folder = await mkdtemp(join(tmpdir(), 'llm-cast-nginx-'));
+    // As root nginx's workers are somebody else.
+    await chmod(folder, 0o755);
+    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+    const shipped = await readFile(join(import.meta.dirname, '../../deploy/nginx.conf'), 'utf8');
+    const adapted = Object.entries({
+      'listen 80;': `listen 127.0.0.1:${port};`,
+      '127.0.0.1:3000': new URL(app.url).host,
+      '127.0.0.1:4321': new URL(app.socketUrl).host,
+      '/run/nginx.pid': join(folder, 'pid'),
+      '/var/log/nginx/': `${folder}/`,
+      'http {': ['http {', ...temporary.map((name) => `${name}_temp_path ${folder}/${name};`)].join(
+        '\n',
+      ),
+    }).reduce((text, [from, to]) => {
+      if (!text.includes(from)) throw new Error(`deploy/nginx.conf has no ${from}`);
+      return text.replaceAll(from, to);
+    }, shipped);
+    const file = join(folder, 'nginx.conf');
+    await writeFile(file, adapted);
+
+    const child = spawn(BINARY ?? 'nginx', ['-c', file, '-e', 'stderr', '-g', 'daemon off;'], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    const nginx = new Nginx(`http://127.0.0.1:${port}`, folder, child);
+    try {
+      await nginx.answers();
+    } catch (error) {
+      await nginx.close();
+      throw error;
+    }
+    return nginx;
+  }
+
+  async close(): Promise<void> {
+    if (this.child.exitCode === null) {
+      this.child.kill();
+      await once(this.child, 'exit');
+    }
+    await rm(this.folder, { recursive: true });
+  }
+
+  private async answers(): Promise<void> {
+    const deadline = Date.now() + START_MS;
+    for (;;) {
+      const answer = await fetch(`${this.url}/health/live`).catch(() => undefined);
+      if (answer?.ok === true) return;
+      if (Date.now() > deadline) throw new Error('nginx does not answer');
+      await sleep(20);
+    }
+  }
+}

@@ -1,0 +1,29 @@
+import type { Cast, ModelList } from 'llm-cast-client';
+import { CastError } from 'llm-cast-client';
+import { ref, shallowRef } from 'vue';
+
+export type Model = ModelList['models'][number];
+
+/** The models that can be asked. Several upstreams may have the same one: it is listed once. */
+export function useModels(cast: Cast) {
+  const models = shallowRef<readonly Model[]>([]);
+  /** Why there are none. */
+  const problem = ref<string>();
+
+  async function refresh(): Promise<void> {
+    try {
+      const byName = new Map<string, Model>();
+      for (const model of await cast.models()) {
+        const same = byName.get(model.name);
+        if (same === undefined || model.loaded) byName.set(model.name, model);
+      }
+      models.value = [...byName.values()];
+      problem.value = models.value.length > 0 ? undefined : 'No model is installed.';
+    } catch (error) {
+      problem.value = error instanceof CastError ? error.message : String(error);
+    }
+  }
+  void refresh();
+
+  return { models, problem, refresh };
+}

@@ -1,0 +1,43 @@
+import { onMounted, onScopeDispose, ref, type Ref } from 'vue';
+
+/** Within so many pixels of the end, one is at the end. */
+const NEAR_PX = 48;
+
+/**
+ * Keeps the end in view while its reader is there, and leaves a reader alone who has scrolled up.
+ * @param viewport scrolls; its first child is what grows
+ */
+export function useStickToBottom(viewport: Ref<HTMLElement | null>) {
+  const isAtBottom = ref(true);
+  let top = 0;
+
+  function jump(): void {
+    isAtBottom.value = true;
+    const { value: element } = viewport;
+    if (element !== null) element.scrollTop = element.scrollHeight;
+  }
+
+  function look(): void {
+    const { value: element } = viewport;
+    if (element === null) return;
+    const { scrollTop, scrollHeight, clientHeight } = element;
+    if (scrollHeight - scrollTop - clientHeight < NEAR_PX) isAtBottom.value = true;
+    // Growth alone takes the end out of view too: only who goes up leaves it.
+    else if (scrollTop < top) isAtBottom.value = false;
+    top = scrollTop;
+  }
+
+  const grown = new ResizeObserver(() => {
+    if (isAtBottom.value) jump();
+  });
+  onMounted(() => {
+    const { value: element } = viewport;
+    if (element === null) return;
+    element.addEventListener('scroll', look, { passive: true });
+    grown.observe(element);
+    if (element.firstElementChild !== null) grown.observe(element.firstElementChild);
+  });
+  onScopeDispose(() => grown.disconnect());
+
+  return { isAtBottom, jump };
+}

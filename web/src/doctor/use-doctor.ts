@@ -1,0 +1,60 @@
+import { computed, onScopeDispose, ref, shallowRef } from 'vue';
+import { CHECKS, examine } from '../../../src/doctor/examine';
+import type { Finding } from '../../../src/doctor/finding';
+import { written } from '../../../src/doctor/report';
+
+/** A check that has not yet said anything. */
+export interface Pending {
+  id: Finding['id'];
+  title: string;
+  status: 'running' | 'waiting';
+}
+
+/** Examines the server of this page, as this page. */
+export function useDoctor() {
+  const findings = shallowRef<Finding[]>([]);
+  const isRunning = ref(false);
+  const asksModel = ref(false);
+  let run: AbortController | undefined;
+
+  const pending = computed<Pending[]>(() => {
+    if (!isRunning.value) return [];
+    const last = CHECKS.findIndex(({ id }) => id === findings.value.at(-1)?.id);
+    return CHECKS.slice(last + 1)
+      .filter(({ id }) => asksModel.value || id !== 'generate')
+      .map(({ id, title }, at) => ({ id, title, status: at === 0 ? 'running' : 'waiting' }));
+  });
+
+  /** Begins anew. @param generate whether the model is asked too */
+  async function start(generate: boolean): Promise<void> {
+    run?.abort();
+    const { signal } = (run = new AbortController());
+    findings.value = [];
+    asksModel.value = generate;
+    isRunning.value = true;
+    const { origin } = location;
+    try {
+      for await (const finding of examine(origin, { origin, generate, signal })) {
+        if (signal.aborted) return;
+        findings.value = [...findings.value, finding];
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      if (!signal.aborted) isRunning.value = false;
+    }
+  }
+
+  /** For an issue or a colleague. */
+  const report = computed(() =>
+    [
+      `llm-cast doctor, ${location.href}, ${new Date().toISOString()}`,
+      `${navigator.userAgent}\n`,
+      ...findings.value.map((finding) => written(finding).trimEnd()),
+      '',
+    ].join('\n'),
+  );
+
+  onScopeDispose(() => run?.abort());
+  return { findings, pending, isRunning, report, start };
+}

@@ -1,0 +1,3 @@
+import { htmlBlocks } from './html-blocks';
+
+addEventListener('message', ({ data }: MessageEvent<string>) => postMessage(htmlBlocks(data)));

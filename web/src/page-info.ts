@@ -1,0 +1,27 @@
+/** What the server tells its page, as `GET /page.json`. */
+export interface PageInfo {
+  /** Where Socket.IO is, relative to the page; null = `socketPort` of the page's own host. */
+  socketUrl: string | null;
+  socketPort: number;
+  /** Model of questions that name none. */
+  model: string;
+  /** Whether the page may have a model pulled. */
+  allowPull: boolean;
+  /** In the demo: questions to start with. */
+  demo: { questions: string[] } | null;
+}
+
+/** @throws Error when the server does not answer */
+export async function loadPageInfo(): Promise<PageInfo> {
+  const response = await fetch('/page.json');
+  if (!response.ok) throw new Error(`/page.json answers ${response.status}`);
+  return (await response.json()) as PageInfo;
+}
+
+/** The address for `connect`. */
+export function socketUrlOf({ socketUrl, socketPort }: PageInfo): string {
+  if (socketUrl !== null) return new URL(socketUrl, location.href).href;
+  const url = new URL(location.origin);
+  url.port = String(socketPort);
+  return url.href;
+}

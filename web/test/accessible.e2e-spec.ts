@@ -1,0 +1,185 @@
+import axe from 'axe-core';
+import type { Browser } from 'playwright-core';
+import type { RunningServer } from '../../src/server.js';
+import { startApp } from '../../test/support/app.js';
+import { ScriptedUpstream } from '../../test/support/scripted-upstream.js';
+import { describeInBrowser, launchBrowser } from './support/browser.js';
+import { Chat } from './support/chat.js';
+
+const LONG_WORD =
+  'Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft';
+const ANSWER = `# A heading\n\n${LONG_WORD} and \`code\`.\n\n\`\`\`js\nconst x = '${'x'.repeat(200)}';\n\`\`\`\n\n| a | b |\n|-|-|\n| ${LONG_WORD} | 2 |\n`;
+
+/** What axe finds serious by these rules, or by all of them. */
+async function serious({ page }: Chat, rules?: string[]): Promise<string[]> {
+  const { violations } = await page.evaluate((rules) => {
+    const { run } = (globalThis as unknown as { axe: typeof axe }).axe;
+    return run({ resultTypes: ['violations'], ...(rules && { runOnly: rules }) });
+  }, rules);
+  return violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
+}
+
+/** What is wrong with the page as it is, in light and dark, at its width and down to 320 px. */
+async function faults(chat: Chat, width: number): Promise<string[]> {
+  const { page } = chat;
+  await page.emulateMedia({ colorScheme: 'light' });
+  const inLight = await serious(chat);
+  await page.emulateMedia({ colorScheme: 'dark' });
+  const inDark = await serious(chat, ['color-contrast']);
+  const tooWide: string[] = [];
+  for (const narrow of [width, Math.min(width, 320)]) {
+    await page.setViewportSize({ width: narrow, height: 800 });
+    const overflow = await page.evaluate(() => {
+      const boxes = [document.documentElement, ...document.querySelectorAll('.viewport')];
+      return Math.max(...boxes.map((box) => box.scrollWidth - box.clientWidth));
+    });
+    if (overflow > 0) tooWide.push(`${overflow} px wider than ${narrow} px`);
+  }
+  await page.setViewportSize({ width, height: 800 });
+  return [...inLight, ...inDark, ...tooWide];
+}
+
+describeInBrowser('the chat page, for everybody', () => {
+  let browser: Browser;
+  let upstream: ScriptedUpstream;
+  let app: RunningServer;
+  let chat: Chat;
+
+  beforeAll(async () => {
+    browser = await launchBrowser();
+  });
+  beforeEach(async () => {
+    upstream = await ScriptedUpstream.start();
+    upstream.models = ['llama3.2', `${LONG_WORD}:70b`];
+    app = await startApp({ OLLAMA_BASE_URL: upstream.url, ALLOW_PULL: 'true' });
+  });
+  afterEach(async () => {
+    await chat?.page.context().close();
+    await app?.close();
+    await upstream?.close();
+  });
+  afterAll(() => browser?.close());
+
+  it.each([1280, 390])(
+    'has no serious fault in any state, in light and dark, %d px wide',
+    async (width) => {
+      const context = await browser.newContext({ reducedMotion: 'reduce' });
+      chat = await Chat.open(context, app.url);
+      await chat.page.setViewportSize({ width, height: 800 });
+      await chat.page.evaluate(axe.source);
+      const found: Record<string, string[]> = {};
+      const look = async (state: string): Promise<void> => {
+        found[state] = await faults(chat, width);
+      };
+
+      await look('empty');
+      await chat.ask(`Why, ${LONG_WORD}?`);
+      const call = await upstream.nextCall();
+      await look('waiting');
+      call
+        .line({ message: { role: 'assistant', content: '', thinking: LONG_WORD }, done: false })
+        .text(ANSWER);
+      await chat.sees('A heading');
+      await look('streaming');
+      call.done();
+      await chat.answered();
+      await look('finished');
+      await chat.ask('And?');
+      (await upstream.nextCall()).text('Half').end();
+      await chat.sees('upstream_truncated');
+      await look('failed');
+      await chat.button('Edit the question').first().click();
+      await look('editing');
+      await chat.page.keyboard.press('Escape');
+      await chat.button(/^Model:/).click();
+      await chat.page.getByRole('radio').first().waitFor();
+      await look('choosing a model');
+      await chat.page.getByLabel('Pull another model').fill('tiny');
+      await chat.page.keyboard.press('Enter');
+      (await upstream.nextCall()).line({ status: 'pulling', digest: 'a', total: 9, completed: 3 });
+      await chat.sees('3 B of 9 B');
+      await chat.page.keyboard.press('Escape');
+      await look('pulling');
+      await chat.button('System prompt').click();
+      await look('system prompt');
+      await chat.page.keyboard.press('Escape');
+      if (width === 390) {
+        await chat.button('Conversations').click();
+        await look('conversations');
+      }
+      await chat.button(/^Delete/).focus();
+      await chat.page.keyboard.press('Enter');
+      await chat.button('Undo').waitFor({ state: 'attached' });
+      await look('deleted');
+
+      expect(found).toEqual(Object.fromEntries(Object.keys(found).map((state) => [state, []])));
+      expect(chat.offences).toEqual([]);
+    },
+    60_000,
+  );
+
+  it('tells a screen reader that an answer begins and ends, and none of its words', async () => {
+    chat = await Chat.open(browser, app.url);
+    await chat.page.evaluate(() => {
+      const heard: string[] = [];
+      Object.assign(globalThis, { heard });
+      for (const region of document.querySelectorAll('[role=status], [aria-live]')) {
+        const options = { childList: true, characterData: true, subtree: true };
+        new MutationObserver(() => heard.push(region.textContent.trim())).observe(region, options);
+      }
+    });
+    await chat.ask('One?');
+    const call = await upstream.nextCall();
+    for (const word of ['One ', 'two ', 'three ']) {
+      call.text(word);
+      await chat.sees(word.trim());
+    }
+    call.done();
+    await chat.answered();
+    await chat.page.getByText('The answer is complete.').waitFor({ state: 'attached' });
+    const heard = await chat.page.evaluate(
+      () => (globalThis as unknown as { heard: string[] }).heard,
+    );
+    expect(heard).toEqual(['The answer begins.', 'The answer is complete.']);
+  });
+
+  it('leads with the keyboard past everything to the question', async () => {
+    chat = await Chat.open(browser, app.url);
+    await chat.page.keyboard.press('Tab');
+    await chat.page.keyboard.press('Enter');
+    await chat.page.keyboard.type('By hand?');
+    await chat.page.keyboard.press('Enter');
+    (await upstream.nextCall()).text('By hand.').done();
+    await chat.sees('By hand.');
+  });
+
+  it('follows the end of an answer, and leaves alone who reads further up', async () => {
+    chat = await Chat.open(browser, app.url);
+    const viewport = chat.page.locator('.viewport');
+    const fromEnd = (): Promise<number> =>
+      viewport.evaluate((box) => box.scrollHeight - box.scrollTop - box.clientHeight);
+    await chat.ask('Much?');
+    const call = await upstream.nextCall();
+    const write = async (word: string): Promise<void> => {
+      call.text(`${word}\n\n`.repeat(40)).text(`${word} end `);
+      await chat.sees(`${word} end`);
+    };
+    await write('first');
+    await chat.page.waitForFunction(() => {
+      const box = document.querySelector('.viewport')!;
+      return box.scrollHeight - box.scrollTop - box.clientHeight < 2;
+    });
+    await viewport.hover();
+    await chat.page.mouse.wheel(0, -400);
+    await chat.button('Latest').waitFor();
+    const before = await viewport.evaluate((box) => box.scrollTop);
+    await write('second');
+    expect(await viewport.evaluate((box) => box.scrollTop)).toBe(before);
+    await chat.button('Latest').click();
+    await chat.button('Latest').waitFor({ state: 'detached' });
+    expect(await fromEnd()).toBeLessThan(2);
+    call.done();
+  });
+});

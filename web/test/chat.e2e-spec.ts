@@ -1,0 +1,173 @@
+import type { Browser } from 'playwright-core';
+import type { RunningServer } from '../../src/server.js';
+import { startApp } from '../../test/support/app.js';
+import { ScriptedUpstream } from '../../test/support/scripted-upstream.js';
+import { describeInBrowser, launchBrowser } from './support/browser.js';
+import { Chat } from './support/chat.js';
+
+describeInBrowser('the chat page', () => {
+  let browser: Browser;
+  let upstream: ScriptedUpstream;
+  let app: RunningServer;
+  let chat: Chat;
+
+  beforeAll(async () => {
+    browser = await launchBrowser();
+  });
+  beforeEach(async () => {
+    upstream = await ScriptedUpstream.start();
+    upstream.models = ['llama3.2', 'qwen3:8b'];
+    app = await startApp({ OLLAMA_BASE_URL: upstream.url });
+    chat = await Chat.open(browser, app.url);
+  });
+  afterEach(async () => {
+    await chat?.page.context().close();
+    await app?.close();
+    await upstream?.close();
+  });
+  afterAll(() => browser?.close());
+
+  it('shows the answer while it is being written, then its figures', async () => {
+    await chat.ask('Why is the sky blue?');
+    const call = await upstream.nextCall();
+    expect(call.body['messages']).toEqual([{ role: 'user', content: 'Why is the sky blue?' }]);
+    call.text('The sky scatters ');
+    await chat.sees('The sky scatters');
+    expect(await chat.button('Stop').isVisible()).toBe(true);
+    call.text('blue light.').done();
+    await chat.answered();
+    expect(await chat.answers.innerText()).toContain('The sky scatters blue light.');
+    await chat.sees(/^llama3\.2 · 3 tokens · 20\.0 tokens\/s · first after \d+/);
+    expect(chat.offences).toEqual([]);
+  });
+
+  it('gives the model the conversation so far, and the system prompt before it', async () => {
+    await chat.button('System prompt').click();
+    await chat.page.getByLabel('System prompt', { exact: true }).last().fill('You are brief.');
+    await chat.button('Done').click();
+    await chat.button('System prompt (set)').waitFor();
+    await chat.ask('One?');
+    (await upstream.nextCall()).text('First.').done();
+    await chat.answered();
+    await chat.ask('Two?');
+    const call = await upstream.nextCall();
+    expect(call.body['messages']).toEqual([
+      { role: 'system', content: 'You are brief.' },
+      { role: 'user', content: 'One?' },
+      { role: 'assistant', content: 'First.' },
+      { role: 'user', content: 'Two?' },
+    ]);
+    call.done();
+  });
+
+  it.each(['the button', 'Esc'])('stops the model with %s and keeps what is there', async (how) => {
+    await chat.ask('Count for ever.');
+    const call = await upstream.nextCall();
+    call.text('One, two, ');
+    await chat.sees('One, two,');
+    if (how === 'Esc') await chat.page.keyboard.press('Escape');
+    else await chat.button('Stop').click();
+    await call.closed;
+    await chat.sees('Stopped.');
+    await chat.page.reload();
+    await chat.sees('One, two,');
+    await chat.sees('Stopped.');
+  });
+
+  it('replaces an answer on Retry', async () => {
+    await chat.ask('A number?');
+    (await upstream.nextCall()).text('Seven.').done();
+    await chat.answered();
+    await chat.button(/^Retry/).click();
+    const call = await upstream.nextCall();
+    expect(call.body['messages']).toEqual([{ role: 'user', content: 'A number?' }]);
+    call.text('Eight.').done();
+    await chat.sees('Eight.');
+    expect(await chat.page.getByText('Seven.').count()).toBe(0);
+  });
+
+  it('asks an edited question again, says what is dropped, and drops it', async () => {
+    for (const [question, answer] of [
+      ['First?', 'One.'],
+      ['Second?', 'Two.'],
+      ['Third?', 'Three.'],
+    ] as const) {
+      await chat.ask(question);
+      (await upstream.nextCall()).text(answer).done();
+      await chat.answered();
+    }
+    await chat.button('Edit the question').first().click();
+    await chat.sees('The answer below is replaced, and the 2 questions after it dropped.');
+    await chat.page.getByLabel('Edit your question').fill('First of all?');
+    await chat.button('Send again').click();
+    const call = await upstream.nextCall();
+    expect(call.body['messages']).toEqual([{ role: 'user', content: 'First of all?' }]);
+    call.text('Another.').done();
+    await chat.sees('Another.');
+    expect(await chat.answers.count()).toBe(1);
+    await chat.page.reload();
+    await chat.sees('Another.');
+    expect(await chat.answers.count()).toBe(1);
+  });
+
+  it('asks the model that was picked, and goes on with it', async () => {
+    await chat.button('Model: llama3.2').click();
+    await chat.page.getByRole('radio', { name: /^qwen3:8b/ }).click();
+    await chat.ask('Who are you?');
+    const call = await upstream.nextCall();
+    expect(call.body['model']).toBe('qwen3:8b');
+    call.text('Qwen.').done();
+    await chat.sees(/^qwen3:8b · /);
+    await chat.button('New conversation').click();
+    await chat.sees('What would you like to know?');
+    await chat.button('Model: qwen3:8b').waitFor();
+  });
+
+  it('keeps thoughts folded', async () => {
+    await chat.ask('Hard?');
+    const call = await upstream.nextCall();
+    call.line({ message: { role: 'assistant', content: '', thinking: 'Hm, hm.' }, done: false });
+    await chat.sees('Thinking…');
+    const thought = chat.page.getByText('Hm, hm.');
+    expect(await thought.isVisible()).toBe(false);
+    await chat.page.getByText('Thinking…').click();
+    await thought.waitFor();
+    call.text('Yes.').done();
+    await chat.sees('Thoughts');
+  });
+
+  it('keeps conversations under the first question, and brings a deleted one back', async () => {
+    await chat.ask('Where is north?\nOn a map.');
+    (await upstream.nextCall()).text('Up.').done();
+    await chat.answered();
+    await chat.button('New conversation').click();
+    await chat.ask('And south?');
+    (await upstream.nextCall()).text('Down.').done();
+    await chat.answered();
+    await chat.page.reload();
+    const links = chat.page.getByRole('navigation').getByRole('link');
+    await links.first().waitFor();
+    expect(await links.allInnerTexts()).toEqual(['And south?', 'Where is north?']);
+    await links.last().click();
+    await chat.sees('Up.');
+
+    await chat.button('Delete Where is north?').focus();
+    await chat.page.keyboard.press('Enter');
+    await chat.sees('What would you like to know?');
+    expect(await links.allInnerTexts()).toEqual(['And south?']);
+    await chat.button('Undo').click();
+    await chat.sees('Up.');
+    await chat.page.reload();
+    await chat.sees('Up.');
+  });
+
+  it('sends with Enter, and takes Shift+Enter as a new line', async () => {
+    await chat.field.fill('One');
+    await chat.field.press('Shift+Enter');
+    await chat.field.pressSequentially('Two');
+    await chat.field.press('Enter');
+    const call = await upstream.nextCall();
+    expect(call.body['messages']).toEqual([{ role: 'user', content: 'One\nTwo' }]);
+    call.done();
+  });
+});

@@ -1,0 +1,63 @@
+import type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
+
+/** Everything here waits for something that happens at once, unless the machine is busy. */
+const PATIENCE_MS = 10_000;
+
+/** The chat page in one tab, as somebody uses it. */
+export class Chat {
+  /** What the page did that its policy forbids, and errors that nobody caught. */
+  readonly offences: string[] = [];
+
+  private constructor(readonly page: Page) {
+    page.setDefaultTimeout(PATIENCE_MS);
+    page.on('pageerror', ({ message }) => this.offences.push(message));
+    page.on('console', (message) => {
+      if (message.text().includes('Content Security Policy')) this.offences.push(message.text());
+    });
+  }
+
+  /** Opens the page. @param where a context keeps what the page keeps; a browser is a fresh one */
+  static async open(where: Browser | BrowserContext, url: string): Promise<Chat> {
+    const chat = new Chat(await where.newPage());
+    await chat.page.exposeFunction('tellOffence', (offence: string) => chat.offences.push(offence));
+    await chat.page.addInitScript(() => {
+      const { tellOffence } = globalThis as unknown as {
+        tellOffence: (offence: string) => void;
+      };
+      document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) =>
+        tellOffence(`${violatedDirective} ${blockedURI}`),
+      );
+    });
+    await chat.page.goto(url);
+    await chat.field.waitFor();
+    return chat;
+  }
+
+  get field(): Locator {
+    return this.page.getByLabel('Your question');
+  }
+
+  /** The answers, the first one first. */
+  get answers(): Locator {
+    return this.page.locator('.answer');
+  }
+
+  button(name: string | RegExp): Locator {
+    return this.page.getByRole('button', { name, exact: typeof name === 'string' });
+  }
+
+  async ask(question: string): Promise<void> {
+    await this.field.fill(question);
+    await this.field.press('Enter');
+  }
+
+  /** Waits until this is to be seen, as a part of some text. */
+  async sees(text: string | RegExp): Promise<void> {
+    await this.page.getByText(text).last().waitFor();
+  }
+
+  /** Waits until the last answer is over. */
+  async answered(): Promise<void> {
+    await this.button('Send').waitFor();
+  }
+}

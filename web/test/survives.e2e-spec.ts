@@ -1,0 +1,164 @@
+import type { Browser, BrowserContext } from 'playwright-core';
+import type { RunningServer } from '../../src/server.js';
+import { startApp } from '../../test/support/app.js';
+import { FaultProxy } from '../../test/support/fault-proxy.js';
+import { freePort } from '../../test/support/free-port.js';
+import { ScriptedUpstream } from '../../test/support/scripted-upstream.js';
+import { describeInBrowser, launchBrowser } from './support/browser.js';
+import { Chat } from './support/chat.js';
+
+describeInBrowser('what the chat page survives', () => {
+  let browser: Browser;
+  let context: BrowserContext;
+  let upstream: ScriptedUpstream;
+  let proxy: FaultProxy;
+  let env: Record<string, string | number>;
+  let app: RunningServer;
+  let chat: Chat;
+
+  beforeAll(async () => {
+    browser = await launchBrowser();
+  });
+  beforeEach(async () => {
+    upstream = await ScriptedUpstream.start();
+    const [PORT, SOCKET_PORT] = [await freePort(), await freePort()];
+    proxy = await FaultProxy.start(SOCKET_PORT);
+    env = { PORT, SOCKET_PORT, OLLAMA_BASE_URL: upstream.url, PUBLIC_SOCKET_URL: proxy.url };
+    app = await startApp(env);
+    context = await browser.newContext();
+    chat = await Chat.open(context, app.url);
+  });
+  afterEach(async () => {
+    await context?.close();
+    await app?.close();
+    await proxy?.close();
+    await upstream?.close();
+  });
+  afterAll(() => browser?.close());
+
+  it('reads on after a reload in mid-answer', async () => {
+    await chat.ask('Tell me.');
+    const call = await upstream.nextCall();
+    call.text('Once upon a time ');
+    await chat.sees('Once upon a time');
+    await chat.page.reload();
+    await chat.sees('Once upon a time');
+    call.text('there was a king.').done();
+    await chat.answered();
+    expect(await chat.answers.innerText()).toContain('Once upon a time there was a king.');
+    expect(upstream.calls.length).toBe(1);
+  });
+
+  it('asks once where it is loaded again before the server has confirmed the question', async () => {
+    await chat.ask('Hello?');
+    (await upstream.nextCall()).text('Hello.').done();
+    await chat.answered();
+    proxy.stall();
+    await chat.ask('Are you there?');
+    // The question arrives, its confirmation does not.
+    const call = await upstream.nextCall();
+    await chat.page.reload({ waitUntil: 'commit' });
+    proxy.resume();
+    call.text('Yes, I am.').done();
+    await chat.sees('Yes, I am.');
+    await chat.answered();
+    expect(upstream.calls.length).toBe(2);
+  });
+
+  it('has the whole text after being offline in mid-answer', async () => {
+    await chat.ask('Tell me.');
+    const call = await upstream.nextCall();
+    call.text('Before, ');
+    await chat.sees('Before,');
+    proxy.refusing = true;
+    proxy.cut();
+    await chat.sees('Reconnecting to the server.');
+    call.text('meanwhile, ').text('still meanwhile, ');
+    proxy.refusing = false;
+    call.text('after.').done();
+    await chat.answered();
+    expect(await chat.answers.innerText()).toContain('Before, meanwhile, still meanwhile, after.');
+    await chat.page.getByText('Reconnecting').waitFor({ state: 'detached' });
+  });
+
+  it('says that the device is offline', async () => {
+    await context.setOffline(true);
+    proxy.refusing = true;
+    proxy.cut();
+    await chat.sees('You are offline.');
+    proxy.refusing = false;
+    await context.setOffline(false);
+    await chat.page.getByText('You are offline.').waitFor({ state: 'detached' });
+  });
+
+  it('streams to two tabs of one conversation, and both can stop it', async () => {
+    const other = await Chat.open(context, app.url);
+    await chat.ask('Tell us.');
+    const call = await upstream.nextCall();
+    await other.page.getByRole('navigation').getByRole('link', { name: 'Tell us.' }).click();
+    call.text('To both ');
+    await Promise.all([chat.sees('To both'), other.sees('To both')]);
+    call.text('of you. ');
+    await Promise.all([chat.sees('To both of you.'), other.sees('To both of you.')]);
+    expect(upstream.calls.length).toBe(1);
+    await other.button('Stop').click();
+    await call.closed;
+    await Promise.all([chat.sees('Stopped.'), other.sees('Stopped.')]);
+  });
+
+  it('shows in one tab what another one has asked, edited and deleted', async () => {
+    const other = await Chat.open(context, app.url);
+    await chat.ask('One?');
+    (await upstream.nextCall()).text('First.').done();
+    await chat.answered();
+    await other.page.getByRole('navigation').getByRole('link', { name: 'One?' }).click();
+    await other.sees('First.');
+    await other.ask('Two?');
+    (await upstream.nextCall()).text('Second.').done();
+    await chat.sees('Second.');
+    await other.button('Delete One?').focus();
+    await other.page.keyboard.press('Enter');
+    await chat.sees('What would you like to know?');
+  });
+
+  it('keeps what there was when the server is restarted, says so, and asks again', async () => {
+    await chat.ask('Tell me.');
+    (await upstream.nextCall()).text('As far as here, ');
+    await chat.sees('As far as here,');
+    proxy.refusing = true;
+    proxy.cut();
+    await app.close();
+    app = await startApp(env);
+    proxy.refusing = false;
+    await chat.sees('The server was restarted');
+    await chat.sees('generation_not_found');
+    await chat.sees('As far as here,');
+    await chat.button('Retry').click();
+    (await upstream.nextCall()).text('All of it.').done();
+    await chat.sees('All of it.');
+    expect(await chat.page.getByText('generation_not_found').count()).toBe(0);
+  });
+
+  it('asks nothing anew by itself when it is loaded after the server was restarted', async () => {
+    await chat.ask('Tell me.');
+    (await upstream.nextCall()).text('As far as here, ');
+    await chat.sees('As far as here,');
+    // It has been kept by then.
+    await chat.page.waitForTimeout(1_500);
+    await chat.page.goto('about:blank');
+    await app.close();
+    app = await startApp(env);
+    await chat.page.goBack();
+    await chat.sees('generation_not_found');
+    expect(upstream.calls.length).toBe(1);
+  });
+
+  it('says when a server that goes down takes the answer with it', async () => {
+    await chat.ask('Tell me.');
+    (await upstream.nextCall()).text('As far as here, ');
+    await chat.sees('As far as here,');
+    await app.close();
+    await chat.sees('node_shutdown');
+    await chat.sees('As far as here,');
+  });
+});
