@@ -48,6 +48,7 @@ export function servePage(
       socketPort: socketPort(),
       model: decide({ endpoint: 'chat', messages: [] }, config).model,
       allowPull: config.ALLOW_PULL,
+      maxRequestBytes: config.MAX_BODY_BYTES,
       demo: demo === undefined ? null : { questions: demo.questions },
     });
   });
@@ -68,9 +69,18 @@ export function servePage(
 }
 
 /**
- * The scripts and styles of the page. They are public, and a browser names an origin when it fetches
- * them: behind a proxy that hides our name the page would stay blank, instead of telling so.
+ * The scripts, styles and icon of the page; the page itself has a policy and comes from `servePage`
+ * only. They are public, and a browser names an origin when it fetches them: behind a proxy that
+ * hides our name the page would stay blank, instead of telling so.
  */
 export function servePageFiles(app: NestExpressApplication): void {
-  app.useStaticAssets(BUILT, { index: false, immutable: true, maxAge: '1y' });
+  const assets = { prefix: '/assets', index: false as const, immutable: true, maxAge: '1y' };
+  app.useStaticAssets(`${BUILT}/assets`, assets);
+  const express: Express = app.getHttpAdapter().getInstance();
+  express.get('/icon.svg', (_request, response, next) => {
+    // Its name stays when it changes.
+    response.sendFile('icon.svg', { root: BUILT, maxAge: '1d' }, (error) => {
+      if (error && !response.headersSent) next(new CastError('not_found', NOT_BUILT));
+    });
+  });
 }

@@ -67,6 +67,16 @@ describe('the page that the server serves', () => {
     }
   });
 
+  it('has an icon that is kept for a day, and is served under no name without its policy', async () => {
+    app = await startApp();
+    const icon = await fetch(`${app.url}/icon.svg`);
+    expect(icon.headers.get('content-type')).toMatch(/^image\/svg/);
+    expect(icon.headers.get('cache-control')).toBe('public, max-age=86400');
+    for (const path of ['/index.html', '/assets/', '/assets/../index.html']) {
+      expect((await fetch(app.url + path)).status).toBe(404);
+    }
+  });
+
   it('may run no foreign script, no inline style, send no form, and connect to us only', async () => {
     app = await startApp();
     const { origin, port } = new URL(app.socketUrl);
@@ -93,6 +103,7 @@ describe('the page that the server serves', () => {
       socketPort: Number(new URL(app.socketUrl).port),
       model: 'qwen3:8b',
       allowPull: false,
+      maxRequestBytes: 20_971_520,
       demo: null,
     });
   });

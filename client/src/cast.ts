@@ -154,9 +154,13 @@ export class Cast {
       const message = 'The server cannot be reached.';
       throw new CastError({ code: 'unreachable', message, retryable: true }, cause);
     });
-    const body: unknown = await response.json();
-    if (!response.ok) throw new CastError(body as Refusal);
-    return (body as ModelList).models;
+    const body: unknown = await response.json().catch(() => undefined);
+    if (response.ok && body !== undefined) return (body as ModelList).models;
+    // What a proxy says instead of the server is a page in HTML.
+    const message = `The server does not answer (HTTP ${response.status}).`;
+    throw new CastError(
+      (body as Refusal | undefined) ?? { code: 'unreachable', message, retryable: true },
+    );
   }
 
   /** What this page was reading before it was loaded again. `join` goes on with it. */

@@ -120,7 +120,8 @@ export class Reader {
   }
 
   leave(): void {
-    if (this.isOver) return;
+    // Who cancels stays until the server has heard of it.
+    if (this.isOver || this.#isCancelling) return;
     this.#askLeave();
     this.fail({ code: 'closed', message: 'The stream was left.' });
   }

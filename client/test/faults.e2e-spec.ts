@@ -199,6 +199,20 @@ describe('the client on a bad network', () => {
     await request.closed;
   });
 
+  it('cancels then also what was left meanwhile', async () => {
+    const stream = open().generate({ prompt: 'why?' });
+    const request = await upstream.nextCall();
+    await until(() => stream.generationId !== undefined);
+    proxy.refusing = true;
+    proxy.cut();
+    await until(() => !stream.view.connected);
+    const cancelled = stream.cancel();
+    stream.leave();
+    proxy.refusing = false;
+    await request.closed;
+    expect(await cancelled).toMatchObject({ state: 'cancelled' });
+  });
+
   it.each([['online'], ['visibilitychange']])(
     'does not wait for the end of the back-off on %s',
     async (event) => {

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunningServer } from '../../src/server.js';
 import { startApp } from '../../test/support/app.js';
@@ -270,6 +273,22 @@ describe('the client', () => {
     await expect(cast.sendMessage({ user_content: 'Hi' }).result).rejects.toMatchObject({
       code: 'forbidden',
     });
+  });
+
+  it('says that nobody answers where a proxy shows a page of its own', async () => {
+    const proxy = createServer((_request, response) =>
+      response.writeHead(502, { 'content-type': 'text/html' }).end('<html><h1>Bad Gateway</h1>'),
+    ).listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    const restUrl = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    try {
+      await expect(open({ restUrl }).models()).rejects.toMatchObject({
+        code: 'unreachable',
+        message: 'The server does not answer (HTTP 502).',
+      });
+    } finally {
+      proxy.close();
+    }
   });
 
   it('lists the models', async () => {

@@ -33,7 +33,7 @@ export const upstreamAdapter: AxiosAdapter = (config) =>
           ? https.request(url, { ...options, agent: isAgain ? false : secure })
           : http.request(url, { ...options, agent: isAgain ? false : plain });
       let answered = false;
-      let failure: NodeJS.ErrnoException = new Error('closed before an answer');
+      let failure: NodeJS.ErrnoException | undefined;
       const abort = (): void => void request.destroy();
       const connectTimer = setTimeout(() => request.destroy(new ConnectTimeout()), config.timeout);
 
@@ -64,9 +64,9 @@ export const upstreamAdapter: AxiosAdapter = (config) =>
         clearTimeout(connectTimer);
         signal?.removeEventListener?.('abort', abort);
         if (answered) return;
-        const wasClosed = failure.code === 'ECONNRESET' || failure.code === 'EPIPE';
+        const wasClosed = failure?.code === 'ECONNRESET' || failure?.code === 'EPIPE';
         if (request.reusedSocket && wasClosed && signal?.aborted !== true) send(true);
-        else reject(failure);
+        else reject(failure ?? new Error('closed before an answer'));
       });
       signal?.addEventListener?.('abort', abort);
       request.end(config.data);

@@ -1,4 +1,4 @@
-import { CHECKS, examine } from '../doctor/examine.js';
+import { checksOf, examine } from '../doctor/examine.js';
 import type { Finding } from '../doctor/finding.js';
 import { summary, written } from '../doctor/report.js';
 import { CLIENT_OPTIONS, readArguments } from './arguments.js';
@@ -55,16 +55,17 @@ export async function doctor(args: string[], signal: AbortSignal): Promise<void>
     signal,
   };
 
+  const checks = checksOf(options.generate);
   const line = isLive(process.stderr) ? new StatusLine(process.stderr) : undefined;
   const findings: Finding[] = [];
   try {
-    line?.show(CHECKS[0]!.title);
+    line?.show(checks[0]!.title);
     for await (const finding of examine(url, options)) {
       findings.push(finding);
       line?.clear();
       const said = values.json ? `${JSON.stringify(finding)}\n` : colored(finding);
       await write(process.stdout, said, signal);
-      const next = CHECKS[CHECKS.findIndex(({ id }) => id === finding.id) + 1];
+      const next = checks[checks.findIndex(({ id }) => id === finding.id) + 1];
       if (next !== undefined) line?.show(next.title);
     }
     line?.clear();
@@ -82,8 +83,16 @@ export async function doctor(args: string[], signal: AbortSignal): Promise<void>
 /** @throws UsageError */
 function httpUrl(name: string, text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url?.protocol === 'http:' || url?.protocol === 'https:') return url;
-  throw new UsageError(`${name} must be an http or https URL.`, 'doctor');
+  if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
+    throw new UsageError(`${name} must be an http or https URL.`, 'doctor');
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw new UsageError(
+      `${name} must be without credentials: the doctor sends none. Behind a proxy that asks for them, run it on the machine of llm-cast.`,
+      'doctor',
+    );
+  }
+  return url;
 }
 
 function colored(finding: Finding): string {

@@ -1,5 +1,5 @@
 import { Failure } from './finding.js';
-import { otherScheme, START, UNREADABLE } from './remedies.js';
+import { CREDENTIALS, otherScheme, START, UNREADABLE } from './remedies.js';
 
 /** A whole HTTP answer. */
 export interface Answer {
@@ -28,8 +28,11 @@ export async function ask(url: string, init: RequestInit): Promise<Answer> {
 }
 
 /** As `ask`, without its body. @throws Failure */
-export function request(url: string, init: RequestInit): Promise<Response> {
-  return fetch(url, init).catch((error: unknown) => failure(url, init, error));
+export async function request(url: string, init: RequestInit): Promise<Response> {
+  const response = await fetch(url, init).catch((error: unknown) => failure(url, init, error));
+  // No answer of llm-cast.
+  if (response.status === 401) throw credentialsAsked(response.url, 401);
+  return response;
 }
 
 async function failure(url: string, { signal }: RequestInit, error: unknown): Promise<never> {
@@ -57,6 +60,11 @@ function parse(text: string): Answer['json'] {
   }
 }
 
+function credentialsAsked(url: string, status: number): Failure {
+  const { host } = new URL(url);
+  return new Failure(`A proxy at ${host} asks for credentials (${status}).`, CREDENTIALS);
+}
+
 async function seenFromPage(url: string): Promise<Failure> {
   const { host } = new URL(url);
   try {
@@ -77,6 +85,8 @@ function seenFromHere(url: string, error: unknown): Failure {
     code?: string;
     message?: string;
   };
+  // `fetch` keeps that answer for itself: it is an error without a word, and the only one.
+  if (code === '' && message === '') return credentialsAsked(url, 407);
   if (code === 'ECONNREFUSED') {
     return new Failure(`Nothing listens at ${host}: the connection was refused.`, START);
   }

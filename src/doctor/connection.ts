@@ -1,7 +1,9 @@
 import { io, type Socket } from 'socket.io-client';
 import type { Ack, StreamRecord } from '../protocol.js';
 import { isBrowser } from './ask.js';
+import { Failure } from './finding.js';
 import type { Patient } from './patient.js';
+import { CUT } from './remedies.js';
 
 interface FromServer {
   streamData: (record: StreamRecord) => void;
@@ -23,6 +25,8 @@ export interface Connection {
   socket: ClientSocket;
   /** Resolves at the first heartbeat of the server, or when the connection is lost. */
   quiet: Promise<Quiet & { afterMs: number }>;
+  /** Rejects with a `Failure` when the connection is lost. */
+  lost: Promise<never>;
 }
 
 type Transport = 'polling' | 'websocket';
@@ -60,7 +64,7 @@ export async function connect(
     // A browser sends its own, and complains of another one.
     ...(!isBrowser && { extraHeaders: { origin: patient.origin } }),
   });
-  const connection = { socket, quiet: watch(socket) };
+  const connection = { socket, quiet: watch(socket), lost: loss(socket) };
   patient.keep(connection);
   await new Promise<void>((resolve, reject) => {
     const tooLong = (): void => reject(new NotConnected('timeout', undefined, ''));
@@ -71,6 +75,15 @@ export async function connect(
       .finally(() => clearTimeout(timer));
   });
   return connection;
+}
+
+/**
+ * What comes of work that needs the connection all the time: socket.io never settles what was asked
+ * after the loss, and what was asked before it fails in its own words.
+ * @throws Failure when the connection is lost
+ */
+export function unlessLost<T>({ lost }: Connection, work: Promise<T>): Promise<T> {
+  return Promise.race([lost, work]);
 }
 
 function connected(socket: ClientSocket): Promise<void> {
@@ -94,6 +107,17 @@ function watch(socket: ClientSocket): Connection['quiet'] {
     socket.io.once('ping', () => end({ isAlive: true }));
     socket.once('disconnect', (reason) => end({ isAlive: false, reason }));
   });
+}
+
+function loss(socket: ClientSocket): Promise<never> {
+  const lost = new Promise<never>((_resolve, reject) => {
+    socket.once('disconnect', (reason) =>
+      reject(new Failure(`The connection was cut in the middle (${reason}).`, CUT)),
+    );
+  });
+  // Most are lost when nobody needs them any more.
+  lost.catch(() => undefined);
+  return lost;
 }
 
 /** engine.io's error: what it holds depends on the transport, and on the platform. */

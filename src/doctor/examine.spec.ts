@@ -4,6 +4,35 @@ import type { AddressInfo } from 'node:net';
 import { CHECKS, examine } from './examine.js';
 import type { Finding } from './finding.js';
 
+describe('a check that breaks itself', () => {
+  // Its pages could not say where the socket is.
+  const page = { socketUrl: 'http://', socketPort: 4321, model: 'x', allowPull: false };
+  const answers: Record<string, unknown> = {
+    '/health/live': { status: 'ok' },
+    '/page.json': page,
+    '/health/ready': { status: 'ok', upstreams: [] },
+  };
+  const odd = createServer(({ url = '' }, response) => {
+    response.writeHead(url in answers ? 200 : 404).end(JSON.stringify(answers[url] ?? {}));
+  });
+  beforeAll(() => once(odd.listen(0, '127.0.0.1'), 'listening'));
+  afterAll(() => {
+    odd.closeAllConnections();
+    odd.close();
+  });
+
+  it('is a finding like others, and the run goes on to its last check', async () => {
+    const url = `http://127.0.0.1:${(odd.address() as AddressInfo).port}`;
+    const findings: Finding[] = [];
+    for await (const finding of examine(url, { origin: url })) findings.push(finding);
+    expect(findings.find(({ id }) => id === 'socket')).toMatchObject({
+      status: 'failed',
+      what: 'This check itself failed: TypeError: Invalid URL',
+    });
+    expect(findings.at(-1)?.id).toBe('idle');
+  });
+});
+
 describe('a server that never answers', () => {
   const silent = createServer(() => undefined);
   let url: string;

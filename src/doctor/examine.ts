@@ -1,7 +1,7 @@
 import { type CheckId, Failure, failed, type Finding, skipped, type Verdict } from './finding.js';
 import { checkGenerate, checkModel, checkUpstreams } from './model-checks.js';
 import { Patient } from './patient.js';
-import { WAIT } from './remedies.js';
+import { BUG, WAIT } from './remedies.js';
 import { checkReady, checkRest, checkStream } from './rest-checks.js';
 import {
   checkIdle,
@@ -64,6 +64,10 @@ export const CHECKS: readonly Check[] = [
   { id: 'idle', title: 'Unused connections', needs: ['origin'], limitMs: 30_000, run: checkIdle },
 ];
 
+/** Those of a run, in their order. @param generate whether the model is asked */
+export const checksOf = (generate: boolean): readonly Check[] =>
+  CHECKS.filter(({ id }) => generate || id !== 'generate');
+
 export interface ExamineOptions {
   /** Of the page that is to use it. A browser sends its own, which this must be. */
   origin: string;
@@ -85,8 +89,7 @@ export async function* examine(
   const patient = new Patient(url, origin);
   const sound = new Set<CheckId>();
   try {
-    for (const check of CHECKS) {
-      if (check.id === 'generate' && !generate) continue;
+    for (const check of checksOf(generate)) {
       const verdicts = [await judge(check, patient, sound, signal)].flat();
       const isSound = verdicts.every(({ status }) => status === 'ok' || status === 'warning');
       if (isSound) sound.add(check.id);
@@ -116,7 +119,7 @@ async function judge(
     signal?.throwIfAborted();
     if (error instanceof Failure) return failed(error.message, error.mend);
     if (limit.aborted) return failed(`No answer within ${limitMs / 1000} s.`, WAIT);
-    throw error;
+    return failed(`This check itself failed: ${String(error)}`, BUG);
   }
 }
 

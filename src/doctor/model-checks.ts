@@ -1,8 +1,9 @@
 import type { ModelList, QueueView, StreamRecord, TerminalRecord } from '../protocol.js';
 import { ask } from './ask.js';
+import { unlessLost } from './connection.js';
 import { failed, ok, skipped, type Verdict, warning } from './finding.js';
 import type { Patient } from './patient.js';
-import { upstreamDown, WAIT } from './remedies.js';
+import { askModel, upstreamDown, WAIT } from './remedies.js';
 
 const PROMPT = 'Count from one to ten, in words.';
 /** Enough to measure a speed, and little to pay. */
@@ -30,7 +31,7 @@ export async function checkUpstreams(patient: Patient, signal: AbortSignal): Pro
     }
     const count = listed.filter(({ upstream }) => upstream === name).length;
     const { running = 0, slots = 0, waiting = 0 } = lines.find((line) => line.name === name) ?? {};
-    const what = `It answers: ${count} ${count === 1 ? 'model' : 'models'}, ${running} of ${slots} ${slots === 1 ? 'slot' : 'slots'} in use, ${waiting} waiting.`;
+    const what = `It answers: ${count === 0 ? 'no models listed' : `${count} ${count === 1 ? 'model' : 'models'}`}, ${running} of ${slots} ${slots === 1 ? 'slot' : 'slots'} in use, ${waiting} waiting.`;
     return circuit === 'closed'
       ? { title, ...ok(what) }
       : { title, ...warning(`${what} It failed lately.`, upstreamDown(name)) };
@@ -42,22 +43,55 @@ export async function checkModel(patient: Patient, signal: AbortSignal): Promise
   const { model = '', allowPull = false } = patient.page ?? {};
   const answer = await ask(`${patient.restUrl}/llm/models`, { signal });
   const { models = [] } = (answer.json ?? {}) as Partial<ModelList>;
-  const found = models.find(({ name }) => canonical(name) === canonical(model));
+  const found = models.find(({ name, upstream }) =>
+    isOllama(upstream) ? canonical(name) === canonical(model) : name === model,
+  );
   if (found !== undefined) {
     return ok(
       `${found.name} is there${found.loaded ? ', and loaded' : '; its first answer waits until it is loaded'}.`,
     );
   }
-  const isOllama = patient.readiness?.upstreams.some(({ name }) => name.startsWith('ollama'));
+  const { upstreams = [] } = patient.readiness ?? {};
+  const mute = upstreams.find(
+    ({ name, reachable }) =>
+      reachable && !isOllama(name) && models.every(({ upstream }) => upstream !== name),
+  );
+  if (mute !== undefined) {
+    return warning(
+      `Nobody can tell whether ${model} is there: upstream ${mute.name} lists no models, and is asked for any.`,
+      askModel(patient.restUrl),
+    );
+  }
+  if (await isHidden(patient.restUrl, model, signal)) {
+    return warning(
+      `${model} is hidden, as ALLOWED_MODELS does not name it: only requests that name no model get it, and no list tells whether it is there.`,
+      askModel(patient.restUrl),
+    );
+  }
+  const isOllamas = upstreams.some(({ name }) => isOllama(name));
   const [other] = models;
   const pull = allowPull
     ? `llm-cast pull ${model} --url ${patient.restUrl}`
     : `ollama pull ${model}`;
-  const choose = `${isOllama ? 'OLLAMA_MODEL' : 'OPENAI_MODEL'}=${other?.name ?? '…'}`;
+  const choose = `${isOllamas ? 'OLLAMA_MODEL' : 'OPENAI_MODEL'}=${other?.name ?? '…'}`;
   return failed(`No upstream lists ${model}.`, {
-    how: `${isOllama ? 'Pull it where Ollama runs, or choose' : 'Choose'} one that is there in the settings of llm-cast; where ALLOWED_MODELS is set, it must name it too.`,
-    lines: isOllama ? `${pull}\n# or\n${choose}` : choose,
+    how: `${isOllamas ? 'Pull it where Ollama runs, or choose' : 'Choose'} one that is there in the settings of llm-cast; where ALLOWED_MODELS is set, it should name it too.`,
+    lines: isOllamas ? `${pull}\n# or\n${choose}` : choose,
   });
+}
+
+/**
+ * Whether callers may not name a model, which lists then leave out. They are refused at once; where
+ * they may, llm-cast asks nobody for what no upstream lists.
+ */
+async function isHidden(restUrl: string, model: string, signal: AbortSignal): Promise<boolean> {
+  const { json, text } = await ask(`${restUrl}/llm/generate`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ model, prompt: '', onDisconnect: 'keep' }),
+    signal,
+  });
+  return json?.['code'] === 'forbidden' && text.includes('"path":"model"');
 }
 
 /** One short answer, from the socket to the model and back, with proof that all of it arrived. */
@@ -78,14 +112,18 @@ export async function checkGenerate(
     });
   });
   const options = { num_predict: MAX_TOKENS };
-  const started = await socket.emitWithAck('generate', { prompt: PROMPT, options });
+  const started = await unlessLost(
+    connection,
+    socket.emitWithAck('generate', { prompt: PROMPT, options }),
+  );
   if (!started.ok) return failed(started.error.message, WAIT);
   const { generationId } = started;
   // Nobody would read it: the GPU is for somebody else.
   const cancel = (): unknown => socket.emit('cancel', { generationId });
   signal.addEventListener('abort', cancel);
-  const end = await ended;
-  signal.removeEventListener('abort', cancel);
+  const end = await unlessLost(connection, ended).finally(() =>
+    signal.removeEventListener('abort', cancel),
+  );
   if (end.state !== 'completed') {
     return failed('detail' in end ? `${end.detail} (${end.code})` : 'It was cancelled.', {
       how: 'The log of llm-cast says more, under this id:',
@@ -130,6 +168,9 @@ async function missing(
 function textOf(record: StreamRecord): string {
   return 'response' in record ? record.response : '';
 }
+
+/** llm-cast calls the others otherwise. */
+const isOllama = (upstream: string): boolean => upstream.startsWith('ollama');
 
 /** Ollama compares names without case, and the tag is `latest` where none is written. */
 function canonical(model: string): string {

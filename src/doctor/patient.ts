@@ -35,9 +35,10 @@ export class Patient {
     return url.origin;
   }
 
-  /** The connection that an app would have. */
+  /** The connection that an app would have, of those that are still there. */
   get connection(): Connection | undefined {
-    return this.upgraded ?? this.websocket ?? this.polling;
+    const best = [this.upgraded, this.websocket, this.polling];
+    return best.find((connection) => connection?.socket.connected === true);
   }
 
   keep(connection: Connection): void {

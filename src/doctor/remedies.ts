@@ -33,9 +33,29 @@ export const STICKY: Remedy = {
     'upstream llm_cast_socket {\n    ip_hash;\n    server 10.0.0.1:4321;\n    server 10.0.0.2:4321;\n}',
 };
 
+const KEEP_OPEN = 'proxy_read_timeout 1h;\nproxy_send_timeout 1h;';
+
 export const IDLE: Remedy = {
   how: 'Let the proxy and the load balancer keep silent connections open for at least 60 s. In nginx:',
-  lines: 'proxy_read_timeout 1h;\nproxy_send_timeout 1h;',
+  lines: KEEP_OPEN,
+};
+
+export const CUT: Remedy = {
+  how: 'Something between here and llm-cast ends connections: the proxy or the load balancer has a short limit, or was loaded anew, or the network is bad. In nginx:',
+  lines: KEEP_OPEN,
+};
+
+export const CREDENTIALS: Remedy = {
+  how: 'llm-cast asks for none, and the doctor has none to give. Open /doctor in a browser that is signed in there, or run it behind the proxy, on the machine of llm-cast:',
+  lines: 'llm-cast doctor http://localhost:3000',
+};
+
+export const NO_UPSTREAM: Remedy = {
+  how: 'A load balancer that asks /health/ready sends nothing here until an upstream answers. What is wrong with each upstream, its own check says.',
+};
+
+export const BUG: Remedy = {
+  how: 'What answers may be of another version than the doctor. Run it again with that version; if it stays, please report it.',
 };
 
 export const FULL: Remedy = {
@@ -46,6 +66,12 @@ export const FULL: Remedy = {
 export const DISTANCE: Remedy = {
   how: 'Answers arrive late by as much. Serve it nearer to its users, or look for what is busy: the network, a proxy, the machine.',
 };
+
+/** @param url of REST */
+export const askModel = (url: string): Remedy => ({
+  how: 'Only a short answer shows it, which costs the GPU (on the page: “Also ask the model”).',
+  lines: `llm-cast doctor --generate ${url}`,
+});
 
 /** @param port of Socket.IO, as llm-cast says */
 export const socketLocation = (port: number): Remedy => ({

@@ -1,8 +1,8 @@
 import type { Readiness } from '../protocol.js';
 import { type Answer, ask, describe, isGatewayError, request } from './ask.js';
-import { Failure, failed, ok, type Verdict } from './finding.js';
+import { Failure, failed, ok, type Verdict, warning } from './finding.js';
 import type { PageInfo, Patient } from './patient.js';
-import { allowOrigin, BUFFERING, DRAINING, otherScheme, START } from './remedies.js';
+import { allowOrigin, BUFFERING, DRAINING, NO_UPSTREAM, otherScheme, START } from './remedies.js';
 
 /** What `GET /health/stream` sends. */
 const EVENTS = 5;
@@ -36,7 +36,7 @@ export async function checkRest(patient: Patient, signal: AbortSignal): Promise<
   return ok(`llm-cast answers at ${patient.restUrl}, in ${Math.round(live.ms)} ms.`);
 }
 
-/** It is not about to end. */
+/** It is not about to end, and has somebody to ask. */
 export async function checkReady(patient: Patient, signal: AbortSignal): Promise<Verdict> {
   const answer = await ask(`${patient.restUrl}/health/ready`, { signal });
   const readiness = answer.json as unknown as Readiness | undefined;
@@ -44,7 +44,12 @@ export async function checkReady(patient: Patient, signal: AbortSignal): Promise
     case 'ok':
     case 'no_upstream':
       patient.readiness = readiness;
-      return ok('It takes requests.');
+      return readiness.status === 'ok'
+        ? ok('It takes requests.')
+        : warning(
+            `It is up, but none of its upstreams answers, so it calls itself not ready (${answer.status}).`,
+            NO_UPSTREAM,
+          );
     case 'draining':
       return failed('It is shutting down, and takes no new requests.', DRAINING);
     default:
@@ -82,9 +87,12 @@ async function arrivalsOfEvents({ restUrl }: Patient, signal: AbortSignal): Prom
   try {
     const reader = body.getReader();
     const decoder = new TextDecoder();
+    let text = '';
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
-      const events = decoder.decode(part.value, { stream: true }).match(/^data:/gm)?.length ?? 0;
-      arrivals.push(...Array.from({ length: events }, () => performance.now()));
+      // The network cuts anywhere.
+      text += decoder.decode(part.value, { stream: true });
+      const events = text.match(/^data:/gm)?.length ?? 0;
+      while (arrivals.length < events) arrivals.push(performance.now());
     }
   } catch {
     // What has arrived before it broke tells enough.

@@ -1,10 +1,11 @@
 import { type Answer, ask, describe, isBrowser, isGatewayError } from './ask.js';
-import { connect, type Connection, NotConnected, upgraded } from './connection.js';
+import { connect, type Connection, NotConnected, unlessLost, upgraded } from './connection.js';
 import { Failure, failed, ok, skipped, type Verdict, warning } from './finding.js';
 import type { Patient } from './patient.js';
 import {
   allowOrigin,
   behindTls,
+  CREDENTIALS,
   DISTANCE,
   FULL,
   IDLE,
@@ -139,7 +140,7 @@ export async function checkPing({ connection }: Patient): Promise<Verdict> {
   const times: number[] = [];
   for (let trip = 0; trip < ROUND_TRIPS; trip++) {
     const since = performance.now();
-    await socket.emitWithAck('leave', { generationId: NO_GENERATION });
+    await unlessLost(connection, socket.emitWithAck('leave', { generationId: NO_GENERATION }));
     times.push(performance.now() - since);
   }
   times.sort((one, other) => one - other);
@@ -191,7 +192,7 @@ async function elsewhere(
   signal: AbortSignal,
 ): Promise<Verdict> {
   const { origin, protocol } = new URL(restUrl);
-  if (origin === socketUrl) return failed(message, mend);
+  if (origin === socketUrl || mend === CREDENTIALS) return failed(message, mend);
   const there = await ask(origin + HANDSHAKE + 'polling', { signal }).catch(() => undefined);
   if (there !== undefined && isSocketIo(there)) {
     return failed(

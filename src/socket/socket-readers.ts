@@ -1,12 +1,12 @@
 import type { Socket } from 'socket.io';
 import type { LogReader, LogSink } from '../generations/generation-log.js';
 import type { Generation } from '../generations/generation.js';
-import type { ServerToClientEvents, StreamState } from '../protocol.js';
+import type { ServerToClientEvents, StreamRecord, StreamState } from '../protocol.js';
 import { sendRecord } from './record-frame.js';
 import { SocketGate } from './socket-gate.js';
 
 /** What one socket reads: at most one reader for each generation, all behind the socket's one gate. */
-export class SocketReaders {
+export class SocketReaders implements LogSink {
   private readonly gate: SocketGate;
   private readonly readers = new Map<string, LogReader>();
   private readonly latestStates = new Map<string, StreamState>();
@@ -28,24 +28,28 @@ export class SocketReaders {
    * already have on the generation.
    */
   read(generation: Generation, after: number): void {
-    const { gate, socket } = this;
     const { id } = generation;
-    const sink: LogSink = {
-      get writable() {
-        return gate.isOpen;
-      },
-      write: (record) => {
-        sendRecord(socket.conn, record);
-        if ('state' in record) this.leave(id);
-      },
-      state: (state) => this.tellState(state),
-    };
-    const reader = generation.read(sink, after);
+    const reader = generation.read(this, after);
     this.leave(id);
     this.readers.set(id, reader);
     reader.advance();
     // Who has all of an ended generation already would hold its log for nothing.
     if (generation.log.terminal && reader.cursor === generation.log.seq) this.leave(id);
+  }
+
+  get writable(): boolean {
+    return this.gate.isOpen;
+  }
+
+  write(record: StreamRecord): void {
+    sendRecord(this.socket.conn, record);
+    if ('state' in record) this.leave(record.generationId);
+  }
+
+  /** While the gate is shut only the latest of each generation is kept. */
+  state(state: StreamState): void {
+    if (this.gate.isOpen) this.socket.emit('streamState', state);
+    else this.latestStates.set(state.generationId, state);
   }
 
   leave(generationId: string): void {
@@ -64,12 +68,6 @@ export class SocketReaders {
     this.gate.close();
     for (const reader of this.readers.values()) reader.leave();
     this.readers.clear();
-  }
-
-  /** While the gate is shut only the latest of each generation is kept. */
-  private tellState(state: StreamState): void {
-    if (this.gate.isOpen) this.socket.emit('streamState', state);
-    else this.latestStates.set(state.generationId, state);
   }
 
   private advance(): void {

@@ -5,9 +5,9 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { INestApplication } from '@nestjs/common';
+import { type INestApplication, Logger, type WsMessageHandler } from '@nestjs/common';
 import { IoAdapter } from '@nestjs/platform-socket.io';
-import { type Namespace, Server, type ServerOptions } from 'socket.io';
+import { type Namespace, Server, type ServerOptions, type Socket } from 'socket.io';
 import type { Config } from '../config.js';
 import { CastError, ERRORS } from '../errors.js';
 import { isAllowedRequest } from '../origins.js';
@@ -33,6 +33,7 @@ export class SocketAdapter extends IoAdapter {
   /** What Socket.IO is attached to: a server of its own, or the one of REST. */
   readonly listener: HttpServer;
   private readonly isShared: boolean;
+  private readonly log = new Logger('Socket.IO');
 
   constructor(
     app: INestApplication,
@@ -66,6 +67,20 @@ export class SocketAdapter extends IoAdapter {
       cors: { origin: true },
     });
     return server;
+  }
+
+  /**
+   * Handlers that answer by their ack. Nest's own binding makes an rxjs pipeline for each event of
+   * each socket: 27 of the 42 KB of heap that an idle socket took.
+   */
+  override bindMessageHandlers(socket: Socket, handlers: WsMessageHandler[]): void {
+    for (const { message, callback } of handlers) {
+      socket.on(message, (...args: unknown[]) => {
+        const { data, ack } = this.mapPayload(args.length > 1 ? args : args[0]);
+        // What a handler throws is answered by the exception filter; what that throws is a bug.
+        Promise.resolve(callback(data, ack)).catch((error: unknown) => this.log.error(error));
+      });
+    }
   }
 
   /** @returns the port that is listened on */

@@ -74,6 +74,9 @@ const CONNECTED: CheckId[] = ['polling', 'websocket', 'upgrade', 'ping', 'idle']
 export interface DoctorCase {
   fault: string;
   red: CheckId;
+  /** What fails for the same reason. */
+  alsoRed?: CheckId[];
+  warned?: CheckId[];
   skipped?: CheckId[];
   what: RegExp;
   mend: RegExp;
@@ -170,6 +173,25 @@ export const CASES: DoctorCase[] = [
       front.app = { url, socketUrl: url };
       return [front.url];
     },
+  },
+  ...[401, 407].map((status): DoctorCase => ({
+    fault: `a proxy that asks for credentials with ${status}`,
+    isTerminalOnly: true,
+    red: 'rest',
+    skipped: ALL.slice(1),
+    what: new RegExp(`proxy at .* asks for credentials \\(${status}\\)`),
+    mend: /signed in.*\nllm-cast doctor http:\/\/localhost:3000$/,
+    prepare: async (ward) => [
+      await ward.server((_request, response) => response.writeHead(status).end()),
+    ],
+  })),
+  {
+    fault: 'a proxy that asks for credentials at the socket only',
+    red: 'socket',
+    skipped: ['origin', ...CONNECTED],
+    what: /proxy at .* asks for credentials \(401\)/,
+    mend: /signed in/,
+    prepare: behind({ protects: /^\/socket\.io/ }),
   },
   {
     fault: 'a public name that llm-cast was not told of',
@@ -354,6 +376,7 @@ export const CASES: DoctorCase[] = [
   {
     fault: 'no upstream',
     red: 'upstream',
+    warned: ['ready'],
     skipped: ['model'],
     what: /cannot be reached/,
     mend: /OLLAMA_BASE_URL=/,
@@ -365,6 +388,15 @@ export const CASES: DoctorCase[] = [
     what: /No upstream lists qwen3:8b/,
     mend: /ollama pull qwen3:8b\n.*\nOLLAMA_MODEL=llama3\.2/,
     prepare: behind({}, { OLLAMA_MODEL: 'qwen3:8b' }),
+  },
+  {
+    // Ten round trips take longer than that.
+    fault: 'a proxy that cuts WebSockets in the middle',
+    red: 'ping',
+    alsoRed: ['idle'],
+    what: /cut in the middle \(transport close\)/,
+    mend: /proxy_read_timeout 1h;/,
+    prepare: behind({ cutsWebSocketsMs: 2_500, delayMs: 400 }),
   },
   {
     fault: 'a proxy that cuts unused connections',

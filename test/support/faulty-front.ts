@@ -14,6 +14,8 @@ import type { RunningServer } from '../../src/server.js';
 export interface Faults {
   /** Paths that are answered with a 404 page of its own. */
   hides?: RegExp;
+  /** Paths that are answered with a 401. */
+  protects?: RegExp;
   /** All paths go to the REST port. */
   routesToRest?: boolean;
   /** What is behind Socket.IO's path does not answer: 502. */
@@ -33,6 +35,8 @@ export interface Faults {
   answersOptions?: boolean;
   /** WebSockets on which nothing is said for so long are cut. */
   cutsIdleMs?: number;
+  /** WebSockets are cut when they are so old. */
+  cutsWebSocketsMs?: number;
   /** What goes to the client over a WebSocket comes so much later. */
   delayMs?: number;
   /** What is replaced in it, by something as long. */
@@ -90,9 +94,11 @@ export class FaultyFront {
   }
 
   private pass(request: IncomingMessage, response: ServerResponse): void {
-    const { hides, losesSocket, answersOptions, buffers, cutsAfterMs, stripsCors } = this.faults;
+    const { hides, protects, losesSocket, answersOptions, buffers, cutsAfterMs, stripsCors } =
+      this.faults;
     const path = request.url ?? '';
     if (hides?.test(path)) return page(response, 404);
+    if (protects?.test(path)) return page(response, 401);
     if (losesSocket && path.startsWith('/socket.io/')) return page(response, 502);
     if (answersOptions && request.method === 'OPTIONS') return page(response, 405);
     const target = { host: '127.0.0.1', method: request.method, ...this.route(request) };
@@ -120,7 +126,7 @@ export class FaultyFront {
   }
 
   private upgrade(request: IncomingMessage, client: Socket, head: Buffer): void {
-    const { dropsUpgrade, cutsIdleMs, delayMs = 0, replaces } = this.faults;
+    const { dropsUpgrade, cutsIdleMs, cutsWebSocketsMs, delayMs = 0, replaces } = this.faults;
     const { port, path, headers } = this.route(request);
     const isSession = path.includes('sid=');
     const drops = dropsUpgrade === true || (dropsUpgrade === 'sessions' && isSession);
@@ -137,6 +143,9 @@ export class FaultyFront {
     client.once('close', () => target.destroy());
     target.once('close', () => setTimeout(() => client.destroySoon(), delayMs));
     if (cutsIdleMs !== undefined) client.setTimeout(cutsIdleMs, () => client.destroy());
+    if (cutsWebSocketsMs === undefined) return;
+    const timer = setTimeout(() => client.destroy(), cutsWebSocketsMs);
+    client.once('close', () => clearTimeout(timer));
   }
 }
 

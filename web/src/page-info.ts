@@ -7,6 +7,8 @@ export interface PageInfo {
   model: string;
   /** Whether the page may have a model pulled. */
   allowPull: boolean;
+  /** Most bytes of a request; the server hangs up on a larger one. */
+  maxRequestBytes: number;
   /** In the demo: questions to start with. */
   demo: { questions: string[] } | null;
 }

@@ -1,5 +1,5 @@
 import axe from 'axe-core';
-import type { Browser } from 'playwright-core';
+import type { Browser, Locator } from 'playwright-core';
 import type { RunningServer } from '../../src/server.js';
 import { startApp } from '../../test/support/app.js';
 import { ScriptedUpstream } from '../../test/support/scripted-upstream.js';
@@ -180,6 +180,116 @@ describeInBrowser('the chat page, for everybody', () => {
     await chat.button('Latest').click();
     await chat.button('Latest').waitFor({ state: 'detached' });
     expect(await fromEnd()).toBeLessThan(2);
+    call.done();
+  });
+
+  it('keeps the focus where one goes on: after Send, Stop, Retry, Edit, Delete and Undo', async () => {
+    chat = await Chat.open(browser, app.url);
+    const { page, field } = chat;
+    const focused = async (name: string | Locator): Promise<void> => {
+      const target = typeof name === 'string' ? chat.button(name) : name;
+      await target.and(page.locator(':focus')).waitFor();
+    };
+    const answer = async (text: string): Promise<void> => {
+      (await upstream.nextCall()).text(text).done();
+      await chat.sees(text);
+      await chat.answered();
+    };
+
+    await field.fill('First?');
+    await chat.button('Send').focus();
+    await page.keyboard.press('Enter');
+    await focused('Stop');
+    await answer('One.');
+    await focused('Send');
+
+    await chat.ask('Second?');
+    const stopped = await upstream.nextCall();
+    await chat.button('Stop').focus();
+    await page.keyboard.press('Enter');
+    await stopped.closed;
+    await focused('Send');
+
+    await chat.ask('Third?');
+    (await upstream.nextCall()).text('Half').end();
+    await chat.button('Retry').focus();
+    await page.keyboard.press('Enter');
+    await answer('Three.');
+    await focused(field);
+
+    await chat.button('Edit the question').last().focus();
+    await page.keyboard.press('Enter');
+    await page.getByLabel('Edit your question').fill('Third, again?');
+    await chat.button('Send again').focus();
+    await page.keyboard.press('Enter');
+    await focused(field);
+    await answer('Three again.');
+
+    await chat.button('Delete First?').focus();
+    await page.keyboard.press('Enter');
+    await focused('Undo');
+    await page.keyboard.press('Enter');
+    await chat.sees('Three again.');
+    await focused(field);
+  });
+
+  it('draws only what is in view of a long conversation, and still goes to its end', async () => {
+    chat = await Chat.open(browser, app.url);
+    const { page } = chat;
+    await page.evaluate(async () => {
+      const turns = Array.from({ length: 80 }, (_, at) => ({
+        id: `turn ${at}`,
+        question: `Question ${at}?`,
+        answer: {
+          id: `answer ${at}`,
+          askedAt: at,
+          state: 'completed',
+          text: `Answer ${at}.\n\n${'A paragraph.\n\n'.repeat(at % 7)}`,
+          thinking: '',
+        },
+      }));
+      const kept = { id: 'long', title: 'Long', system: '', updatedAt: 1, turns };
+      const db = await new Promise<IDBDatabase>((resolve) => {
+        const opened = indexedDB.open('llm-cast');
+        opened.addEventListener('success', () => resolve(opened.result));
+      });
+      const written = db.transaction('conversations', 'readwrite');
+      written.objectStore('conversations').put(kept);
+      await new Promise((resolve) => written.addEventListener('complete', resolve));
+      db.close();
+      location.hash = 'long';
+    });
+    await page.reload();
+    const isAtEnd = (): Promise<unknown> =>
+      page.waitForFunction(() => {
+        const box = document.querySelector('.viewport');
+        if (box === null) return false;
+        const last = [...box.querySelectorAll('.turn')].at(-1);
+        const fromEnd = box.scrollHeight - box.scrollTop - box.clientHeight;
+        return last?.checkVisibility({ contentVisibilityAuto: true }) === true && fromEnd < 2;
+      });
+    await isAtEnd();
+    const drawn = await page
+      .locator('.turn')
+      .evaluateAll(
+        (turns) =>
+          turns.filter((turn) =>
+            turn.firstElementChild!.checkVisibility({ contentVisibilityAuto: true }),
+          ).length,
+      );
+    expect(drawn).toBeGreaterThan(0);
+    expect(drawn).toBeLessThan(20);
+
+    await chat.ask('And?');
+    const call = await upstream.nextCall();
+    call.text('More.\n\n'.repeat(40)).text('Enough ');
+    await chat.sees('Enough');
+    await isAtEnd();
+    await page.locator('.viewport').hover();
+    await page.mouse.wheel(0, -6000);
+    await chat.button('Latest').click();
+    await isAtEnd();
+    await chat.button('Latest').waitFor({ state: 'detached' });
     call.done();
   });
 });

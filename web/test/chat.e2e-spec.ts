@@ -170,4 +170,71 @@ describeInBrowser('the chat page', () => {
     expect(call.body['messages']).toEqual([{ role: 'user', content: 'One\nTwo' }]);
     call.done();
   });
+
+  it('reaches each model with the arrow keys, and closes with Enter', async () => {
+    upstream.models = ['llama3.2', 'b', 'c', 'd', 'e'];
+    await chat.button('Model: llama3.2').click();
+    const radios = chat.page.getByRole('radio');
+    await radios.nth(4).waitFor();
+    await radios.first().focus();
+    for (let press = 0; press < 4; press++) await chat.page.keyboard.press('ArrowDown');
+    expect(await radios.nth(4).isChecked()).toBe(true);
+    await chat.page.keyboard.press('Enter');
+    await radios.first().waitFor({ state: 'hidden' });
+    await chat.button('Model: e').waitFor();
+    await chat.ask('Who are you?');
+    const call = await upstream.nextCall();
+    expect(call.body['model']).toBe('e');
+    call.done();
+  });
+
+  it('does not stop the answer with the Escape of an input method', async () => {
+    await chat.ask('Count for ever.');
+    const call = await upstream.nextCall();
+    call.text('One, two, ');
+    await chat.sees('One, two,');
+    await chat.field.dispatchEvent('keydown', { key: 'Escape', isComposing: true });
+    call.text('three.').done();
+    await chat.answered();
+    expect(await chat.answers.innerText()).toContain('One, two, three.');
+    expect(await chat.page.getByText('Stopped.').count()).toBe(0);
+  });
+
+  it('keeps what is typed for each conversation, over a reload too', async () => {
+    await chat.field.fill('Not yet asked');
+    await chat.page.reload();
+    await chat.field.waitFor();
+    expect(await chat.field.inputValue()).toBe('Not yet asked');
+    await chat.ask('Where is north?');
+    (await upstream.nextCall()).text('Up.').done();
+    await chat.answered();
+    expect(await chat.field.inputValue()).toBe('');
+    await chat.field.fill('And south?');
+    await chat.button('New conversation').click();
+    await chat.sees('What would you like to know?');
+    expect(await chat.field.inputValue()).toBe('');
+    await chat.field.fill('Something else');
+    await chat.page.getByRole('link', { name: 'Where is north?' }).click();
+    await chat.sees('Up.');
+    expect(await chat.field.inputValue()).toBe('And south?');
+    await chat.page.reload();
+    await chat.sees('Up.');
+    expect(await chat.field.inputValue()).toBe('And south?');
+  });
+
+  it('copies an answer where the browser has no clipboard for pages, and says so', async () => {
+    await chat.page.addInitScript(() => {
+      Object.defineProperty(navigator, 'clipboard', { value: undefined });
+    });
+    await chat.page.reload();
+    await chat.ask('Which?');
+    (await upstream.nextCall()).text('This **one**.').done();
+    await chat.answered();
+    await chat.button('Copy the answer').click();
+    const said = chat.page.getByRole('status').getByText('Copied', { exact: true });
+    await said.waitFor({ state: 'attached' });
+    await chat.field.focus();
+    await chat.page.keyboard.press('Control+V');
+    expect(await chat.field.inputValue()).toBe('This **one**.');
+  });
 });

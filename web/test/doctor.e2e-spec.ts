@@ -70,13 +70,14 @@ describeInBrowser('the doctor in the page', () => {
 
   it.concurrent.each(CASES.filter(({ isTerminalOnly }) => isTerminalOnly !== true))(
     'finds $fault, and says what to mend',
-    ({ prepare, red, skipped = [], what, mend }) =>
+    ({ prepare, red, alsoRed = [], warned = [], skipped = [], what, mend }) =>
       Ward.during(async (ward) => {
         const [url = ''] = await prepare(ward);
         const tab = await ward.keep(await DoctorTab.open(url)).finished();
-        expect(await tab.named('failed')).toEqual([red]);
+        expect(await tab.named('failed')).toEqual([red, ...alsoRed]);
         expect(await tab.named('skipped')).toEqual(skipped);
-        expect((await tab.named('ok')).length).toBe(ALL.length - 1 - skipped.length);
+        const others = [red, ...alsoRed, ...warned, ...skipped];
+        expect((await tab.named('ok')).length).toBe(ALL.length - others.length);
         const said = await tab.said(red);
         expect(said).toMatch(what);
         expect(said).toMatch(mend);
@@ -98,6 +99,22 @@ describeInBrowser('the doctor in the page', () => {
         await tab.finished();
         expect(await tab.named('ok')).toEqual(ALL);
         expect(await status.innerText()).toBe('Nothing to mend');
+        expect(tab.offences).toEqual([]);
+      }),
+    PATIENCE_MS,
+  );
+
+  it.concurrent(
+    'does not say that there is nothing to mend when its run broke off',
+    () =>
+      during({}, async (tab) => {
+        const { page } = tab;
+        // Browsers before 2024.
+        await page.addInitScript(() => Reflect.deleteProperty(AbortSignal, 'any'));
+        await page.reload();
+        await tab.finished();
+        const status = await page.getByRole('status').innerText();
+        expect(status).toMatch(/^The doctor broke off: .*AbortSignal\.any/);
         expect(tab.offences).toEqual([]);
       }),
     PATIENCE_MS,

@@ -81,6 +81,31 @@ describeInBrowser('what the chat page survives', () => {
     await chat.page.getByText('Reconnecting').waitFor({ state: 'detached' });
   });
 
+  it('has the whole text after 20 s in airplane mode, and says meanwhile that it is offline', async () => {
+    await chat.ask('Tell me.');
+    const call = await upstream.nextCall();
+    call.text('Before, ');
+    await chat.sees('Before,');
+    // Nobody hangs up: bytes just go nowhere, in connections to come as well.
+    proxy.stall();
+    await context.setOffline(true);
+    const isOver = chat.page.waitForTimeout(20_000);
+    call.text('meanwhile, ');
+    await chat.page.getByText('You are offline.').waitFor({ timeout: 20_000 });
+    await chat.sees('Before,');
+    await isOver;
+    call.text('still meanwhile, ');
+    expect(await chat.page.getByText('You are offline.').isVisible()).toBe(true);
+    await context.setOffline(false);
+    proxy.resume();
+    await chat.page.getByText('still meanwhile,').waitFor({ timeout: 30_000 });
+    await chat.page.getByText('You are offline.').waitFor({ state: 'detached' });
+    call.text('after.').done();
+    await chat.answered();
+    expect(await chat.answers.innerText()).toContain('Before, meanwhile, still meanwhile, after.');
+    expect(upstream.calls.length).toBe(1);
+  }, 90_000);
+
   it('says that the device is offline', async () => {
     await context.setOffline(true);
     proxy.refusing = true;
@@ -119,6 +144,67 @@ describeInBrowser('what the chat page survives', () => {
     await other.button('Delete One?').focus();
     await other.page.keyboard.press('Enter');
     await chat.sees('What would you like to know?');
+  });
+
+  describe('where one tab hears nothing of the other', () => {
+    /** As one that the browser has put to sleep. */
+    const openDeaf = async (): Promise<Chat> => {
+      await context.addInitScript(() => {
+        BroadcastChannel.prototype.addEventListener = () => undefined;
+      });
+      return Chat.open(context, app.url);
+    };
+    let deaf: Chat;
+
+    beforeEach(async () => {
+      await chat.ask('One?');
+      (await upstream.nextCall()).text('First.').done();
+      await chat.answered();
+    });
+
+    it('asks one question at a time', async () => {
+      deaf = await openDeaf();
+      await deaf.page.getByRole('navigation').getByRole('link', { name: 'One?' }).click();
+      await deaf.sees('First.');
+      await chat.ask('Two?');
+      const call = await upstream.nextCall();
+      await deaf.ask('Three?');
+      // It finds the other question in its place, and reads the answer to that.
+      await deaf.sees('Two?');
+      call.text('Second.').done();
+      await Promise.all([chat.sees('Second.'), deaf.sees('Second.')]);
+      await chat.answered();
+      await chat.page.reload();
+      await chat.sees('Second.');
+      expect(await chat.answers.count()).toBe(2);
+      expect(await chat.button('Send').count()).toBe(1);
+      expect(upstream.calls.length).toBe(2);
+    });
+
+    it('does not replace a whole answer by a failure', async () => {
+      await chat.ask('Two?');
+      const call = await upstream.nextCall();
+      call.text('All ');
+      await chat.sees('All');
+      const before = proxy.connections.length;
+      deaf = await openDeaf();
+      await deaf.page.getByRole('navigation').getByRole('link', { name: 'One?' }).click();
+      await deaf.sees('All');
+      proxy.refusing = true;
+      for (const connection of proxy.connections.slice(before)) connection.cut();
+      call.text('of it.').done();
+      await chat.sees('All of it.');
+      await chat.answered();
+      await app.close();
+      app = await startApp(env);
+      proxy.refusing = false;
+      // The server knows nothing of the answer, and the store has it.
+      await deaf.answered();
+      await deaf.sees('All of it.');
+      await chat.page.reload();
+      await chat.sees('All of it.');
+      expect(await chat.page.getByText('generation_not_found').count()).toBe(0);
+    }, 60_000);
   });
 
   it('keeps what there was when the server is restarted, says so, and asks again', async () => {

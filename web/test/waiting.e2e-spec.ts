@@ -170,4 +170,77 @@ describeInBrowser('the chat page, while there is no answer', () => {
     await chat.page.getByRole('radio', { name: /^llama3\.2/ }).waitFor();
     expect(await chat.page.getByLabel('Pull another model').count()).toBe(0);
   });
+
+  it('says why a pull did not begin when a proxy answers in the place of the server', async () => {
+    const chat = await open({ ALLOW_PULL: 'true' });
+    const page = '<html><h1>Bad gateway</h1></html>';
+    await chat.page.route('**/llm/models/pull', (route) =>
+      route.fulfill({ status: 502, contentType: 'text/html', body: page }),
+    );
+    await chat.button(/^Model:/).click();
+    await chat.page.getByLabel('Pull another model').fill('tiny:1b');
+    await chat.page.keyboard.press('Enter');
+    await chat.sees('The server does not answer (HTTP 502).');
+  });
+
+  it('chats and pulls in a browser that keeps no site data', async () => {
+    app = await startApp({ OLLAMA_BASE_URL: upstream.url, ALLOW_PULL: 'true' });
+    const context = await browser.newContext();
+    await context.addInitScript(() => {
+      Object.defineProperty(globalThis, 'sessionStorage', {
+        get: () => {
+          throw new DOMException('denied', 'SecurityError');
+        },
+      });
+    });
+    const chat = await Chat.open(context, app.url);
+    chats.push(chat);
+    await chat.ask('Hello?');
+    (await upstream.nextCall()).text('Hello.').done();
+    await chat.sees('Hello.');
+    await chat.button(/^Model:/).click();
+    await chat.page.getByLabel('Pull another model').fill('tiny:1b');
+    await chat.page.keyboard.press('Enter');
+    const call = await upstream.nextCall();
+    call.line({ status: 'pulling manifest' });
+    await chat.sees('tiny:1b is being pulled');
+    call.line({ status: 'success' }).end();
+    await chat.sees('tiny:1b ready');
+    expect(chat.offences).toEqual([]);
+  });
+
+  it('says that the server does not answer, and is there again when it does', async () => {
+    app = await startApp({ OLLAMA_BASE_URL: upstream.url });
+    const page = await browser.newPage();
+    try {
+      await page.route('**/page.json', (route) => route.fulfill({ status: 503 }));
+      await page.goto(app.url);
+      await page.getByRole('heading', { name: 'The server does not answer' }).waitFor();
+      await page.unroute('**/page.json');
+      await page.getByRole('link', { name: 'Load it again' }).click();
+      await page.getByLabel('Your question').waitFor();
+    } finally {
+      await page.close();
+    }
+  });
+
+  it('says that it loads while the server is slow', async () => {
+    app = await startApp({ OLLAMA_BASE_URL: upstream.url });
+    const page = await browser.newPage();
+    try {
+      let answer = (): void => undefined;
+      const slow = new Promise<void>((resolve) => (answer = resolve));
+      await page.route('**/page.json', async (route) => {
+        await slow;
+        await route.continue();
+      });
+      await page.goto(app.url);
+      await page.getByText('Loading…').waitFor();
+      answer();
+      await page.getByLabel('Your question').waitFor();
+      expect(await page.getByText('Loading…').count()).toBe(0);
+    } finally {
+      await page.close();
+    }
+  });
 });

@@ -1,5 +1,6 @@
 import type { Cast, CastStream, Refusal, Started, StreamRecord } from 'llm-cast-client';
 import { shallowRef } from 'vue';
+import { tabStorage } from './tab-storage';
 
 /** A model on its way. */
 export interface Pull {
@@ -45,16 +46,16 @@ export function usePull(cast: Cast, done: () => void) {
   async function watch(model: string, started: Promise<string>): Promise<void> {
     try {
       const generationId = await started;
-      sessionStorage.setItem(KEY, JSON.stringify([model, generationId]));
+      tabStorage.write(KEY, JSON.stringify([model, generationId]));
       await follow(model, generationId);
     } catch (error) {
       const status = error instanceof Error ? error.message : String(error);
       pull.value = { model, status, completed: 0, total: 0, state: 'failed' };
     }
-    sessionStorage.removeItem(KEY);
+    tabStorage.write(KEY, null);
   }
 
-  const kept = sessionStorage.getItem(KEY);
+  const kept = tabStorage.read(KEY);
   if (kept !== null) {
     const [model, generationId] = JSON.parse(kept) as [string, string];
     void watch(model, Promise.resolve(generationId));
@@ -74,8 +75,12 @@ async function ask(model: string, clientId: string | undefined): Promise<string>
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ model, clientId }),
+  }).catch(() => {
+    throw new Error('The server cannot be reached.');
   });
-  const body: unknown = await response.json();
+  // What a proxy says instead of the server is a page in HTML.
+  const body: unknown = await response.json().catch(() => undefined);
+  if (body === undefined) throw new Error(`The server does not answer (HTTP ${response.status}).`);
   if (!response.ok) throw new Error((body as Refusal).message);
   return (body as Started).generationId;
 }

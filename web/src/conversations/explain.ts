@@ -31,8 +31,8 @@ const OPERATOR: Explanation = {
 };
 const MODEL: Explanation = { advice: 'Pick another one.', ways: ['model', 'retry'] };
 const SHORTEN: Explanation = {
-  advice: 'Edit the question, or begin a new conversation.',
-  ways: ['model'],
+  advice: 'Shorten the question, pick another model, or begin a new conversation.',
+  ways: ['model', 'retry'],
 };
 
 const EXPLANATIONS: Record<ErrorCode | ClientErrorCode, Explanation> = {

@@ -37,12 +37,12 @@ export function useChat(cast: Cast, conversations: Conversations) {
   async function ask(question: string): Promise<void> {
     if (isRunning(current.value)) return;
     const turn = newTurn(question, current.value.model);
-    const asked = (now: Conversation): Conversation => ({
-      ...now,
-      title: now.title || titleOf(question),
-      updatedAt: Date.now(),
-      turns: [...now.turns, turn],
-    });
+    const asked = (now: Conversation): Conversation => {
+      // Another tab may have asked meanwhile.
+      if (isRunning(now)) return now;
+      const title = now.title || titleOf(question);
+      return { ...now, title, updatedAt: Date.now(), turns: [...now.turns, turn] };
+    };
     const { id } = current.value;
     if (id !== draft.value.id) return conversations.change(id, asked);
     const added = conversations.add(asked(draft.value));

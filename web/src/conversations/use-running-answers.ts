@@ -26,7 +26,7 @@ export function useRunningAnswers(cast: Cast, conversations: Conversations) {
   function read(conversation: Conversation, answer: Answer): RunningAnswer {
     const scope = effectScope(true);
     const change = (update: (answer: Answer) => Answer): Promise<void> =>
-      conversations.change(conversation.id, (now) => withAnswer(now, answer.id, update));
+      conversations.change(conversation.id, (now) => whileRunning(now, answer.id, update));
 
     return scope.run(() => {
       const { view, follow, chat, cancel } = useCast(cast);
@@ -37,7 +37,7 @@ export function useRunningAnswers(cast: Cast, conversations: Conversations) {
           void change((kept) => ended(kept, now)).then(() => running.delete(answer.id));
         } else if (now.generationId !== before.generationId || Date.now() > keptAt + KEEP_MS) {
           keptAt = Date.now();
-          void change((kept) => (kept.state === 'running' ? partOf(kept, now) : kept));
+          void change((kept) => partOf(kept, now));
         }
       });
       if (answer.generationId !== undefined) follow(cast.join(answer.generationId));
@@ -60,7 +60,7 @@ export function useRunningAnswers(cast: Cast, conversations: Conversations) {
         const isStale = Date.now() > answer.askedAt + KEY_LIVES_MS;
         if (answer.generationId === undefined && isStale) {
           void conversations.change(conversation.id, (now) =>
-            withAnswer(now, answer.id, neverAsked),
+            whileRunning(now, answer.id, neverAsked),
           );
         } else running.set(answer.id, read(conversation, answer));
       }
@@ -72,6 +72,15 @@ export function useRunningAnswers(cast: Cast, conversations: Conversations) {
 }
 
 const lastOf = ({ turns }: Conversation): Answer => turns.at(-1)!.answer;
+
+/** Another tab may know already how it has ended: one that wakes late must not know better. */
+function whileRunning(
+  conversation: Conversation,
+  id: string,
+  update: (answer: Answer) => Answer,
+): Conversation {
+  return withAnswer(conversation, id, (kept) => (kept.state === 'running' ? update(kept) : kept));
+}
 
 /** As much of it as is there. */
 export function partOf(

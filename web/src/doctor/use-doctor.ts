@@ -1,5 +1,5 @@
 import { computed, onScopeDispose, ref, shallowRef } from 'vue';
-import { CHECKS, examine } from '../../../src/doctor/examine';
+import { checksOf, examine } from '../../../src/doctor/examine';
 import type { Finding } from '../../../src/doctor/finding';
 import { written } from '../../../src/doctor/report';
 
@@ -15,13 +15,16 @@ export function useDoctor() {
   const findings = shallowRef<Finding[]>([]);
   const isRunning = ref(false);
   const asksModel = ref(false);
+  /** Why the run ended before its last check. */
+  const brokeOff = ref<string>();
   let run: AbortController | undefined;
 
   const pending = computed<Pending[]>(() => {
     if (!isRunning.value) return [];
-    const last = CHECKS.findIndex(({ id }) => id === findings.value.at(-1)?.id);
-    return CHECKS.slice(last + 1)
-      .filter(({ id }) => asksModel.value || id !== 'generate')
+    const checks = checksOf(asksModel.value);
+    const last = checks.findIndex(({ id }) => id === findings.value.at(-1)?.id);
+    return checks
+      .slice(last + 1)
       .map(({ id, title }, at) => ({ id, title, status: at === 0 ? 'running' : 'waiting' }));
   });
 
@@ -31,6 +34,7 @@ export function useDoctor() {
     const { signal } = (run = new AbortController());
     findings.value = [];
     asksModel.value = generate;
+    brokeOff.value = undefined;
     isRunning.value = true;
     const { origin } = location;
     try {
@@ -39,7 +43,7 @@ export function useDoctor() {
         findings.value = [...findings.value, finding];
       }
     } catch (error) {
-      if (!signal.aborted) throw error;
+      if (!signal.aborted) brokeOff.value = String(error);
     } finally {
       if (!signal.aborted) isRunning.value = false;
     }
@@ -51,10 +55,11 @@ export function useDoctor() {
       `llm-cast doctor, ${location.href}, ${new Date().toISOString()}`,
       `${navigator.userAgent}\n`,
       ...findings.value.map((finding) => written(finding).trimEnd()),
+      ...(brokeOff.value === undefined ? [] : [`\nThe doctor broke off: ${brokeOff.value}`]),
       '',
     ].join('\n'),
   );
 
   onScopeDispose(() => run?.abort());
-  return { findings, pending, isRunning, report, start };
+  return { findings, pending, isRunning, brokeOff, report, start };
 }
