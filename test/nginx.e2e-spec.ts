@@ -17,7 +17,7 @@ const FROM_PAGE = { host: NAME, origin: `https://${NAME}` };
 
 /** Longer than any of nginx's own limits, where there is time for it. */
 const isPatient = ['CI', 'NGINX_SLOW'].some((name) => process.env[name] !== undefined);
-const SILENCE_MS = isPatient ? 90_000 : 3_000;
+const SILENCE_MS = isPatient ? 65_000 : 3_000;
 
 (hasNginx() ? describe : describe.skip)('behind nginx, with deploy/nginx.conf', () => {
   let upstream: ScriptedUpstream;

@@ -3,11 +3,20 @@ import type { ServerToClientEvents, StreamRecord } from '../protocol.js';
 
 type Connection = Socket<never, ServerToClientEvents>['conn'];
 
+/** Longer ones are not kept for the next reader: nothing tells when the last one had it. */
+const MAX_KEPT_CHARS = 65_536;
+
 /**
  * The record that was sent last, encoded: every reader that keeps up is given the same object, one
  * after the other.
  */
-let latest: { record: StreamRecord; text: string; frame: Buffer } | undefined;
+let latest: Encoded | undefined;
+
+interface Encoded {
+  record: StreamRecord;
+  text: string;
+  frame: Buffer;
+}
 
 /**
  * Sends a `streamData` event of namespace `/events`: what `socket.emit` does, without encoding it
@@ -16,12 +25,15 @@ let latest: { record: StreamRecord; text: string; frame: Buffer } | undefined;
  * polling, and a WebSocket with compression, take the text.
  */
 export function sendRecord(connection: Connection, record: StreamRecord): void {
-  if (latest?.record !== record) {
-    const text = `2/events,["streamData",${JSON.stringify(record)}]`;
-    latest = { record, text, frame: textFrame(text) };
-  }
-  const options = { wsPreEncodedFrame: [latest.frame], compress: false };
-  connection.write(latest.text, options);
+  const encoded = latest?.record === record ? latest : encode(record);
+  latest = encoded.text.length <= MAX_KEPT_CHARS ? encoded : undefined;
+  const options = { wsPreEncodedFrame: [encoded.frame], compress: false };
+  connection.write(encoded.text, options);
+}
+
+function encode(record: StreamRecord): Encoded {
+  const text = `2/events,["streamData",${JSON.stringify(record)}]`;
+  return { record, text, frame: textFrame(text) };
 }
 
 /** An unmasked WebSocket text frame (RFC 6455, section 5.2) with an engine.io message. */

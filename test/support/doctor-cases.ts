@@ -245,7 +245,7 @@ export const CASES: DoctorCase[] = [
     red: 'stream',
     what: /broke after [1-4] of 5 events/,
     mend: /proxy_read_timeout/,
-    prepare: behind({ cutsAfterMs: 700 }),
+    prepare: behind({ cutsAfterMs: 450 }),
   },
   {
     fault: 'a proxy without a place for Socket.IO',

@@ -157,7 +157,7 @@ describeInBrowser('Markdown in an answer', () => {
         expect(await render(parts)).toEqual(await render([text]));
         expect(misdeeds).toEqual([]);
       }),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   }, 180_000);
 
