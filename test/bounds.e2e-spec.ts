@@ -156,7 +156,8 @@ describe('a generation is bounded', () => {
         await write(0);
         const before = used();
         for (let at = 1; at <= 10; at++) await write(at);
-        expect((used() - before) / MIB).toBeLessThan(20);
+        // On a busy machine the last of it goes a little later.
+        await until(() => used() - before < 20 * MIB);
       } finally {
         reader.close();
       }
@@ -185,7 +186,7 @@ describe('a generation is bounded', () => {
         const before = used();
         for (let at = 1; at <= 20; at++) await write(at);
         // 40 MiB were written; what had to go stays reachable if this grows by anything like it.
-        expect((used() - before) / MIB).toBeLessThan(25);
+        await until(() => used() - before < 25 * MIB);
       },
       30_000,
     );
