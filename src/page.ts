@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { DynamicModule } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import type { Express, Request } from 'express';
+import type { Express, NextFunction, Request, Response } from 'express';
 import type { Config } from './config.js';
 import { CastError } from './errors.js';
 import { decide } from './generations/asked.js';
@@ -59,13 +59,8 @@ export function servePage(
     if (socketUrl === null) url.port = String(socketPort());
     return url.origin;
   };
-  express.get(VIEWS, pagePolicy(socketOrigin), (_request, response, next) => {
-    // The names of its scripts change with each build.
-    const headers = { 'Cache-Control': 'no-cache' };
-    response.sendFile('index.html', { root: BUILT, headers, cacheControl: false }, (error) => {
-      if (error && !response.headersSent) next(new CastError('not_found', NOT_BUILT));
-    });
-  });
+  // The names of its scripts change with each build.
+  express.get(VIEWS, pagePolicy(socketOrigin), built('index.html', 'no-cache'));
 }
 
 /**
@@ -77,10 +72,15 @@ export function servePageFiles(app: NestExpressApplication): void {
   const assets = { prefix: '/assets', index: false as const, immutable: true, maxAge: '1y' };
   app.useStaticAssets(`${BUILT}/assets`, assets);
   const express: Express = app.getHttpAdapter().getInstance();
-  express.get('/icon.svg', (_request, response, next) => {
-    // Its name stays when it changes.
-    response.sendFile('icon.svg', { root: BUILT, maxAge: '1d' }, (error) => {
+  // Its name stays when it changes.
+  express.get('/icon.svg', built('icon.svg', 'public, max-age=86400'));
+}
+
+/** Answers with one of the files that the build has made. */
+function built(file: string, caching: string) {
+  const options = { root: BUILT, headers: { 'Cache-Control': caching }, cacheControl: false };
+  return (_request: Request, response: Response, next: NextFunction): void =>
+    response.sendFile(file, options, (error) => {
       if (error && !response.headersSent) next(new CastError('not_found', NOT_BUILT));
     });
-  });
 }

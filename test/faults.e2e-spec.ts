@@ -1,11 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { jest } from '@jest/globals';
 import * as fc from 'fast-check';
-import { Server } from 'socket.io';
 import { io } from 'socket.io-client';
 import type { RunningServer } from '../src/server.js';
 import { startApp } from './support/app.js';
 import { Client } from './support/client.js';
+import { startAppWithEngine } from './support/engine.js';
 import { FaultProxy, type ProxiedConnection } from './support/fault-proxy.js';
 import { Oracle } from './support/oracle.js';
 import { ResumingClient, SseReader } from './support/resuming-client.js';
@@ -119,12 +118,10 @@ describe('what has ended leaves nothing behind', () => {
   const ends: { transport: object }[] = [];
 
   beforeAll(async () => {
-    const bind = jest.spyOn(Server.prototype, 'bind');
     upstream = await ScriptedUpstream.start();
-    app = await startApp({ OLLAMA_BASE_URL: upstream.url });
-    const engine = bind.mock.calls.at(-1)?.[0] as NodeJS.EventEmitter;
-    bind.mockRestore();
-    engine.on('connection', (end: (typeof ends)[number]) => ends.push(end));
+    const started = await startAppWithEngine({ OLLAMA_BASE_URL: upstream.url });
+    app = started.app;
+    started.engine.on('connection', (end: (typeof ends)[number]) => ends.push(end));
   });
   afterAll(async () => {
     await app?.close();

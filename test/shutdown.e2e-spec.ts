@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { Client } from './support/client.js';
 import { Program } from './support/program.js';
 import { call } from './support/rest.js';
@@ -121,6 +123,25 @@ describe('the server process', () => {
     expect(await server!.exited).toBe(0);
     await client.until(() => !client.socket.connected);
   }, 30_000);
+
+  it.each(['url', 'socketUrl'] as const)(
+    'is not held up by a connection to %s that asks for nothing',
+    async (name) => {
+      server = Program.server({ OLLAMA_BASE_URL: upstream.url });
+      const { hostname, port } = new URL((await server.listening())[name]);
+      // Browsers open such connections beforehand.
+      const silent = connect(Number(port), hostname);
+      await once(silent, 'connect');
+      await call('GET', `${(await server.listening()).url}/health/live`);
+      const hungUp = once(silent, 'close');
+      const from = performance.now();
+      server.child.kill('SIGTERM');
+      expect(await server.exited).toBe(0);
+      expect(performance.now() - from).toBeLessThan(5_000);
+      await hungUp;
+    },
+    30_000,
+  );
 
   it('does not start with a wrong setting, and says which and why', async () => {
     server = Program.server({ PORT: 'http', DRAIN_MS: -1 });

@@ -1,12 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { jest } from '@jest/globals';
-import { Server } from 'socket.io';
 import type { RunningServer } from '../../src/server.js';
-import { startApp } from '../../test/support/app.js';
+import { startAppWithEngine } from '../../test/support/engine.js';
 import { FaultProxy } from '../../test/support/fault-proxy.js';
 import { freePort } from '../../test/support/free-port.js';
 import { Oracle } from '../../test/support/oracle.js';
 import { ScriptedUpstream, type UpstreamCall } from '../../test/support/scripted-upstream.js';
+import { until as untilWithin } from '../../test/support/until.js';
 import { type Cast, type CastStream, connect, type ConnectOptions } from '../src/index.js';
 import { PageStub } from './support/page-stub.js';
 
@@ -21,19 +20,14 @@ describe('the client on a bad network', () => {
   let casts: Cast[] = [];
   let page: PageStub | undefined;
 
-  /** The server's connections: no public way leads to them. */
+  /** The server's connections. */
   let engine: NodeJS.EventEmitter;
 
   const start = async (): Promise<RunningServer> => {
-    const bind = jest.spyOn(Server.prototype, 'bind');
-    const started = await startApp({
-      OLLAMA_BASE_URL: upstream.url,
-      MAX_CONCURRENT: 8,
-      SOCKET_PORT: port,
-    });
-    engine = bind.mock.calls.at(-1)?.[0] as NodeJS.EventEmitter;
-    bind.mockRestore();
-    return started;
+    const env = { OLLAMA_BASE_URL: upstream.url, MAX_CONCURRENT: 8, SOCKET_PORT: port };
+    const started = await startAppWithEngine(env);
+    engine = started.engine;
+    return started.app;
   };
   beforeAll(async () => {
     upstream = await ScriptedUpstream.start();
@@ -60,12 +54,12 @@ describe('the client on a bad network', () => {
     casts.push(cast);
     return cast;
   };
-  const until = async (condition: () => boolean): Promise<void> => {
-    const deadline = Date.now() + 8_000;
-    while (!condition()) {
-      if (Date.now() > deadline) throw new Error(`not in time: ${condition.toString()}`);
-      await sleep(5);
-    }
+  const until = (condition: () => boolean) => untilWithin(condition, 8_000);
+  /** Cuts the connection, and lets no new one in until `proxy.refusing` is over. */
+  const goOffline = async (stream: CastStream): Promise<void> => {
+    proxy.refusing = true;
+    proxy.cut();
+    await until(() => !stream.view.connected);
   };
   /** Asks, and holds every record that is applied against what the upstream says. */
   const ask = (cast: Cast, prompt: string) => {
@@ -173,9 +167,7 @@ describe('the client on a bad network', () => {
     oracle.sent('text', 'The');
     request.text('The');
     await until(() => stream.text === 'The');
-    proxy.refusing = true;
-    proxy.cut();
-    await until(() => !stream.view.connected);
+    await goOffline(stream);
     oracle.sent('text', ' sky');
     request.text(' sky').done();
     await until(() => proxy.refused > 3);
@@ -188,9 +180,7 @@ describe('the client on a bad network', () => {
     const stream = open().generate({ prompt: 'why?' });
     const request = await upstream.nextCall();
     await until(() => stream.generationId !== undefined);
-    proxy.refusing = true;
-    proxy.cut();
-    await until(() => !stream.view.connected);
+    await goOffline(stream);
     const cancelled = stream.cancel();
     await until(() => proxy.refused > 1);
     expect(request.isOpen).toBe(true);
@@ -203,9 +193,7 @@ describe('the client on a bad network', () => {
     const stream = open().generate({ prompt: 'why?' });
     const request = await upstream.nextCall();
     await until(() => stream.generationId !== undefined);
-    proxy.refusing = true;
-    proxy.cut();
-    await until(() => !stream.view.connected);
+    await goOffline(stream);
     const cancelled = stream.cancel();
     stream.leave();
     proxy.refusing = false;

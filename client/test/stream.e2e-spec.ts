@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunningServer } from '../../src/server.js';
 import { startApp } from '../../test/support/app.js';
 import { ScriptedUpstream } from '../../test/support/scripted-upstream.js';
+import { until } from '../../test/support/until.js';
 import { type Cast, type CastStream, connect, type ConnectOptions } from '../src/index.js';
 
 const messages = [{ role: 'user' as const, content: 'Why is the sky blue?' }];
@@ -41,13 +41,6 @@ describe('the client', () => {
     const parts: string[] = [];
     for await (const part of stream) parts.push(part);
     return parts;
-  };
-  const until = async (condition: () => boolean): Promise<void> => {
-    const deadline = Date.now() + 5_000;
-    while (!condition()) {
-      if (Date.now() > deadline) throw new Error(`not in time: ${condition.toString()}`);
-      await sleep(5);
-    }
   };
 
   it.each(['chat', 'generate'] as const)('%s gives the text as it comes', async (way) => {

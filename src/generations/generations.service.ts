@@ -9,6 +9,7 @@ import { type CastRequest, CastService } from '../cast/cast.service.js';
 import { Config } from '../config.js';
 import { CastError } from '../errors.js';
 import type { QueueView } from '../protocol.js';
+import type { Accepted } from './accepted.js';
 import { Admission } from './admission.js';
 import { type Asked, checkModel, decide, sizeOf } from './asked.js';
 import { Durations } from './durations.js';
@@ -51,12 +52,6 @@ interface Active {
   caller: Caller;
   /** A pull needs no line. */
   run?: Run;
-}
-
-/** A generation that was asked for: a new one, or the one an idempotency key stands for. */
-export interface Accepted {
-  generation: Generation;
-  deduplicated: boolean;
 }
 
 /** Starts generations, with all decisions on model, options and limits; finds and drains them. */

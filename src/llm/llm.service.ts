@@ -4,12 +4,9 @@ import { map, type Observable } from 'rxjs';
 import { CastService } from '../cast/cast.service.js';
 import { Config } from '../config.js';
 import { CastError } from '../errors.js';
+import { type Accepted, startedOf } from '../generations/accepted.js';
 import { isAllowed } from '../generations/asked.js';
-import {
-  type Accepted,
-  type Asked,
-  GenerationsService,
-} from '../generations/generations.service.js';
+import { type Asked, GenerationsService } from '../generations/generations.service.js';
 import type {
   GenerationView,
   ModelList,
@@ -56,7 +53,7 @@ export class LlmService {
     const readers = this.gateway.audience(client, asked.audience);
     const accepted = this.generations.start(asked, { ...caller, ...origin });
     for (const reader of readers) reader.read(accepted.generation, 0);
-    return startedOf(accepted, clientId);
+    return answerTo(accepted, clientId);
   }
 
   /** Has a model pulled, with the progress as records. @throws CastError like {@link start} */
@@ -64,7 +61,7 @@ export class LlmService {
     const client = this.gateway.client(clientId);
     const accepted = this.generations.pull(model, { ...callerOf(client), ...origin });
     client.data.readers.read(accepted.generation, 0);
-    return startedOf(accepted, clientId);
+    return answerTo(accepted, clientId);
   }
 
   version(): Observable<Version> {
@@ -112,18 +109,9 @@ export class LlmService {
   }
 }
 
-function startedOf({ generation, deduplicated }: Accepted, clientId: string | undefined): Started {
-  const { position, etaMs } = generation.status;
-  return {
-    status: 'Streaming started',
-    generationId: generation.id,
-    clientId,
-    model: generation.model,
-    state: generation.state,
-    ...(position !== undefined && { position }),
-    ...(etaMs !== undefined && { etaMs }),
-    ...(deduplicated && { deduplicated }),
-  };
+function answerTo(accepted: Accepted, clientId: string | undefined): Started {
+  const { model } = accepted.generation;
+  return { status: 'Streaming started', ...startedOf(accepted), clientId, model };
 }
 
 /** `Last-Event-ID` is the seq of a record. */

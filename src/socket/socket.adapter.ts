@@ -16,6 +16,8 @@ import type { Clients } from './socket.gateway.js';
 /** How long, at the end, sockets may take to fetch what is written for them. */
 const FLUSH_MS = 2_000;
 const FLUSH_POLL_MS = 10;
+/** How long connections may take for a goodbye. */
+const GOODBYE_MS = 250;
 /**
  * Pings, and how long an answer may take: a connection that died without a word is noticed by either
  * end within 25 s. Socket.IO's 45 s are long for someone who watches an answer grow.
@@ -105,7 +107,10 @@ export class SocketAdapter extends IoAdapter {
     while (isSending() && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, FLUSH_POLL_MS));
     }
+    // To Node a connection that has never asked for anything is busy: it would hold up the end.
+    const cut = setTimeout(() => this.listener.closeAllConnections(), GOODBYE_MS);
     await server.close();
+    clearTimeout(cut);
   }
 }
 

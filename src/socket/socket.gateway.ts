@@ -14,6 +14,7 @@ import type { Namespace, Socket } from 'socket.io';
 import { userOf } from '../auth.js';
 import { Config } from '../config.js';
 import { CastError, SocketErrorFilter, validation } from '../errors.js';
+import { startedOf } from '../generations/accepted.js';
 import { type Asked, type Caller, GenerationsService } from '../generations/generations.service.js';
 import {
   type Ack as AckOf,
@@ -198,20 +199,9 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     ack?: AckOf<StartedAck>,
   ): void {
     const readers = this.audience(socket, asked.audience);
-    const { generation, deduplicated } = this.generations.start(asked, {
-      ...callerOf(socket),
-      idempotencyKey,
-    });
-    const { generationId, state, position, etaMs } = generation.status;
-    ack?.({
-      ok: true,
-      generationId,
-      state,
-      ...(position !== undefined && { position }),
-      ...(etaMs !== undefined && { etaMs }),
-      ...(deduplicated && { deduplicated }),
-    });
-    for (const reader of readers) reader.read(generation, 0);
+    const accepted = this.generations.start(asked, { ...callerOf(socket), idempotencyKey });
+    ack?.({ ok: true, ...startedOf(accepted) });
+    for (const reader of readers) reader.read(accepted.generation, 0);
   }
 }
 

@@ -1,8 +1,6 @@
 import axe from 'axe-core';
 import type { Browser, Locator } from 'playwright-core';
-import type { RunningServer } from '../../src/server.js';
-import { startApp } from '../../test/support/app.js';
-import { ScriptedUpstream } from '../../test/support/scripted-upstream.js';
+import { Stage } from '../../test/support/stage.js';
 import { describeInBrowser, launchBrowser } from './support/browser.js';
 import { Chat } from './support/chat.js';
 
@@ -43,22 +41,19 @@ async function faults(chat: Chat, width: number): Promise<string[]> {
 
 describeInBrowser('the chat page, for everybody', () => {
   let browser: Browser;
-  let upstream: ScriptedUpstream;
-  let app: RunningServer;
+  let stage: Stage;
   let chat: Chat;
 
   beforeAll(async () => {
     browser = await launchBrowser();
   });
   beforeEach(async () => {
-    upstream = await ScriptedUpstream.start();
-    upstream.models = ['llama3.2', `${LONG_WORD}:70b`];
-    app = await startApp({ OLLAMA_BASE_URL: upstream.url, ALLOW_PULL: 'true' });
+    stage = await Stage.open({ ALLOW_PULL: 'true' });
+    stage.upstream.models = ['llama3.2', `${LONG_WORD}:70b`];
   });
   afterEach(async () => {
     await chat?.page.context().close();
-    await app?.close();
-    await upstream?.close();
+    await stage?.close();
   });
   afterAll(() => browser?.close());
 
@@ -66,7 +61,7 @@ describeInBrowser('the chat page, for everybody', () => {
     'has no serious fault in any state, in light and dark, %d px wide',
     async (width) => {
       const context = await browser.newContext({ reducedMotion: 'reduce' });
-      chat = await Chat.open(context, app.url);
+      chat = await Chat.open(context, stage.app.url);
       await chat.page.setViewportSize({ width, height: 800 });
       await chat.page.evaluate(axe.source);
       const found: Record<string, string[]> = {};
@@ -76,7 +71,7 @@ describeInBrowser('the chat page, for everybody', () => {
 
       await look('empty');
       await chat.ask(`Why, ${LONG_WORD}?`);
-      const call = await upstream.nextCall();
+      const call = await stage.upstream.nextCall();
       await look('waiting');
       call
         .line({ message: { role: 'assistant', content: '', thinking: LONG_WORD }, done: false })
@@ -87,7 +82,7 @@ describeInBrowser('the chat page, for everybody', () => {
       await chat.answered();
       await look('finished');
       await chat.ask('And?');
-      (await upstream.nextCall()).text('Half').end();
+      (await stage.upstream.nextCall()).text('Half').end();
       await chat.sees('upstream_truncated');
       await look('failed');
       await chat.button('Edit the question').first().click();
@@ -98,7 +93,12 @@ describeInBrowser('the chat page, for everybody', () => {
       await look('choosing a model');
       await chat.page.getByLabel('Pull another model').fill('tiny');
       await chat.page.keyboard.press('Enter');
-      (await upstream.nextCall()).line({ status: 'pulling', digest: 'a', total: 9, completed: 3 });
+      (await stage.upstream.nextCall()).line({
+        status: 'pulling',
+        digest: 'a',
+        total: 9,
+        completed: 3,
+      });
       await chat.sees('3 B of 9 B');
       await chat.page.keyboard.press('Escape');
       await look('pulling');
@@ -121,7 +121,7 @@ describeInBrowser('the chat page, for everybody', () => {
   );
 
   it('tells a screen reader that an answer begins and ends, and none of its words', async () => {
-    chat = await Chat.open(browser, app.url);
+    chat = await Chat.open(browser, stage.app.url);
     await chat.page.evaluate(() => {
       const heard: string[] = [];
       Object.assign(globalThis, { heard });
@@ -131,7 +131,7 @@ describeInBrowser('the chat page, for everybody', () => {
       }
     });
     await chat.ask('One?');
-    const call = await upstream.nextCall();
+    const call = await stage.upstream.nextCall();
     for (const word of ['One ', 'two ', 'three ']) {
       call.text(word);
       await chat.sees(word.trim());
@@ -146,22 +146,22 @@ describeInBrowser('the chat page, for everybody', () => {
   });
 
   it('leads with the keyboard past everything to the question', async () => {
-    chat = await Chat.open(browser, app.url);
+    chat = await Chat.open(browser, stage.app.url);
     await chat.page.keyboard.press('Tab');
     await chat.page.keyboard.press('Enter');
     await chat.page.keyboard.type('By hand?');
     await chat.page.keyboard.press('Enter');
-    (await upstream.nextCall()).text('By hand.').done();
+    (await stage.upstream.nextCall()).text('By hand.').done();
     await chat.sees('By hand.');
   });
 
   it('follows the end of an answer, and leaves alone who reads further up', async () => {
-    chat = await Chat.open(browser, app.url);
+    chat = await Chat.open(browser, stage.app.url);
     const viewport = chat.page.locator('.viewport');
     const fromEnd = (): Promise<number> =>
       viewport.evaluate((box) => box.scrollHeight - box.scrollTop - box.clientHeight);
     await chat.ask('Much?');
-    const call = await upstream.nextCall();
+    const call = await stage.upstream.nextCall();
     const write = async (word: string): Promise<void> => {
       call.text(`${word}\n\n`.repeat(40)).text(`${word} end `);
       await chat.sees(`${word} end`);
@@ -184,14 +184,14 @@ describeInBrowser('the chat page, for everybody', () => {
   });
 
   it('keeps the focus where one goes on: after Send, Stop, Retry, Edit, Delete and Undo', async () => {
-    chat = await Chat.open(browser, app.url);
+    chat = await Chat.open(browser, stage.app.url);
     const { page, field } = chat;
     const focused = async (name: string | Locator): Promise<void> => {
       const target = typeof name === 'string' ? chat.button(name) : name;
       await target.and(page.locator(':focus')).waitFor();
     };
     const answer = async (text: string): Promise<void> => {
-      (await upstream.nextCall()).text(text).done();
+      (await stage.upstream.nextCall()).text(text).done();
       await chat.sees(text);
       await chat.answered();
     };
@@ -204,14 +204,14 @@ describeInBrowser('the chat page, for everybody', () => {
     await focused('Send');
 
     await chat.ask('Second?');
-    const stopped = await upstream.nextCall();
+    const stopped = await stage.upstream.nextCall();
     await chat.button('Stop').focus();
     await page.keyboard.press('Enter');
     await stopped.closed;
     await focused('Send');
 
     await chat.ask('Third?');
-    (await upstream.nextCall()).text('Half').end();
+    (await stage.upstream.nextCall()).text('Half').end();
     await chat.button('Retry').focus();
     await page.keyboard.press('Enter');
     await answer('Three.');
@@ -234,7 +234,7 @@ describeInBrowser('the chat page, for everybody', () => {
   });
 
   it('draws only what is in view of a long conversation, and still goes to its end', async () => {
-    chat = await Chat.open(browser, app.url);
+    chat = await Chat.open(browser, stage.app.url);
     const { page } = chat;
     await page.evaluate(async () => {
       const turns = Array.from({ length: 80 }, (_, at) => ({
@@ -281,7 +281,7 @@ describeInBrowser('the chat page, for everybody', () => {
     expect(drawn).toBeLessThan(20);
 
     await chat.ask('And?');
-    const call = await upstream.nextCall();
+    const call = await stage.upstream.nextCall();
     call.text('More.\n\n'.repeat(40)).text('Enough ');
     await chat.sees('Enough');
     await isAtEnd();

@@ -1,35 +1,30 @@
 import type { Browser } from 'playwright-core';
-import type { RunningServer } from '../../src/server.js';
-import { startApp } from '../../test/support/app.js';
-import { ScriptedUpstream } from '../../test/support/scripted-upstream.js';
+import { Stage } from '../../test/support/stage.js';
 import { describeInBrowser, launchBrowser } from './support/browser.js';
 import { Chat } from './support/chat.js';
 
 describeInBrowser('the chat page', () => {
   let browser: Browser;
-  let upstream: ScriptedUpstream;
-  let app: RunningServer;
+  let stage: Stage;
   let chat: Chat;
 
   beforeAll(async () => {
     browser = await launchBrowser();
   });
   beforeEach(async () => {
-    upstream = await ScriptedUpstream.start();
-    upstream.models = ['llama3.2', 'qwen3:8b'];
-    app = await startApp({ OLLAMA_BASE_URL: upstream.url });
-    chat = await Chat.open(browser, app.url);
+    stage = await Stage.open();
+    stage.upstream.models = ['llama3.2', 'qwen3:8b'];
+    chat = await Chat.open(browser, stage.app.url);
   });
   afterEach(async () => {
     await chat?.page.context().close();
-    await app?.close();
-    await upstream?.close();
+    await stage?.close();
   });
   afterAll(() => browser?.close());
 
   it('shows the answer while it is being written, then its figures', async () => {
     await chat.ask('Why is the sky blue?');
-    const call = await upstream.nextCall();
+    const call = await stage.upstream.nextCall();
     expect(call.body['messages']).toEqual([{ role: 'user', content: 'Why is the sky blue?' }]);
     call.text('The sky scatters ');
     await chat.sees('The sky scatters');
@@ -47,10 +42,10 @@ describeInBrowser('the chat page', () => {
     await chat.button('Done').click();
     await chat.button('System prompt (set)').waitFor();
     await chat.ask('One?');
-    (await upstream.nextCall()).text('First.').done();
+    (await stage.upstream.nextCall()).text('First.').done();
     await chat.answered();
     await chat.ask('Two?');
-    const call = await upstream.nextCall();
+    const call = await stage.upstream.nextCall();
     expect(call.body['messages']).toEqual([
       { role: 'system', content: 'You are brief.' },
       { role: 'user', content: 'One?' },
@@ -62,7 +57,7 @@ describeInBrowser('the chat page', () => {
 
   it.each(['the button', 'Esc'])('stops the model with %s and keeps what is there', async (how) => {
     await chat.ask('Count for ever.');
-    const call = await upstream.nextCall();
+    const call = await stage.upstream.nextCall();
     call.text('One, two, ');
     await chat.sees('One, two,');
     if (how === 'Esc') await chat.page.keyboard.press('Escape');
@@ -76,10 +71,10 @@ describeInBrowser('the chat page', () => {
 
   it('replaces an answer on Retry', async () => {
     await chat.ask('A number?');
-    (await upstream.nextCall()).text('Seven.').done();
+    (await stage.upstream.nextCall()).text('Seven.').done();
     await chat.answered();
     await chat.button(/^Retry/).click();
-    const call = await upstream.nextCall();
+    const call = await stage.upstream.nextCall();
     expect(call.body['messages']).toEqual([{ role: 'user', content: 'A number?' }]);
     call.text('Eight.').done();
     await chat.sees('Eight.');
@@ -93,14 +88,14 @@ describeInBrowser('the chat page', () => {
       ['Third?', 'Three.'],
     ] as const) {
       await chat.ask(question);
-      (await upstream.nextCall()).text(answer).done();
+      (await stage.upstream.nextCall()).text(answer).done();
       await chat.answered();
     }
     await chat.button('Edit the question').first().click();
     await chat.sees('The answer below is replaced, and the 2 questions after it dropped.');
     await chat.page.getByLabel('Edit your question').fill('First of all?');
     await chat.button('Send again').click();
-    const call = await upstream.nextCall();
+    const call = await stage.upstream.nextCall();
     expect(call.body['messages']).toEqual([{ role: 'user', content: 'First of all?' }]);
     call.text('Another.').done();
     await chat.sees('Another.');
@@ -114,7 +109,7 @@ describeInBrowser('the chat page', () => {
     await chat.button('Model: llama3.2').click();
     await chat.page.getByRole('radio', { name: /^qwen3:8b/ }).click();
     await chat.ask('Who are you?');
-    const call = await upstream.nextCall();
+    const call = await stage.upstream.nextCall();
     expect(call.body['model']).toBe('qwen3:8b');
     call.text('Qwen.').done();
     await chat.sees(/^qwen3:8b · /);
@@ -125,7 +120,7 @@ describeInBrowser('the chat page', () => {
 
   it('keeps thoughts folded', async () => {
     await chat.ask('Hard?');
-    const call = await upstream.nextCall();
+    const call = await stage.upstream.nextCall();
     call.line({ message: { role: 'assistant', content: '', thinking: 'Hm, hm.' }, done: false });
     await chat.sees('Thinking…');
     const thought = chat.page.getByText('Hm, hm.');
@@ -138,11 +133,11 @@ describeInBrowser('the chat page', () => {
 
   it('keeps conversations under the first question, and brings a deleted one back', async () => {
     await chat.ask('Where is north?\nOn a map.');
-    (await upstream.nextCall()).text('Up.').done();
+    (await stage.upstream.nextCall()).text('Up.').done();
     await chat.answered();
     await chat.button('New conversation').click();
     await chat.ask('And south?');
-    (await upstream.nextCall()).text('Down.').done();
+    (await stage.upstream.nextCall()).text('Down.').done();
     await chat.answered();
     await chat.page.reload();
     const links = chat.page.getByRole('navigation').getByRole('link');
@@ -166,13 +161,13 @@ describeInBrowser('the chat page', () => {
     await chat.field.press('Shift+Enter');
     await chat.field.pressSequentially('Two');
     await chat.field.press('Enter');
-    const call = await upstream.nextCall();
+    const call = await stage.upstream.nextCall();
     expect(call.body['messages']).toEqual([{ role: 'user', content: 'One\nTwo' }]);
     call.done();
   });
 
   it('reaches each model with the arrow keys, and closes with Enter', async () => {
-    upstream.models = ['llama3.2', 'b', 'c', 'd', 'e'];
+    stage.upstream.models = ['llama3.2', 'b', 'c', 'd', 'e'];
     await chat.button('Model: llama3.2').click();
     const radios = chat.page.getByRole('radio');
     await radios.nth(4).waitFor();
@@ -183,14 +178,14 @@ describeInBrowser('the chat page', () => {
     await radios.first().waitFor({ state: 'hidden' });
     await chat.button('Model: e').waitFor();
     await chat.ask('Who are you?');
-    const call = await upstream.nextCall();
+    const call = await stage.upstream.nextCall();
     expect(call.body['model']).toBe('e');
     call.done();
   });
 
   it('does not stop the answer with the Escape of an input method', async () => {
     await chat.ask('Count for ever.');
-    const call = await upstream.nextCall();
+    const call = await stage.upstream.nextCall();
     call.text('One, two, ');
     await chat.sees('One, two,');
     await chat.field.dispatchEvent('keydown', { key: 'Escape', isComposing: true });
@@ -206,7 +201,7 @@ describeInBrowser('the chat page', () => {
     await chat.field.waitFor();
     expect(await chat.field.inputValue()).toBe('Not yet asked');
     await chat.ask('Where is north?');
-    (await upstream.nextCall()).text('Up.').done();
+    (await stage.upstream.nextCall()).text('Up.').done();
     await chat.answered();
     expect(await chat.field.inputValue()).toBe('');
     await chat.field.fill('And south?');
@@ -228,7 +223,7 @@ describeInBrowser('the chat page', () => {
     });
     await chat.page.reload();
     await chat.ask('Which?');
-    (await upstream.nextCall()).text('This **one**.').done();
+    (await stage.upstream.nextCall()).text('This **one**.').done();
     await chat.answered();
     await chat.button('Copy the answer').click();
     const said = chat.page.getByRole('status').getByText('Copied', { exact: true });

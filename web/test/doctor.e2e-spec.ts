@@ -2,7 +2,7 @@ import axe from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
 import { ALL, CASES, Ward } from '../../test/support/doctor-cases.js';
 import type { Faults } from '../../test/support/faulty-front.js';
-import { describeInBrowser, launchBrowser } from './support/browser.js';
+import { describeInBrowser, launchBrowser, offencesOf } from './support/browser.js';
 
 /** A run waits for a heartbeat, and several run at one time. */
 const PATIENCE_MS = 60_000;
@@ -13,14 +13,11 @@ let launched: Promise<Browser> | undefined;
 /** The doctor's page in a tab of its own. */
 class DoctorTab {
   /** What the page did that its policy forbids, and errors that nobody caught. */
-  readonly offences: string[] = [];
+  readonly offences: string[];
 
   private constructor(readonly page: Page) {
+    this.offences = offencesOf(page);
     page.setDefaultTimeout(PATIENCE_MS);
-    page.on('pageerror', ({ message }) => this.offences.push(message));
-    page.on('console', (message) => {
-      if (message.text().includes('Content Security Policy')) this.offences.push(message.text());
-    });
   }
 
   static async open(url: string): Promise<DoctorTab> {

@@ -1,7 +1,5 @@
 import type { Browser, BrowserContext } from 'playwright-core';
-import type { RunningServer } from '../../src/server.js';
-import { startApp } from '../../test/support/app.js';
-import { ScriptedUpstream } from '../../test/support/scripted-upstream.js';
+import { Stage } from '../../test/support/stage.js';
 import { describeInBrowser, launchBrowser } from './support/browser.js';
 import { Chat } from './support/chat.js';
 
@@ -12,29 +10,26 @@ const MAX_BODY_BYTES = 4096;
 describeInBrowser('how the chat page keeps conversations', () => {
   let browser: Browser;
   let context: BrowserContext;
-  let upstream: ScriptedUpstream;
-  let app: RunningServer;
+  let stage: Stage;
   let chat: Chat;
 
   beforeAll(async () => {
     browser = await launchBrowser();
   });
   beforeEach(async () => {
-    upstream = await ScriptedUpstream.start();
-    app = await startApp({ OLLAMA_BASE_URL: upstream.url, MAX_BODY_BYTES });
+    stage = await Stage.open({ MAX_BODY_BYTES });
     context = await browser.newContext({ viewport: { width: 390, height: 800 } });
-    chat = await Chat.open(context, app.url);
+    chat = await Chat.open(context, stage.app.url);
   });
   afterEach(async () => {
     await context?.close();
-    await app?.close();
-    await upstream?.close();
+    await stage?.close();
   });
   afterAll(() => browser?.close());
 
   async function answered(question: string, answer: string): Promise<void> {
     await chat.ask(question);
-    (await upstream.nextCall()).text(answer).done();
+    (await stage.upstream.nextCall()).text(answer).done();
     await chat.answered();
   }
 
@@ -91,7 +86,7 @@ describeInBrowser('how the chat page keeps conversations', () => {
         throw new DOMException('Not in this window.', 'SecurityError');
       };
     });
-    chat = await Chat.open(context, app.url);
+    chat = await Chat.open(context, stage.app.url);
     await chat.sees(NOT_SAVED);
     await answered('One?', 'First.');
     await answered('Two?', 'Second.');
@@ -117,7 +112,7 @@ describeInBrowser('how the chat page keeps conversations', () => {
         return key === damaged ? fail() : own.call(this, key);
       };
     }, new URL(chat.page.url()).hash.slice(1));
-    chat = await Chat.open(context, app.url);
+    chat = await Chat.open(context, stage.app.url);
     await chat.sees('Not all conversations could be read: 1 missing.');
     await chat.button('Conversations').click();
     const links = chat.page.getByRole('navigation').getByRole('link');
@@ -126,7 +121,7 @@ describeInBrowser('how the chat page keeps conversations', () => {
 
   it('does not bring back what is deleted while its answer is being written', async () => {
     await chat.ask('One?');
-    const call = await upstream.nextCall();
+    const call = await stage.upstream.nextCall();
     call.text('First and ');
     await chat.sees('First and');
     await chat.button('Conversations').click();
@@ -149,7 +144,7 @@ describeInBrowser('how the chat page keeps conversations', () => {
     await chat.sees('Shorten the question, pick another model, or begin a new conversation.');
     await chat.button('Pick another model').waitFor();
     await chat.button('Retry').waitFor();
-    expect(upstream.calls.length).toBe(0);
+    expect(stage.upstream.calls.length).toBe(0);
     // The connection has not been spent on it.
     await chat.button('New conversation').first().click();
     await answered('Short?', 'Yes.');

@@ -1,4 +1,5 @@
 import type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
+import { offencesOf } from './browser.js';
 
 /** Everything here waits for something that happens at once, unless the machine is busy. */
 const PATIENCE_MS = 10_000;
@@ -6,14 +7,11 @@ const PATIENCE_MS = 10_000;
 /** The chat page in one tab, as somebody uses it. */
 export class Chat {
   /** What the page did that its policy forbids, and errors that nobody caught. */
-  readonly offences: string[] = [];
+  readonly offences: string[];
 
   private constructor(readonly page: Page) {
+    this.offences = offencesOf(page);
     page.setDefaultTimeout(PATIENCE_MS);
-    page.on('pageerror', ({ message }) => this.offences.push(message));
-    page.on('console', (message) => {
-      if (message.text().includes('Content Security Policy')) this.offences.push(message.text());
-    });
   }
 
   /** Opens the page. @param where a context keeps what the page keeps; a browser is a fresh one */
