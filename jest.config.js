@@ -3,7 +3,7 @@ export default {
   // Real processes on a shared machine: a test that hangs is what this finds, not a slow one.
   testTimeout: 20_000,
   // The tests wait more than they compute.
-  maxWorkers: 2,
+  maxWorkers: 3,
   // The doctor's cases wait for a heartbeat each.
   maxConcurrency: 8,
   testMatch: [
