@@ -212,7 +212,7 @@ export class GenerationLog {
     if (block === undefined) return;
     block.text = (block.pieces ?? []).join('');
     block.pieces = undefined;
-    block.ends = Uint32Array.from(block.ends);
+    block.ends = new Uint32Array(block.ends);
     this.open = undefined;
     // V8 takes two bytes a character as soon as one is not Latin-1.
     if (/[^\0-\xff]/.test(block.text)) this.grow(block.text.length);

@@ -66,7 +66,10 @@ declare global {
   }
 }
 
-/** Runs in the page: what is foreign in a payload's drawing, streamed and finished, for each cut. */
+/**
+ * Runs in the page: what is foreign in a payload's drawing, streamed for each cut, and finished, which
+ * is drawn anew from the whole.
+ */
 async function showAtEachCut(payload: string): Promise<string[]> {
   const foreign = new Set<string>();
   for (let cut = 0; cut <= payload.length; cut++) {
@@ -75,6 +78,7 @@ async function showAtEachCut(payload: string): Promise<string[]> {
     for (const part of window.foreignParts(answer.content)) foreign.add(`at ${cut}: ${part}`);
     await answer.write(payload.slice(cut));
     for (const part of window.foreignParts(answer.content)) foreign.add(`streamed: ${part}`);
+    if (cut < payload.length) continue;
     await answer.finish();
     for (const part of window.foreignParts(answer.content)) foreign.add(`finished: ${part}`);
   }
