@@ -377,9 +377,9 @@ describe('pace', () => {
     const { eval_count, eval_duration } = last(heard)!;
     expect(eval_count).toBe(31);
     expect(heard.totalMs).toBeGreaterThan(150);
-    expect(heard.totalMs).toBeLessThan(400);
+    expect(heard.totalMs).toBeLessThan(1_000);
     expect(eval_duration / 1e6).toBeGreaterThanOrEqual(155);
-    expect(eval_duration / 1e6).toBeLessThan(250);
+    expect(eval_duration / 1e6).toBeLessThan(1_000);
     expect(heard.pieces.length).toBeGreaterThan(15);
   });
 
@@ -507,19 +507,19 @@ describe('the line', () => {
       sleep(10).then(() => run('c')),
     ]);
     expect(order).toEqual(['a', 'b', 'c']);
-    expect(waits[0]).toBeLessThan(80);
-    expect(waits[1]).toBeGreaterThan(70);
-    expect(waits[2]).toBeGreaterThan(150);
+    // An answer takes 90 ms.
+    for (const at of [1, 2]) expect(waits[at]! - waits[at - 1]!).toBeGreaterThan(30);
   });
 
   it('--parallel lets more run at once', async () => {
     const fake = await start({ rate: 100, parallel: 3 });
     const heard = await Promise.all([1, 2, 3].map(() => echo(fake, 'x '.repeat(9))));
-    for (const { headersMs } of heard) expect(headersMs).toBeLessThan(80);
+    // One after the other, the last would wait for 180 ms.
+    for (const { headersMs } of heard) expect(headersMs).toBeLessThan(170);
   });
 
   it('passes the place of a client that leaves on to the next one', async () => {
-    const fake = await start({ firstTokenMs: 150 });
+    const fake = await start({ firstTokenMs: 400 });
     const outs = ['a', 'b', 'c'].map((prompt) => {
       const out = send(fake, '/api/generate', { model: 'echo', prompt });
       out.on('error', () => {});
@@ -530,8 +530,8 @@ describe('the line', () => {
     outs[1]!.destroy();
     outs[0]!.destroy();
     const { headersMs } = await heard;
-    expect(headersMs).toBeGreaterThan(145);
-    expect(headersMs).toBeLessThan(290);
+    expect(headersMs).toBeGreaterThan(395);
+    expect(headersMs).toBeLessThan(790);
   });
 
   it('forgets who leaves it, at once and without a trace', async () => {
@@ -567,7 +567,7 @@ describe('the line', () => {
     const waiting = echo(fake, 'a');
     await sleep(50);
     out.destroy();
-    expect((await waiting).headersMs).toBeLessThan(400);
+    expect((await waiting).headersMs).toBeLessThan(2_000);
   });
 
   it('does not run ahead of a client that does not read', async () => {
@@ -596,7 +596,7 @@ describe('start and close', () => {
     const cut = once(incoming.resume(), 'error');
     const before = performance.now();
     await fake.close();
-    expect(performance.now() - before).toBeLessThan(200);
+    expect(performance.now() - before).toBeLessThan(2_000);
     await Promise.all([cut, idleClosed, fake.close()]);
   });
 
