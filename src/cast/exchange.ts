@@ -45,6 +45,8 @@ export interface UpstreamCall<T> {
   firstByteTimeoutMs: number;
   /** Between two reads of the body. */
   idleTimeoutMs: number;
+  /** Told how it ended, unless nobody wants to know any more. */
+  onOver?(error?: unknown): void;
 }
 
 /**
@@ -80,6 +82,7 @@ export function exchange<T>(
     const finish = (error?: unknown): void => {
       if (over) return;
       over = true;
+      if (!out.closed) call.onOver?.(error);
       if (error === undefined) out.complete();
       else out.error(error);
     };
@@ -107,6 +110,13 @@ export function exchange<T>(
         clearTimeout(timer);
         timer = setTimeout(then, ms);
       };
+      let readAt = 0;
+      /** A timer set anew at each read costs more than one that looks again. */
+      const watchSilence = (): void => {
+        const left = readAt + call.idleTimeoutMs - performance.now();
+        if (left <= 0) stop(new CastError('idle_timeout'));
+        else wait(left, watchSilence);
+      };
       let awaited: 'beginning' | 'more' | 'final record' | 'end' = 'beginning';
       const step = (read: (into: T[]) => void): void => {
         const parts: T[] = [];
@@ -124,15 +134,14 @@ export function exchange<T>(
       };
       answer.on('data', (bytes: Buffer) => {
         if (failure !== undefined || decoder.done) return;
+        readAt = performance.now();
         step((into) => decoder.push(bytes, into));
         const before = awaited;
         awaited = decoder.done ? 'end' : decoder.isWhole ? 'final record' : 'more';
-        if (awaited === before) {
-          // A ping is no reason to wait longer for the final record.
-          if (awaited === 'more') timer.refresh();
-        } else if (awaited === 'more') {
-          wait(call.idleTimeoutMs, () => stop(new CastError('idle_timeout')));
-        } else if (awaited === 'final record') {
+        // A ping is no reason to wait longer for the final record.
+        if (awaited === before) return;
+        if (awaited === 'more') watchSilence();
+        else if (awaited === 'final record') {
           wait(Math.min(WHOLE_GRACE_MS, call.idleTimeoutMs), () => {
             conclude();
             stop();

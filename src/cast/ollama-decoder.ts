@@ -27,6 +27,7 @@ export class OllamaDecoder extends NdjsonDecoder {
       throw new CastError('upstream_protocol_error');
     }
     const tell = (type: 'thinking' | 'text', piece: string): void => {
+      if (piece === '' && !done) return;
       const held = this[type];
       const whole = held.push(piece) + (done ? held.end() : '');
       if (whole !== '') this.parts.push({ type, text: whole, createdAt });
@@ -34,17 +35,21 @@ export class OllamaDecoder extends NdjsonDecoder {
     tell('thinking', text(said, 'thinking') + text(message, 'thinking'));
     tell('text', text(said, 'response') + text(message, 'content'));
 
-    const calls = toolCalls.safeParse(message['tool_calls'] ?? said['tool_calls'] ?? []);
-    if (!calls.success) throw new CastError('upstream_protocol_error');
-    if (calls.data.length > 0) {
-      this.calledTools = true;
-      this.parts.push({ type: 'tool_calls', calls: calls.data, createdAt });
-    }
+    const called = message['tool_calls'] ?? said['tool_calls'] ?? undefined;
+    if (called !== undefined) this.tellCalls(called, createdAt);
     if (!done) return;
     this.done = true;
     const reason = finishReason(said['done_reason'], this.calledTools);
     const statistics = pickStatistics(said);
     this.parts.push({ type: 'done', reason, usage: usage(statistics), statistics, createdAt });
+  }
+
+  private tellCalls(called: unknown, createdAt: string): void {
+    const calls = toolCalls.safeParse(called);
+    if (!calls.success) throw new CastError('upstream_protocol_error');
+    if (calls.data.length === 0) return;
+    this.calledTools = true;
+    this.parts.push({ type: 'tool_calls', calls: calls.data, createdAt });
   }
 }
 

@@ -1,5 +1,5 @@
 import type { HttpService } from '@nestjs/axios';
-import { firstValueFrom, map, type Observable, tap } from 'rxjs';
+import { firstValueFrom, map, type Observable } from 'rxjs';
 import type { z } from 'zod';
 import type { Config } from '../config.js';
 import { CastError } from '../errors.js';
@@ -83,18 +83,10 @@ export class Upstream {
   stream(request: CastRequest, signal: AbortSignal): Observable<Part[]> {
     const { path, body, decoder } = this.dialect.call(request);
     this.circuit.begin();
-    return exchange(this.http, { ...this.call(path), method: 'post', body, decoder }, signal).pipe(
-      tap({
-        complete: () => this.circuit.succeed(),
-        error: (error: unknown) => {
-          if (!(error instanceof CastError)) return;
-          const certain = UNHEALTHY[error.code];
-          // A request that no retry can help is the caller's fault.
-          const isCaller = error.code === 'upstream_error' && !error.retryable;
-          if (certain !== undefined && !isCaller) this.circuit.fail(certain);
-        },
-      }),
-    );
+    // Not `tap`, which each read would pass through.
+    const onOver = (error?: unknown): void => this.judge(error);
+    const call = { ...this.call(path), method: 'post' as const, body, decoder, onOver };
+    return exchange(this.http, call, signal);
   }
 
   /** @throws CastError `upstream_unreachable` and the other upstream codes */
@@ -138,6 +130,16 @@ export class Upstream {
       firstByteTimeoutMs: PROBE_TIMEOUT_MS,
       idleTimeoutMs: PROBE_TIMEOUT_MS,
     }).pipe(map(([answer]) => answer as T));
+  }
+
+  /** What the end of an answer says of the upstream's health. */
+  private judge(error: unknown): void {
+    if (error === undefined) this.circuit.succeed();
+    if (!(error instanceof CastError)) return;
+    const certain = UNHEALTHY[error.code];
+    // A request that no retry can help is the caller's fault.
+    const isCaller = error.code === 'upstream_error' && !error.retryable;
+    if (certain !== undefined && !isCaller) this.circuit.fail(certain);
   }
 
   private call(path: string): Omit<UpstreamCall<never>, 'method' | 'decoder'> {

@@ -17,9 +17,10 @@ interface TextBlock {
   first: number;
   kind: TextKind;
   createdAt: string;
+  chars: number;
   pieces: string[] | undefined;
   text: string;
-  ends: number[] | Uint32Array;
+  ends: Uint32Array;
 }
 
 /** A record that is rare or that cannot be merged. */
@@ -29,6 +30,9 @@ interface SingleBlock {
 }
 
 type Block = TextBlock | SingleBlock;
+
+/** Those of an open block are not written down yet. */
+const NO_ENDS = new Uint32Array();
 
 /** What a text block costs beside its text, and each record in it; from heap measurements. */
 const BLOCK_BYTES = 320;
@@ -135,7 +139,7 @@ export class GenerationLog {
       );
       text += slice(next, start, start + count);
       seq += count;
-      if (start + count < next.ends.length) break;
+      if (start + count < sizeOf(next)) break;
     }
     const { createdAt, kind } = block;
     return this.records.text(seq, kind, text, createdAt, seq === from ? undefined : from);
@@ -184,16 +188,15 @@ export class GenerationLog {
   }
 
   private keepText(seq: number, kind: TextKind, text: string, createdAt: string): void {
-    const full = this.open !== undefined && lastEnd(this.open) + text.length > BLOCK_CHARS;
+    const full = this.open !== undefined && this.open.chars + text.length > BLOCK_CHARS;
     if (this.open?.kind !== kind || full) this.seal();
     if (this.open === undefined) {
-      this.open = { first: seq, kind, createdAt, pieces: [], text: '', ends: [] };
+      this.open = { first: seq, kind, createdAt, chars: 0, pieces: [], text: '', ends: NO_ENDS };
       this.blocks.push(this.open);
       this.grow(BLOCK_BYTES);
     }
-    const { pieces, ends } = this.open;
-    (ends as number[]).push(lastEnd(this.open) + text.length);
-    pieces?.push(text);
+    this.open.pieces?.push(text);
+    this.open.chars += text.length;
     this.grow(RECORD_BYTES + text.length);
   }
 
@@ -210,9 +213,11 @@ export class GenerationLog {
   private seal(): void {
     const block = this.open;
     if (block === undefined) return;
-    block.text = (block.pieces ?? []).join('');
+    const { pieces = [] } = block;
+    let end = 0;
+    block.text = pieces.join('');
+    block.ends = Uint32Array.from(pieces, (piece) => (end += piece.length));
     block.pieces = undefined;
-    block.ends = new Uint32Array(block.ends);
     this.open = undefined;
     // V8 takes two bytes a character as soon as one is not Latin-1.
     if (/[^\0-\xff]/.test(block.text)) this.grow(block.text.length);
@@ -268,21 +273,26 @@ export class LogReader {
   }
 }
 
-function lastEnd(block: TextBlock): number {
-  return block.ends[block.ends.length - 1] ?? 0;
+/** How many records it holds. */
+function sizeOf({ pieces, ends }: TextBlock): number {
+  return (pieces ?? ends).length;
 }
 
-function slice(block: TextBlock, start: number, end = block.ends.length): string {
+function lengthAt({ pieces, ends }: TextBlock, at: number): number {
+  return pieces === undefined ? (ends[at] ?? 0) - (ends[at - 1] ?? 0) : (pieces[at]?.length ?? 0);
+}
+
+function slice(block: TextBlock, start: number, end = sizeOf(block)): string {
   if (block.pieces !== undefined) return block.pieces.slice(start, end).join('');
-  const begin = start === 0 ? 0 : (block.ends[start - 1] ?? 0);
-  return block.text.slice(begin, block.ends[end - 1] ?? begin);
+  return block.text.slice(block.ends[start - 1] ?? 0, block.ends[end - 1] ?? 0);
 }
 
-/** How many pieces from `start` on fit into `room` characters. */
+/** How many records from `start` on fit into `room` characters. */
 function fitting(block: TextBlock, start: number, room: number): number {
-  const limit = (start === 0 ? 0 : (block.ends[start - 1] ?? 0)) + room;
-  if (lastEnd(block) <= limit) return block.ends.length - start;
-  let count = 0;
-  while ((block.ends[start + count] ?? Infinity) <= limit) count++;
-  return count;
+  let at = start;
+  for (let left = room; at < sizeOf(block); at++) {
+    left -= lengthAt(block, at);
+    if (left < 0) break;
+  }
+  return at - start;
 }
