@@ -63,7 +63,11 @@ describe('deploy/Dockerfile', () => {
       'rm -f node_modules/llm-cast-client node_modules/llm-cast-web',
     ]);
     expect(JSON.parse(read('package.json'))).toMatchObject({
-      scripts: { build: 'nest build && npm run build -w client && npm run build -w web' },
+      scripts: {
+        build:
+          'nest build && rolldown --config --log-level warn && ' +
+          'npm run build -w client && npm run build -w web',
+      },
     });
   });
 

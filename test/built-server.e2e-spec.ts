@@ -1,0 +1,43 @@
+import type { RunningServer } from '../src/server.js';
+import { NOBODY, startApp } from './support/app.js';
+import { Program } from './support/program.js';
+import { call } from './support/rest.js';
+
+describe('the built server, which is one file', () => {
+  let app: RunningServer;
+  let program: Program;
+  let url: string;
+
+  beforeAll(async () => {
+    app = await startApp();
+    program = Program.server({ OLLAMA_BASE_URL: NOBODY });
+    ({ url } = await program.listening());
+  });
+
+  afterAll(async () => {
+    await program?.kill();
+    await app?.close();
+  });
+
+  it.each(['/docs-json', '/docs/', '/docs/swagger-ui.css', '/'])(
+    'serves %s as the server of many files does',
+    async (path) => {
+      const [built, source] = await Promise.all([fetch(url + path), fetch(app.url + path)]);
+      expect(built.status).toBe(200);
+      expect(await built.text()).toBe(await source.text());
+    },
+  );
+
+  it.each([
+    ['what is not there', 'GET', '/nothing', undefined],
+    ['what is not well-formed', 'POST', '/llm/generate', { clientId: 3 }],
+    ['a client that it does not know', 'POST', '/llm/generate', { clientId: 'x', prompt: 'Hi' }],
+  ])('refuses %s in the same words', async (_what, method, path, body) => {
+    const [built, source] = await Promise.all([
+      call(method, url + path, body),
+      call(method, app.url + path, body),
+    ]);
+    expect(built.status).toBeGreaterThanOrEqual(400);
+    expect(built).toMatchObject({ status: source.status, body: { code: source.body['code'] } });
+  });
+});
