@@ -118,11 +118,13 @@ export function exchange<T>(
         else wait(left, watchSilence);
       };
       let awaited: 'beginning' | 'more' | 'final record' | 'end' = 'beginning';
-      const step = (read: (into: T[]) => void): void => {
+      /** Without bytes: that there are no more. */
+      const take = (bytes?: Buffer): void => {
         const parts: T[] = [];
         let fault: unknown;
         try {
-          read(parts);
+          if (bytes === undefined) decoder.end(parts);
+          else decoder.push(bytes, parts);
         } catch (error) {
           if (!decoder.done) fault = error;
         }
@@ -130,12 +132,12 @@ export function exchange<T>(
         if (fault !== undefined) stop(fault);
       };
       const conclude = (): void => {
-        if (failure === undefined && !decoder.done) step((into) => decoder.end(into));
+        if (failure === undefined && !decoder.done) take();
       };
       answer.on('data', (bytes: Buffer) => {
         if (failure !== undefined || decoder.done) return;
         readAt = performance.now();
-        step((into) => decoder.push(bytes, into));
+        take(bytes);
         const before = awaited;
         awaited = decoder.done ? 'end' : decoder.isWhole ? 'final record' : 'more';
         // A ping is no reason to wait longer for the final record.

@@ -7,16 +7,15 @@ export function isObject(value: unknown): value is JsonObject {
 }
 
 /** A field that is text, or absent. @throws CastError `upstream_protocol_error` for anything else */
-export function text(said: JsonObject, name: string): string {
-  const value = said[name] ?? '';
+export function text(field: unknown): string {
+  const value = field ?? '';
   if (typeof value !== 'string') throw new CastError('upstream_protocol_error');
   return value;
 }
 
 /** The field if it is a number; `1e999` is none. */
-export function number(said: JsonObject, name: string): number | undefined {
-  const value = said[name];
-  return Number.isFinite(value) ? (value as number) : undefined;
+export function number(field: unknown): number | undefined {
+  return Number.isFinite(field) ? (field as number) : undefined;
 }
 
 /** What a text says as JSON; the text itself where it is none. */

@@ -7,10 +7,11 @@ const NO_LIMIT = 1_048_576;
 /** What the decoder tells, in order; ends with the code where it refuses. */
 function decode(pieces: readonly Uint8Array[], maxBytes = NO_LIMIT): string[] {
   const told: string[] = [];
-  const decoder = new LineDecoder(maxBytes, (line) => told.push(line));
+  const tell = (line: string): unknown => told.push(line);
+  const decoder = new LineDecoder(maxBytes);
   try {
-    for (const piece of pieces) decoder.push(Buffer.from(piece));
-    decoder.end();
+    for (const piece of pieces) decoder.push(Buffer.from(piece), tell);
+    decoder.end(tell);
   } catch (error) {
     told.push((error as CastError).code);
   }
@@ -87,10 +88,11 @@ describe('LineDecoder', () => {
   it('does not see what happens to a piece after it was pushed', () => {
     const piece = Buffer.from('kept');
     const told: string[] = [];
-    const decoder = new LineDecoder(NO_LIMIT, (line) => told.push(line));
-    decoder.push(piece);
+    const tell = (line: string): unknown => told.push(line);
+    const decoder = new LineDecoder(NO_LIMIT);
+    decoder.push(piece, tell);
     piece.fill('!');
-    decoder.push(Buffer.from('\n'));
+    decoder.push(Buffer.from('\n'), tell);
     expect(told).toEqual(['kept']);
   });
 
@@ -106,24 +108,25 @@ describe('LineDecoder', () => {
 
   it('refuses before the newline comes, after the lines before it were told', () => {
     const told: string[] = [];
-    const decoder = new LineDecoder(4, (line) => told.push(line));
-    expect(() => decoder.push(Buffer.from('one\ntwo\nlong'))).not.toThrow();
-    expect(() => decoder.push(Buffer.from('e'))).toThrow(new CastError('line_too_long'));
+    const tell = (line: string): unknown => told.push(line);
+    const decoder = new LineDecoder(4);
+    expect(() => decoder.push(Buffer.from('one\ntwo\nlong'), tell)).not.toThrow();
+    expect(() => decoder.push(Buffer.from('e'), tell)).toThrow(new CastError('line_too_long'));
     expect(told).toEqual(['one', 'two']);
 
     const inOnePiece: string[] = [];
-    const other = new LineDecoder(4, (line) => inOnePiece.push(line));
-    expect(() => other.push(Buffer.from('one\ntwo\nlonger\nfour\n'))).toThrow(
-      new CastError('line_too_long'),
-    );
+    const other = new LineDecoder(4);
+    expect(() =>
+      other.push(Buffer.from('one\ntwo\nlonger\nfour\n'), (line) => inOnePiece.push(line)),
+    ).toThrow(new CastError('line_too_long'));
     expect(inOnePiece).toEqual(['one', 'two']);
   });
 
   it('passes on what the reader of the lines throws', () => {
-    const decoder = new LineDecoder(NO_LIMIT, () => {
+    const fail = (): never => {
       throw new RangeError('reader');
-    });
-    expect(() => decoder.push(Buffer.from('a\n'))).toThrow(RangeError);
+    };
+    expect(() => new LineDecoder(NO_LIMIT).push(Buffer.from('a\n'), fail)).toThrow(RangeError);
   });
 
   it('reads a million one-byte pieces of one line in linear time', () => {
@@ -131,14 +134,15 @@ describe('LineDecoder', () => {
     // way ends the test then.
     const count = 1_000_000;
     const told: string[] = [];
-    const decoder = new LineDecoder(count, (line) => told.push(line));
+    const tell = (line: string): unknown => told.push(line);
+    const decoder = new LineDecoder(count);
     const byte = Buffer.from('a');
     const begun = performance.now();
     for (let sent = 0; sent < count; sent++) {
-      decoder.push(byte);
+      decoder.push(byte, tell);
       if (sent % 10_000 === 0) expect(performance.now() - begun).toBeLessThan(4_000);
     }
-    decoder.push(Buffer.from('\n'));
+    decoder.push(Buffer.from('\n'), tell);
     expect(told.map((line) => line.length)).toEqual([count]);
   });
 });

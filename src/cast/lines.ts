@@ -13,44 +13,42 @@ export class LineDecoder {
   private size = 0;
   private first = true;
 
-  /**
-   * @param maxBytes longest line, without its end; counted before the newline is seen
-   * @param onLine called for each line, in order; what it throws passes through
-   */
-  constructor(
-    private readonly maxBytes: number,
-    private readonly onLine: (line: string) => void,
-  ) {}
+  /** @param maxBytes longest line, without its end; counted before the newline is seen */
+  constructor(private readonly maxBytes: number) {}
 
-  /** @throws CastError `line_too_long`, after the lines before it were told */
-  push(bytes: Buffer): void {
+  /**
+   * @param tell called for each line, in order; what it throws passes through
+   * @throws CastError `line_too_long`, after the lines before it were told
+   */
+  push(bytes: Buffer, tell: (line: string) => void): void {
     let start = 0;
     for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, start)) {
       this.check(this.size + end - start);
       if (this.size === 0) {
-        this.tell(bytes.toString('utf8', start, end));
+        this.read(bytes.toString('utf8', start, end), tell);
       } else {
         this.keep(bytes, start, end);
-        this.tell(this.takeRest());
+        this.read(this.takeRest(), tell);
       }
       start = end + 1;
     }
+    if (start === bytes.length) return;
     this.check(this.size + bytes.length - start);
     this.keep(bytes, start, bytes.length);
   }
 
   /** Tells what stands behind the last newline, if anything does. */
-  end(): void {
-    if (this.size > 0) this.tell(this.takeRest());
+  end(tell: (line: string) => void): void {
+    if (this.size > 0) this.read(this.takeRest(), tell);
   }
 
-  private tell(raw: string): void {
+  private read(raw: string, tell: (line: string) => void): void {
     let line = raw.endsWith('\r') ? raw.slice(0, -1) : raw;
     if (this.first) {
       this.first = false;
       if (line.startsWith('\uFEFF')) line = line.slice(1);
     }
-    if (line.trim() !== '') this.onLine(line);
+    if (line.trim() !== '') tell(line);
   }
 
   private takeRest(): string {

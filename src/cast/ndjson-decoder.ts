@@ -11,23 +11,23 @@ export abstract class NdjsonDecoder implements Decoder<Part> {
   /** Where {@link read} puts what a line says. */
   protected parts: Part[] = [];
   private readonly lines: LineDecoder;
-  private ended = false;
 
   constructor(maxLineBytes: number) {
-    this.lines = new LineDecoder(maxLineBytes, (line) => {
-      if (!this.done) this.read(ollamaLine(line, this.ended));
-    });
+    this.lines = new LineDecoder(maxLineBytes);
   }
 
   push(bytes: Buffer, into: Part[]): void {
     this.parts = into;
-    this.lines.push(bytes);
+    this.lines.push(bytes, (line) => {
+      if (!this.done) this.read(ollamaLine(line, false));
+    });
   }
 
   end(into: Part[]): void {
     this.parts = into;
-    this.ended = true;
-    this.lines.end();
+    this.lines.end((line) => {
+      if (!this.done) this.read(ollamaLine(line, true));
+    });
     if (!this.done) throw new CastError('upstream_truncated');
   }
 

@@ -20,20 +20,14 @@ export class OllamaDecoder extends NdjsonDecoder {
   private calledTools = false;
 
   protected override read(said: JsonObject): void {
-    const createdAt = timeOf(text(said, 'created_at'));
+    const createdAt = timeOf(text(said['created_at']));
     const done = said['done'] ?? false;
     const message = said['message'] ?? {};
     if (!isObject(message) || typeof done !== 'boolean') {
       throw new CastError('upstream_protocol_error');
     }
-    const tell = (type: 'thinking' | 'text', piece: string): void => {
-      if (piece === '' && !done) return;
-      const held = this[type];
-      const whole = held.push(piece) + (done ? held.end() : '');
-      if (whole !== '') this.parts.push({ type, text: whole, createdAt });
-    };
-    tell('thinking', text(said, 'thinking') + text(message, 'thinking'));
-    tell('text', text(said, 'response') + text(message, 'content'));
+    this.tell('thinking', text(said['thinking']) + text(message['thinking']), done, createdAt);
+    this.tell('text', text(said['response']) + text(message['content']), done, createdAt);
 
     const called = message['tool_calls'] ?? said['tool_calls'] ?? undefined;
     if (called !== undefined) this.tellCalls(called, createdAt);
@@ -42,6 +36,13 @@ export class OllamaDecoder extends NdjsonDecoder {
     const reason = finishReason(said['done_reason'], this.calledTools);
     const statistics = pickStatistics(said);
     this.parts.push({ type: 'done', reason, usage: usage(statistics), statistics, createdAt });
+  }
+
+  private tell(type: 'thinking' | 'text', piece: string, done: boolean, createdAt: string): void {
+    if (piece === '' && !done) return;
+    const held = this[type];
+    const whole = held.push(piece) + (done ? held.end() : '');
+    if (whole !== '') this.parts.push({ type, text: whole, createdAt });
   }
 
   private tellCalls(called: unknown, createdAt: string): void {
@@ -84,7 +85,7 @@ const STATISTICS = [
 function pickStatistics(said: JsonObject): Statistics {
   const picked: Statistics = {};
   for (const name of STATISTICS) {
-    const value = number(said, name);
+    const value = number(said[name]);
     if (value !== undefined) picked[name] = value;
   }
   return picked;

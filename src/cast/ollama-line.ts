@@ -19,6 +19,6 @@ export function ollamaLine(line: string, isRest: boolean): JsonObject {
   const error = said['error'] ?? undefined;
   if (error === undefined) return said;
   // A cloud model's error carries its status in the line.
-  const status = number(said, 'StatusCode');
+  const status = number(said['StatusCode']);
   throw upstreamError(status, typeof error === 'string' ? error : line);
 }

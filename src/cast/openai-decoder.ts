@@ -93,13 +93,13 @@ export class OpenAiDecoder implements Decoder<Part> {
 
   private readChunk(chunk: JsonObject): void {
     if (chunk['error'] !== undefined && chunk['error'] !== null) throw errorOf(chunk['error']);
-    this.createdAt = timeOf(number(chunk, 'created'));
+    this.createdAt = timeOf(number(chunk['created']));
     const { usage } = chunk;
     if (isObject(usage)) {
       // Running totals: the last one counts.
       this.usage = {
-        promptTokens: number(usage, 'prompt_tokens') ?? 0,
-        completionTokens: number(usage, 'completion_tokens') ?? 0,
+        promptTokens: number(usage['prompt_tokens']) ?? 0,
+        completionTokens: number(usage['completion_tokens']) ?? 0,
       };
     }
     const choices = chunk['choices'] ?? [];
@@ -111,9 +111,9 @@ export class OpenAiDecoder implements Decoder<Part> {
     if (!isObject(delta)) throw new CastError('upstream_protocol_error');
 
     // Two names of one field; servers that send both send the same twice.
-    this.tell('thinking', text(delta, 'reasoning_content') || text(delta, 'reasoning'));
-    this.tell('text', text(delta, 'content'));
-    this.tell('refusal', text(delta, 'refusal'));
+    this.tell('thinking', text(delta['reasoning_content']) || text(delta['reasoning']));
+    this.tell('text', text(delta['content']));
+    this.tell('refusal', text(delta['refusal']));
     this.gatherCalls(delta);
     // Null on the chunks before; some servers write ''.
     const finish = choice['finish_reason'] || undefined;
@@ -146,12 +146,12 @@ export class OpenAiDecoder implements Decoder<Part> {
       this.wentOn = this.finish !== undefined;
       const called = isObject(piece) ? (piece['function'] ?? {}) : undefined;
       if (!isObject(piece) || !isObject(called)) throw new CastError('upstream_protocol_error');
-      const id = text(piece, 'id') || undefined;
+      const id = text(piece['id']) || undefined;
       const place = pieces.length > 1 ? position : undefined;
-      const call = this.callAt(number(piece, 'index') ?? this.indexOf(id) ?? place, id);
-      const more = text(called, 'arguments');
+      const call = this.callAt(number(piece['index']) ?? this.indexOf(id) ?? place, id);
+      const more = text(called['arguments']);
       call.id ??= id;
-      call.name ||= text(called, 'name');
+      call.name ||= text(called['name']);
       call.arguments += more;
       this.callChars += more.length;
       if (this.callChars > this.maxBytes) throw new CastError('line_too_long');
@@ -239,7 +239,7 @@ function finishReason(said: unknown, calledTools: boolean): FinishReason {
 /** An error inside a stream; where its `code` is a number, it is the HTTP status it would have had. */
 function errorOf(said: unknown): CastError {
   const error: unknown = typeof said === 'string' ? jsonOrText(said) : said;
-  const status = isObject(error) ? number(error, 'code') : undefined;
+  const status = isObject(error) ? number(error['code']) : undefined;
   return upstreamError(status, openAiErrorText(error));
 }
 
