@@ -37,6 +37,8 @@ const NO_ENDS = new Uint32Array();
 /** What a text block costs beside its text, and each record in it; from heap measurements. */
 const BLOCK_BYTES = 320;
 const RECORD_BYTES = 8;
+/** What an open block counts as, so that nothing is to be counted for each of its pieces. */
+const OPEN_BYTES = BLOCK_BYTES + 2 * BLOCK_CHARS;
 /** What a log costs before its first record, and a single record beside its JSON. */
 export const LOG_BYTES = 4096;
 const SINGLE_BYTES = 256;
@@ -188,16 +190,15 @@ export class GenerationLog {
   }
 
   private keepText(seq: number, kind: TextKind, text: string, createdAt: string): void {
-    const full = this.open !== undefined && this.open.chars + text.length > BLOCK_CHARS;
-    if (this.open?.kind !== kind || full) this.seal();
+    if (this.open?.kind !== kind) this.seal();
     if (this.open === undefined) {
       this.open = { first: seq, kind, createdAt, chars: 0, pieces: [], text: '', ends: NO_ENDS };
       this.blocks.push(this.open);
-      this.grow(BLOCK_BYTES);
+      this.grow(OPEN_BYTES);
     }
     this.open.pieces?.push(text);
     this.open.chars += text.length;
-    this.grow(RECORD_BYTES + text.length);
+    if (this.open.chars >= BLOCK_CHARS) this.seal();
   }
 
   private checkOpen(): void {
@@ -219,6 +220,7 @@ export class GenerationLog {
     block.ends = Uint32Array.from(pieces, (piece) => (end += piece.length));
     block.pieces = undefined;
     this.open = undefined;
+    this.grow(BLOCK_BYTES + RECORD_BYTES * pieces.length + block.text.length - OPEN_BYTES);
     // V8 takes two bytes a character as soon as one is not Latin-1.
     if (/[^\0-\xff]/.test(block.text)) this.grow(block.text.length);
     if (block.kind !== 'text') return;

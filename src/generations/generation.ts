@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { Observable } from 'rxjs';
 import type { Part } from '../cast/cast.service.js';
 import { CastError } from '../errors.js';
@@ -208,7 +207,7 @@ export class Generation {
     this.outputBytes += size(part);
     if (this.outputBytes > this.options.maxOutputBytes) return this.fail('output_too_large');
     if (part.type === 'done') this.done = part;
-    else if (!this.stopwatch.hasToken) {
+    else if (this.log.seq === 0) {
       this.stopwatch.token();
       this.setStatus({ ...this.asked(), state: 'streaming' });
     }
@@ -293,9 +292,7 @@ export class Generation {
   }
 
   private setStatus(status: Omit<StreamState, 'generationId'>): void {
-    const next = { generationId: this.id, ...status };
-    if (isDeepStrictEqual(next, this.status)) return;
-    this.status = next;
+    this.status = { generationId: this.id, ...status };
     this.silent = false;
     this.log.announce(this.status);
   }

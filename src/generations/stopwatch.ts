@@ -11,10 +11,6 @@ export class Stopwatch {
     return this.startedAt !== undefined;
   }
 
-  get hasToken(): boolean {
-    return this.firstTokenAt !== undefined;
-  }
-
   start(): void {
     this.startedAt = performance.now();
   }
