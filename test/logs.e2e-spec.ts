@@ -60,10 +60,12 @@ describe('the log', () => {
     client.close();
   });
 
-  it('says in one line at the start where the servers are', async () => {
+  it('says in one line at the start where the servers are, and when it was, in UTC', async () => {
     start({});
     await server.listening();
-    expect(linesOf(server)).toHaveLength(1);
+    expect(linesOf(server)).toEqual([
+      expect.stringMatching(/\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\b/),
+    ]);
   });
 
   it('says nothing below LOG_LEVEL', async () => {
