@@ -1,5 +1,5 @@
 // What is measured, in full and with `--quick`. Each part says for which rows, and how one run of it goes.
-import { coldStart, overload, ramp, stall, starts, steady, storm } from './scenarios.mjs';
+import { coldStart, memory, overload, ramp, stall, starts, steady, storm } from './scenarios.mjs';
 
 const ALL = ['llm-cast', 'tutorial', 'bare ws', 'http pipe', 'direct'];
 const OURS = ['llm-cast'];
@@ -24,6 +24,14 @@ export function plan(quick) {
     ...(!quick && {
       '2000x20': steadily(ALL, { streams: 2_000, rate: 20 }),
       '100x40x5': steadily(OURS, { streams: 100, rate: 40, readers: 5 }),
+    }),
+    ...(!quick && {
+      memory: {
+        rows: ['llm-cast', 'tutorial', 'bare ws'],
+        rounds,
+        run: (row) =>
+          memory(row, { few: 300, many: 1_500, tokensPerSecond: 3_000, warmMs, windowMs }),
+      },
     }),
     ramp: {
       rows: few,

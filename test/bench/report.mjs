@@ -1,7 +1,16 @@
 import { median } from './clock.mjs';
 
 /** Parts whose rows are compared, and the numbers of one run that go into the table. */
-const COMPARED = ['norm', 'cpuUs', 'p50', 'p99', 'tokensPerSecond', 'kbPerStream', 'readyMs'];
+const COMPARED = [
+  'norm',
+  'cpuUs',
+  'p50',
+  'p99',
+  'tokensPerSecond',
+  'memoryMb',
+  'kbPerStream',
+  'readyMs',
+];
 
 /** @returns for each part, row and number: median, lowest and highest */
 export function summarize(results) {
@@ -59,6 +68,12 @@ function columns(part, rows) {
       '÷ tutorial': ({ tokensPerSecond }) => ratio(tokensPerSecond, tutorial?.tokensPerSecond),
     };
   }
+  if (part === 'memory') {
+    return {
+      'KB a stream': ({ kbPerStream }) => shown(kbPerStream),
+      '÷ tutorial': ({ kbPerStream }) => ratio(kbPerStream, tutorial?.kbPerStream),
+    };
+  }
   const latency = {
     'p50 ms': ({ p50 }) => shown(p50),
     'p99 ms': ({ p99 }) => shown(p99),
@@ -71,7 +86,7 @@ function columns(part, rows) {
     'CPU ÷ upstream': ({ norm }) => shown(norm),
     'µs a token': ({ cpuUs }) => shown(cpuUs),
     ...latency,
-    'KB a stream': ({ kbPerStream }) => shown(kbPerStream),
+    'MB in all': ({ memoryMb }) => shown(memoryMb),
   };
 }
 

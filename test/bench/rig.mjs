@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { nowUs } from './clock.mjs';
 import { CORES, Process } from './processes.mjs';
 
@@ -15,8 +16,14 @@ export const SERVER_ENV = {
   MAX_CONCURRENT: '99999',
 };
 
+const { scripts } = JSON.parse(
+  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+);
+/** `node`, its switches, and the file. */
+const [, ...start] = scripts['start:prod'].split(' ');
+
 export const ROWS = {
-  'llm-cast': { file: '../../dist/main.js', door: 'socket.io' },
+  'llm-cast': { file: `../../${start.at(-1)}`, args: start.slice(0, -1), door: 'socket.io' },
   tutorial: { file: 'peers/tutorial.mjs', door: 'socket.io' },
   'bare ws': { file: 'peers/bare-ws.mjs', door: 'ws' },
   'http pipe': { file: 'peers/pipe.mjs', door: 'http' },
@@ -29,13 +36,17 @@ export class Rig {
   static async with(row, measure, { env = {}, args = [] } = {}) {
     const rig = new Rig();
     try {
-      const { file, door } = ROWS[row];
+      const { file, door, args: own = [] } = ROWS[row];
       rig.door = door;
       rig.upstream = await Process.start('upstream.mjs', { core: CORES.load });
       const [url] = rig.upstream.urls;
       if (file !== undefined) {
         const all = { UPSTREAM: url, OLLAMA_BASE_URL: url, ...SERVER_ENV, ...env };
-        rig.server = await Process.start(file, { core: CORES.server, env: all, args });
+        rig.server = await Process.start(file, {
+          core: CORES.server,
+          env: all,
+          args: [...own, ...args],
+        });
       }
       rig.client = await Process.start('client.mjs', { core: CORES.load });
       return await measure(rig);

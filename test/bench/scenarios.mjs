@@ -21,13 +21,12 @@ async function between(rig, from, to) {
   };
 }
 
-/** A steady load: CPU a token, latency, memory a stream. */
+/** A steady load: CPU a token, latency, memory of the process. */
 export function steady(row, load, options) {
   const { streams, rate, readers = 1, warmMs, windowMs, perSecond = 500 } = load;
   return Rig.with(
     row,
     async (rig) => {
-      const idle = rig.memory.now;
       await rig.connect(streams * readers);
       const begin = nowUs() + LEAD_US;
       const spreadUs = (streams / perSecond) * 1e6;
@@ -43,7 +42,7 @@ export function steady(row, load, options) {
         ...(rig.server !== undefined && {
           norm: serverUs / upstreamUs,
           cpuUs: serverUs / tokens,
-          kbPerStream: (memory - idle) / streams / 1024,
+          memoryMb: memory / 1024 / 1024,
         }),
         cores,
         p50,
@@ -55,6 +54,20 @@ export function steady(row, load, options) {
     },
     options,
   );
+}
+
+/**
+ * What one more stream takes, its socket included: the difference of two loads of the same tokens a
+ * second. What a process takes once, be it at its start or with its first load, is in neither.
+ */
+export async function memory(row, { few, many, tokensPerSecond, ...load }) {
+  const taken = async (streams) =>
+    steady(row, { ...load, streams, rate: tokensPerSecond / streams });
+  const [less, more] = [await taken(few), await taken(many)];
+  return {
+    kbPerStream: ((more.memoryMb - less.memoryMb) * 1024) / (many - few),
+    faults: [...less.faults, ...more.faults],
+  };
 }
 
 /** Starts of answers of one token: CPU of each, and how soon the token is there. */
@@ -104,9 +117,9 @@ const NOWHERE = 'http://127.0.0.1:1';
 
 /** From the start of the process until it listens. */
 export async function coldStart(row) {
-  const { file } = ROWS[row] ?? { file: 'peers/nest-new.mjs' };
+  const { file, args } = ROWS[row] ?? { file: 'peers/nest-new.mjs' };
   const env = { PORT: '0', SOCKET_PORT: '0', OLLAMA_BASE_URL: NOWHERE };
-  const server = await Process.start(file, { core: CORES.server, env });
+  const server = await Process.start(file, { core: CORES.server, env, args });
   await server.stop();
   return { readyMs: server.readyMs, faults: [] };
 }
