@@ -1,15 +1,6 @@
-import { createRequire } from 'node:module';
 import { z } from 'zod';
 import { ERRORS } from './errors.js';
-
-interface Package {
-  version: string;
-  description: string;
-  license: string;
-}
-const { version, description, license } = createRequire(import.meta.url)(
-  '../package.json',
-) as Package;
+import { description, license, version } from './package.js';
 
 /** What both documents say of themselves. */
 export const API_INFO = { title: 'llm-cast', version, description, license: { name: license } };

@@ -8,9 +8,10 @@ import type { Config } from './config.js';
 import { CastError } from './errors.js';
 import { decide } from './generations/asked.js';
 import { pagePolicy } from './http-security.js';
+import { ROOT } from './package.js';
 
-/** What `npm run build -w web` has made; the same place from `src/` and from `dist/`. */
-const BUILT = fileURLToPath(new URL('../web/dist', import.meta.url));
+/** What `npm run build -w web` has made. */
+const BUILT = fileURLToPath(new URL('web/dist', ROOT));
 /** The views; which one it is, the page sees from its own address. */
 const VIEWS = ['/', '/doctor'];
 

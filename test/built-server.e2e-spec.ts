@@ -3,7 +3,7 @@ import { NOBODY, startApp } from './support/app.js';
 import { Program } from './support/program.js';
 import { call } from './support/rest.js';
 
-describe('the built server, which is one file', () => {
+describe('the built server, with all packages in it', () => {
   let app: RunningServer;
   let program: Program;
   let url: string;
@@ -20,7 +20,7 @@ describe('the built server, which is one file', () => {
   });
 
   it.each(['/docs-json', '/docs/', '/docs/swagger-ui.css', '/'])(
-    'serves %s as the server of many files does',
+    'serves %s as the server from source does',
     async (path) => {
       const [built, source] = await Promise.all([fetch(url + path), fetch(app.url + path)]);
       expect(built.status).toBe(200);

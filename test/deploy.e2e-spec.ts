@@ -65,7 +65,7 @@ describe('deploy/Dockerfile', () => {
     expect(JSON.parse(read('package.json'))).toMatchObject({
       scripts: {
         build:
-          'nest build && rolldown --config --log-level warn && ' +
+          'nest build && rolldown --config --log-level silent && ' +
           'npm run build -w client && npm run build -w web',
       },
     });

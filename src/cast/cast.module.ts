@@ -7,7 +7,7 @@ import { upstreamAdapter } from './upstream-adapter.js';
   imports: [
     HttpModule.register({
       adapter: upstreamAdapter,
-      // Bodies go out and come in as bytes: axios has nothing to transform.
+      // Bodies go out as they are to be sent and come in as bytes: axios has nothing to transform.
       transformRequest: [],
       transformResponse: [],
     }),

@@ -172,7 +172,7 @@ export function exchange<T>(
           ...(call.body !== undefined && { 'Content-Type': 'application/json' }),
           ...call.headers,
         },
-        ...(call.body !== undefined && { data: Buffer.from(JSON.stringify(call.body)) }),
+        ...(call.body !== undefined && { data: JSON.stringify(call.body) }),
         responseType: 'stream',
         timeout: call.connectTimeoutMs,
         signal: abort.signal,

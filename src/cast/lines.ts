@@ -1,6 +1,7 @@
 import { CastError } from '../errors.js';
 
 const NEWLINE = 0x0a;
+const NOTHING = Buffer.alloc(0);
 
 /**
  * Cuts bytes into lines at 0x0A and decodes whole lines only, so no cut falls inside a character
@@ -9,7 +10,7 @@ const NEWLINE = 0x0a;
  */
 export class LineDecoder {
   /** The beginning of a line whose end has not come yet: `rest[0..size)`. */
-  private rest = Buffer.alloc(0);
+  private rest = NOTHING;
   private size = 0;
   private first = true;
 

@@ -1,12 +1,7 @@
-import { createRequire } from 'node:module';
 import { type Config, loadConfig, settings } from '../config.js';
+import { description, version } from '../package.js';
 import { exitWithReason } from '../process.js';
 import { readArguments } from './arguments.js';
-
-const { version, description } = createRequire(import.meta.url)('../../package.json') as {
-  version: string;
-  description: string;
-};
 
 type Name = keyof typeof settings.shape;
 const NAMES = Object.keys(settings.shape) as Name[];

@@ -1,8 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { ROOT } from '../package.js';
 import { type Section, sectionsOf } from './sections.js';
-
-/** The package's root, seen from `src/demo/` and from `dist/demo/`. */
-const ROOT = new URL('../../', import.meta.url);
 
 /** The project's own documents, cut into sections. @throws Error when they are not there */
 export function documents(): Section[] {
