@@ -38,7 +38,7 @@ export class SocketReaders implements LogSink {
   }
 
   get writable(): boolean {
-    return this.gate.hasRoom();
+    return this.gate.isOpen;
   }
 
   write(record: StreamRecord): void {
@@ -48,7 +48,7 @@ export class SocketReaders implements LogSink {
 
   /** While the gate is shut only the latest of each generation is kept. */
   state(state: StreamState): void {
-    if (this.gate.hasRoom()) this.socket.emit('streamState', state);
+    if (this.gate.isOpen) this.socket.emit('streamState', state);
     else this.latestStates.set(state.generationId, state);
   }
 
