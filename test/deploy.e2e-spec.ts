@@ -65,7 +65,7 @@ describe('deploy/Dockerfile', () => {
     expect(JSON.parse(read('package.json'))).toMatchObject({
       scripts: {
         build:
-          'nest build && rolldown --config --log-level silent && ' +
+          'nest build && node scripts/bundle.mjs && ' +
           'npm run build -w client && npm run build -w web',
       },
     });

@@ -18,17 +18,18 @@ export abstract class NdjsonDecoder implements Decoder<Part> {
 
   push(bytes: Buffer, into: Part[]): void {
     this.parts = into;
-    this.lines.push(bytes, (line) => {
-      if (!this.done) this.read(ollamaLine(line, false));
-    });
+    this.lines.push(bytes, (line) => this.take(line, false));
   }
 
   end(into: Part[]): void {
     this.parts = into;
-    this.lines.end((line) => {
-      if (!this.done) this.read(ollamaLine(line, true));
-    });
+    this.lines.end((line) => this.take(line, true));
     if (!this.done) throw new CastError('upstream_truncated');
+  }
+
+  /** @param isRest it had no line end */
+  private take(line: string, isRest: boolean): void {
+    if (!this.done) this.read(ollamaLine(line, isRest));
   }
 
   /** Sets `done` at the final line. @throws CastError what is wrong with the line */

@@ -3,9 +3,6 @@ import type { ServerToClientEvents, StreamRecord } from '../protocol.js';
 
 type Connection = Socket<never, ServerToClientEvents>['conn'];
 
-/** A Socket.IO event of the namespace, up to the record. */
-const BEGIN = '2/events,["streamData",';
-
 /** Longer ones are not kept for the next reader: nothing tells when the last one had it. */
 const MAX_KEPT_CHARS = 65_536;
 
@@ -35,14 +32,13 @@ export function sendRecord(connection: Connection, record: StreamRecord): void {
 }
 
 function encode(record: StreamRecord): Encoded {
-  const json = JSON.stringify(record);
-  // Only a transport without frames reads the text: until then V8 does not even join it.
-  return { record, text: `${BEGIN}${json}]`, frame: textFrame(json) };
+  const text = `2/events,["streamData",${JSON.stringify(record)}]`;
+  return { record, text, frame: textFrame(text) };
 }
 
-/** An unmasked WebSocket text frame (RFC 6455, section 5.2) with an engine.io message of the event. */
-function textFrame(json: string): Buffer {
-  const length = 1 + BEGIN.length + Buffer.byteLength(json) + 1;
+/** An unmasked WebSocket text frame (RFC 6455, section 5.2) with an engine.io message. */
+function textFrame(message: string): Buffer {
+  const length = 1 + Buffer.byteLength(message);
   const head = length < 126 ? 2 : length < 65_536 ? 4 : 10;
   const frame = Buffer.allocUnsafe(head + length);
   frame[0] = 0x81;
@@ -55,8 +51,6 @@ function textFrame(json: string): Buffer {
     frame.writeBigUInt64BE(BigInt(length), 2);
   }
   frame[head] = 0x34;
-  frame.write(BEGIN, head + 1, 'latin1');
-  frame.write(json, head + 1 + BEGIN.length);
-  frame[frame.length - 1] = 0x5d;
+  frame.write(message, head + 1);
   return frame;
 }

@@ -24,8 +24,6 @@ export function plan(quick) {
     ...(!quick && {
       '2000x20': steadily(ALL, { streams: 2_000, rate: 20 }),
       '100x40x5': steadily(OURS, { streams: 100, rate: 40, readers: 5 }),
-    }),
-    ...(!quick && {
       memory: {
         rows: ['llm-cast', 'tutorial', 'bare ws'],
         rounds,

@@ -33,20 +33,16 @@ export const ROWS = {
 /** One upstream, one server and one load client, each a process of its own. */
 export class Rig {
   /** @returns {Promise<object>} what `measure` says */
-  static async with(row, measure, { env = {}, args = [] } = {}) {
+  static async with(row, measure, { env = {} } = {}) {
     const rig = new Rig();
     try {
-      const { file, door, args: own = [] } = ROWS[row];
+      const { file, door, args } = ROWS[row];
       rig.door = door;
       rig.upstream = await Process.start('upstream.mjs', { core: CORES.load });
       const [url] = rig.upstream.urls;
       if (file !== undefined) {
         const all = { UPSTREAM: url, OLLAMA_BASE_URL: url, ...SERVER_ENV, ...env };
-        rig.server = await Process.start(file, {
-          core: CORES.server,
-          env: all,
-          args: [...own, ...args],
-        });
+        rig.server = await Process.start(file, { core: CORES.server, env: all, args });
       }
       rig.client = await Process.start('client.mjs', { core: CORES.load });
       return await measure(rig);

@@ -58,7 +58,8 @@ export function steady(row, load, options) {
 
 /**
  * What one more stream takes, its socket included: the difference of two loads of the same tokens a
- * second. What a process takes once, be it at its start or with its first load, is in neither.
+ * second. What a process takes once, be it at its start or with its first load, is in neither. No
+ * time is told, so a late upstream does no harm.
  */
 export async function memory(row, { few, many, tokensPerSecond, ...load }) {
   const taken = async (streams) =>
