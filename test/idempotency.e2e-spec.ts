@@ -225,6 +225,22 @@ describe('an idempotency key', () => {
     expect(upstream.calls).toHaveLength(2);
   });
 
+  it('is at no moment known without its generation', async () => {
+    await start({ RETAIN_MS, MAX_CONCURRENT: 99 });
+    const first: string[] = [];
+    for (let at = 0; at < 40; at++) {
+      const { generationId } = await ask(client, `k${at}`);
+      (await upstream.nextCall()).text('once').done();
+      await client.ended(generationId);
+      first.push(generationId);
+    }
+    for (const [at, generationId] of first.entries()) {
+      // A refusal would end it.
+      while ((await ask(client, `k${at}`)).generationId === generationId);
+    }
+    for (let at = 0; at < first.length; at++) (await upstream.nextCall()).done();
+  });
+
   it('has 1 to 255 characters', async () => {
     await start();
     expect(await post('k'.repeat(255), { clientId: client.id, ...PROMPT })).toMatchObject({

@@ -116,20 +116,28 @@ export class Link {
     });
   }
 
-  /**
-   * engine.io-client 6.6 pauses polling once the WebSocket has answered its probe, and leaves it so
-   * if that WebSocket dies before it takes over: nothing would come until the heartbeat runs out.
-   */
+  /** Comes back by polling where WebSockets die as soon as they are used. */
   #watchUpgrade(): void {
-    const { io } = this.#socket;
-    io.engine.once('upgrade', () => (this.#failedUpgrades = 0));
-    io.engine.once('upgrading', () => {
-      io.engine.once('upgradeError', () => {
-        if (io.engine.readyState !== 'open') return;
-        if (++this.#failedUpgrades >= MAX_FAILED_UPGRADES) io.opts.upgrade = false;
+    const { opts, engine } = this.#socket.io;
+    const failed = () => {
+      if (++this.#failedUpgrades >= MAX_FAILED_UPGRADES) opts.upgrade = false;
+    };
+    engine.once('upgrade', () => {
+      // Taking over proves nothing; the first packet does.
+      engine.once('close', failed);
+      engine.once('packet', () => {
+        engine.off('close', failed);
+        this.#failedUpgrades = 0;
+      });
+    });
+    engine.once('upgrading', () => {
+      // engine.io-client 6.6 pauses polling once the WebSocket has answered its probe, and leaves it
+      // so if that WebSocket dies before it takes over: nothing would come until the heartbeat runs out.
+      engine.once('upgradeError', () => {
+        if (engine.readyState !== 'open') return;
+        failed();
         // `close()` would wait for the upgrade. Without this method, the heartbeat ends it.
-        const engine = io.engine as unknown as { _onClose?(reason: string): void };
-        engine._onClose?.('transport error');
+        (engine as unknown as { _onClose?(reason: string): void })._onClose?.('transport error');
       });
     });
   }

@@ -19,6 +19,7 @@ describe('the client on a bad network', () => {
   let port: number;
   let casts: Cast[] = [];
   let page: PageStub | undefined;
+  let killer: ((end: NodeJS.EventEmitter) => void) | undefined;
 
   /** The server's connections. */
   let engine: NodeJS.EventEmitter;
@@ -42,6 +43,7 @@ describe('the client on a bad network', () => {
     casts = [];
     page?.close();
     page = undefined;
+    if (killer !== undefined) engine.off('connection', killer);
     await proxy.close();
   });
   afterAll(async () => {
@@ -116,18 +118,24 @@ describe('the client on a bad network', () => {
     },
   );
 
-  it('goes on by polling at once when the WebSocket dies before it takes over', async () => {
-    let killed = 0;
-    const killUpgrade = (end: NodeJS.EventEmitter): void =>
-      void end.on('upgrading', (websocket: { close(): void }) => {
-        killed++;
-        // The answer to the probe has left just now.
+  /** Has the server close every WebSocket at this moment of its life. */
+  const killAt = (moment: 'upgrading' | 'upgrade') => {
+    const deaths = { count: 0 };
+    killer = (end) =>
+      void end.on(moment, (websocket: { close(): void }) => {
+        deaths.count++;
         websocket.close();
       });
-    engine.on('connection', killUpgrade);
+    engine.on('connection', killer);
+    return deaths;
+  };
+
+  it('goes on by polling at once when the WebSocket dies before it takes over', async () => {
+    // The answer to its probe has left just then.
+    const deaths = killAt('upgrading');
     const { stream, oracle, repeatedOrLost } = ask(open(), 'why?');
     // Before there is anything to poll for: a poll that ends lets the WebSocket take over.
-    await until(() => killed === 1);
+    await until(() => deaths.count === 1);
     const request = await upstream.nextCall();
     for (let at = 0; at < 100; at++) {
       oracle.sent('text', ` ${at}`);
@@ -136,9 +144,25 @@ describe('the client on a bad network', () => {
     }
     request.done();
     await until(() => stream.state === 'completed');
-    engine.off('connection', killUpgrade);
     expect([...oracle.problems(), ...repeatedOrLost()]).toEqual([]);
-    expect(killed).toBeGreaterThan(0);
+  });
+
+  it('stays with polling when WebSockets die as soon as they take over', async () => {
+    const deaths = killAt('upgrade');
+    const cast = open();
+    await until(() => deaths.count === 3);
+    await until(() => cast.connected);
+    const { stream, oracle, repeatedOrLost } = ask(cast, 'why?');
+    const request = await upstream.nextCall();
+    for (let at = 0; at < 50; at++) {
+      oracle.sent('text', ` ${at}`);
+      request.text(` ${at}`);
+      await sleep(10);
+    }
+    request.done();
+    expect(await stream.result).toMatchObject({ verified: true });
+    expect([...oracle.problems(), ...repeatedOrLost()]).toEqual([]);
+    expect(deaths.count).toBe(3);
   });
 
   it('starts nothing twice when the ack is lost', async () => {

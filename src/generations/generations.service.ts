@@ -61,7 +61,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
   private readonly kept: KeptGenerations;
   private readonly active = new Map<Generation, Active>();
   private readonly admission: Admission;
-  private readonly keys: IdempotencyKeys;
+  private readonly keys = new IdempotencyKeys();
   private readonly durations = new Durations();
   private reassuring: NodeJS.Timeout | undefined;
   private draining = false;
@@ -70,8 +70,8 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     private readonly cast: CastService,
     private readonly config: Config,
   ) {
-    this.kept = new KeptGenerations(config);
-    this.keys = new IdempotencyKeys(config.RETAIN_MS);
+    // At one moment, so that no key is known whose generation has just been forgotten.
+    this.kept = new KeptGenerations(config, (id) => this.keys.forget(id));
     this.admission = new Admission(cast.upstreams, {
       maxQueue: config.MAX_QUEUE,
       maxConcurrentPerUser: config.MAX_CONCURRENT_PER_USER,
@@ -209,7 +209,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
 
     if (this.draining) throw new CastError('shutting_down');
     const generation = begin();
-    if (key !== undefined) this.keys.remember(key, user, asked, generation);
+    if (key !== undefined) this.keys.remember(key, user, asked, generation.id);
     return { generation, deduplicated: false };
   }
 

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { CastError } from '../errors.js';
-import type { Generation } from './generation.js';
 
 /** Most keys that are remembered; over it the oldest go first. */
 const MAX_KEYS = 10_000;
@@ -12,14 +11,13 @@ interface Remembered {
 }
 
 /**
- * Which generation an idempotency key stands for. A key is remembered as long as its generation
- * runs and for `retainMs` after, even when the log itself had to make room.
+ * Which generation an idempotency key stands for, until it is told to forget: `RETAIN_MS` after the
+ * end, even where the log itself had to make room before.
  */
 export class IdempotencyKeys {
   private readonly keys = new Map<string, Remembered>();
-
-  /** @param retainMs how long a key outlives its generation, in milliseconds */
-  constructor(private readonly retainMs: number) {}
+  /** The scoped key of each generation that is remembered. */
+  private readonly names = new Map<string, string>();
 
   /**
    * @param user keys of different users never meet
@@ -35,20 +33,21 @@ export class IdempotencyKeys {
     return known?.generationId;
   }
 
-  remember(key: string, user: string | undefined, request: unknown, generation: Generation): void {
+  remember(key: string, user: string | undefined, request: unknown, generationId: string): void {
     const name = scoped(key, user);
-    const entry = { fingerprint: fingerprint(request), generationId: generation.id };
-    this.keys.set(name, entry);
-    void generation.ended.then(() => {
-      setTimeout(() => this.forget(name, entry), this.retainMs).unref();
-    });
+    this.keys.set(name, { fingerprint: fingerprint(request), generationId });
+    this.names.set(generationId, name);
     if (this.keys.size <= MAX_KEYS) return;
-    const [oldest] = this.keys.keys();
-    if (oldest !== undefined) this.keys.delete(oldest);
+    const [oldest] = this.keys.values();
+    if (oldest !== undefined) this.forget(oldest.generationId);
   }
 
-  private forget(name: string, entry: Remembered): void {
-    if (this.keys.get(name) === entry) this.keys.delete(name);
+  /** The key of this generation, if it has one, starts anew what it is next sent with. */
+  forget(generationId: string): void {
+    const name = this.names.get(generationId);
+    if (name === undefined) return;
+    this.names.delete(generationId);
+    this.keys.delete(name);
   }
 }
 

@@ -9,11 +9,15 @@ import type { Generation } from './generation.js';
  */
 export class KeptGenerations {
   private readonly byId = new Map<string, Generation>();
-  /** Those that have ended, in that order, and when each is forgotten. */
-  private readonly ended = new Map<Generation, NodeJS.Timeout>();
+  /** Those that have ended, in that order. */
+  private readonly ended = new Set<Generation>();
   private bytes = 0;
 
-  constructor(private readonly config: Pick<Config, 'RETAIN_MS' | 'MAX_LOG_BYTES'>) {}
+  /** @param onExpiry told of each, `RETAIN_MS` after its end, even where it had to make room before */
+  constructor(
+    private readonly config: Pick<Config, 'RETAIN_MS' | 'MAX_LOG_BYTES'>,
+    private readonly onExpiry: (generationId: string) => void,
+  ) {}
 
   /** @throws CastError `generation_not_found` */
   get(id: string): Generation {
@@ -46,22 +50,28 @@ export class KeptGenerations {
 
   /** From now on it is kept only for a while. */
   end(generation: Generation): void {
-    const timer = setTimeout(() => this.forget(generation), this.config.RETAIN_MS).unref();
-    this.ended.set(generation, timer);
+    const { id } = generation;
+    // By its id, so that the timer keeps no log in memory that had to make room.
+    setTimeout(() => this.expire(id), this.config.RETAIN_MS).unref();
+    this.ended.add(generation);
     if (this.isFull) this.makeRoom();
   }
 
   private makeRoom(): void {
-    for (const generation of this.ended.keys()) {
+    for (const generation of this.ended) {
       if (!this.isFull) return;
       this.forget(generation);
     }
   }
 
+  private expire(id: string): void {
+    const generation = this.byId.get(id);
+    if (generation !== undefined) this.forget(generation);
+    this.onExpiry(id);
+  }
+
   private forget(generation: Generation): void {
-    // A timer left behind would keep the log in memory.
-    clearTimeout(this.ended.get(generation));
-    if (!this.ended.delete(generation)) return;
+    this.ended.delete(generation);
     this.byId.delete(generation.id);
     this.bytes -= LOG_BYTES + generation.log.size;
   }
