@@ -58,8 +58,8 @@ export function ollamaBody(request: CastRequest, operator: OperatorOptions): unk
   if (request.endpoint === 'pull') return { model: request.model, stream: true };
   const { endpoint: _endpoint, options, ...fields } = request;
   return {
-    ...fields,
     stream: true,
+    ...fields,
     options: { ...operator.options, ...options },
     ...(operator.keepAlive !== undefined && { keep_alive: operator.keepAlive }),
   };

@@ -21,17 +21,15 @@ export class ConnectTimeout extends Error {
 export const upstreamAdapter: AxiosAdapter = (config) =>
   new Promise<AxiosResponse<IncomingMessage>>((resolve, reject) => {
     const url = new URL(config.url ?? '');
-    const options = {
-      method: (config.method ?? 'get').toUpperCase(),
-      headers: config.headers.toJSON() as http.OutgoingHttpHeaders,
-    };
+    const isSecure = url.protocol === 'https:';
+    const method = (config.method ?? 'get').toUpperCase();
+    const headers = config.headers.toJSON() as http.OutgoingHttpHeaders;
     const { signal } = config;
 
     const send = (isAgain: boolean): void => {
-      const request: ClientRequest =
-        url.protocol === 'https:'
-          ? https.request(url, { ...options, agent: isAgain ? false : secure })
-          : http.request(url, { ...options, agent: isAgain ? false : plain });
+      const request: ClientRequest = isSecure
+        ? https.request(url, { method, headers, agent: isAgain ? false : secure })
+        : http.request(url, { method, headers, agent: isAgain ? false : plain });
       let answered = false;
       let failure: NodeJS.ErrnoException | undefined;
       const abort = (): void => void request.destroy();
@@ -40,8 +38,7 @@ export const upstreamAdapter: AxiosAdapter = (config) =>
       request.once('socket', (socket) => {
         if (!socket.connecting) clearTimeout(connectTimer);
         else {
-          const connected = url.protocol === 'https:' ? 'secureConnect' : 'connect';
-          socket.once(connected, () => clearTimeout(connectTimer));
+          socket.once(isSecure ? 'secureConnect' : 'connect', () => clearTimeout(connectTimer));
         }
       });
       request.once('response', (body) => {

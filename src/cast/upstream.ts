@@ -85,7 +85,7 @@ export class Upstream {
     this.circuit.begin();
     // Not `tap`, which each read would pass through.
     const onOver = (error?: unknown): void => this.judge(error);
-    const call = { ...this.call(path), method: 'post' as const, body, decoder, onOver };
+    const call = { method: 'post' as const, body, decoder, onOver, ...this.call(path) };
     return exchange(this.http, call, signal);
   }
 

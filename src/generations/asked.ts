@@ -17,8 +17,8 @@ type Rules = Pick<
  * @throws CastError `forbidden` for a model that is not allowed; `payload_too_large`
  */
 export function decide(asked: Asked, rules: Rules): CastRequest {
-  const { onDisconnect: _keep, audience: _audience, ...fields } = asked;
-  const request: CastRequest = { ...fields, model: modelOf(asked.model, rules) };
+  const { onDisconnect: _keep, audience: _audience, model, ...fields } = asked;
+  const request: CastRequest = { model: modelOf(model, rules), ...fields };
   const chars = textsOf(request).reduce((sum, text) => sum + text.length, 0);
   if (chars > rules.MAX_PROMPT_CHARS) {
     throw new CastError('payload_too_large', {

@@ -173,7 +173,7 @@ export class Generation {
     const terminal = this.log.end((seq, proof) => {
       const last = this.terminal(seq, proof, error);
       // The state goes first: nothing follows the terminal record.
-      this.setStatus({ ...this.asked(), state: last.state });
+      this.enter(last.state);
       return last;
     });
     this.options.onEnd(this);
@@ -209,7 +209,7 @@ export class Generation {
     if (part.type === 'done') this.done = part;
     else if (this.log.seq === 0) {
       this.stopwatch.token();
-      this.setStatus({ ...this.asked(), state: 'streaming' });
+      this.enter('streaming');
     }
     this.log.append(part);
   }
@@ -222,7 +222,7 @@ export class Generation {
     if (this.stopped !== undefined || this.done !== undefined || this.log.terminal) return;
     this.stopped = { why, at: performance.now() };
     if (this.abort === undefined) return this.end();
-    this.setStatus({ ...this.asked(), state: 'cancelling' });
+    this.enter('cancelling');
     this.abort.abort();
   }
 
@@ -236,10 +236,11 @@ export class Generation {
   }
 
   private terminal(seq: number, proof: Proof, error: CastError | undefined): TerminalRecord {
-    const envelope = { generationId: this.id, seq };
+    const generationId = this.id;
     if (this.stopped?.why.state === 'cancelled') {
       return {
-        ...envelope,
+        generationId,
+        seq,
         message: 'Streaming cancelled',
         state: 'cancelled',
         reason: this.stopped.why.reason,
@@ -249,7 +250,8 @@ export class Generation {
     }
     if (this.stopped === undefined && error === undefined && this.done !== undefined) {
       return {
-        ...envelope,
+        generationId,
+        seq,
         message: 'Streaming completed',
         state: 'completed',
         finishReason: this.done.reason,
@@ -261,7 +263,8 @@ export class Generation {
     const failure = this.stopped?.why.error ?? error ?? new CastError('internal');
     this.failure = failure;
     return {
-      ...envelope,
+      generationId,
+      seq,
       error: 'Streaming error',
       state: this.stopped?.why.state ?? 'failed',
       code: failure.code,
@@ -282,13 +285,14 @@ export class Generation {
     return this.stopwatch.timings(this.done?.statistics ?? {});
   }
 
-  /** Which upstream it was given to, as `streamState` says it. */
-  private asked(): Pick<StreamState, 'upstream' | 'attempt'> {
+  /** Another state, on the upstream that it was given to. */
+  private enter(state: GenerationState): void {
     const { upstream, attempt } = this.status;
-    return {
+    this.setStatus({
+      state,
       ...(upstream !== undefined && { upstream }),
       ...(attempt !== undefined && { attempt }),
-    };
+    });
   }
 
   private setStatus(status: Omit<StreamState, 'generationId'>): void {

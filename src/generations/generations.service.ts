@@ -220,7 +220,6 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
   ): Generation {
     const { config, kept } = this;
     const generation = new Generation({
-      ...options,
       // 128 random bits: whoever knows the id may read the answer.
       id: randomBytes(16).toString('base64url'),
       endpoint: request.endpoint,
@@ -231,6 +230,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
       abandonAfterMs: config.ABANDON_AFTER_MS,
       onGrow: (bytes) => kept.grow(bytes),
       onEnd: (ended) => this.onEnd(ended),
+      ...options,
     });
     kept.add(generation);
     kept.grow(sizeOf(request));

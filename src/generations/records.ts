@@ -87,15 +87,17 @@ export class Records {
 
   last(seq: number, { reason, statistics, createdAt }: PartOf<'done'>): StreamRecord {
     const { generationId, model } = this;
-    const head = { generationId, seq, model, created_at: createdAt };
+    const created_at = createdAt;
     const end = { done: true as const, done_reason: reason, ...statistics };
     switch (this.endpoint) {
-      case 'chat':
-        return { ...head, message: { role: 'assistant', content: '' }, ...end };
+      case 'chat': {
+        const message = { role: 'assistant' as const, content: '' };
+        return { generationId, seq, model, created_at, message, ...end };
+      }
       case 'generate':
-        return { ...head, response: '', ...end };
+        return { generationId, seq, model, created_at, response: '', ...end };
       case 'pull':
-        return { ...head, status: 'success', ...end };
+        return { generationId, seq, model, created_at, status: 'success', ...end };
       default:
         return this.endpoint satisfies never;
     }

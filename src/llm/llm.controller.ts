@@ -58,7 +58,7 @@ export class LlmController {
     @Req() request: Request,
     @Res({ passthrough: true }) response: Response,
   ): Started {
-    return located(this.llm.start({ ...body, endpoint: 'generate' }, origin(request)), response);
+    return located(this.llm.start({ endpoint: 'generate', ...body }, origin(request)), response);
   }
 
   @Post('chat')
@@ -68,7 +68,7 @@ export class LlmController {
     @Req() request: Request,
     @Res({ passthrough: true }) response: Response,
   ): Started {
-    return located(this.llm.start({ ...body, endpoint: 'chat' }, origin(request)), response);
+    return located(this.llm.start({ endpoint: 'chat', ...body }, origin(request)), response);
   }
 
   @Post('models/pull')

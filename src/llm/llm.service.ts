@@ -46,12 +46,12 @@ export class LlmService {
     origin: Origin,
   ): Started {
     const client = clientId === undefined ? undefined : this.gateway.client(clientId);
-    const caller =
+    const { user, turn } =
       client === undefined
         ? { user: undefined, turn: `address ${origin.address}` }
         : callerOf(client);
     const readers = this.gateway.audience(client, asked.audience);
-    const accepted = this.generations.start(asked, { ...caller, ...origin });
+    const accepted = this.generations.start(asked, { user, turn, ...origin });
     for (const reader of readers) reader.read(accepted.generation, 0);
     return answerTo(accepted, clientId);
   }
@@ -59,7 +59,8 @@ export class LlmService {
   /** Has a model pulled, with the progress as records. @throws CastError like {@link start} */
   pull({ clientId, model }: PullBody, origin: Origin): Started {
     const client = this.gateway.client(clientId);
-    const accepted = this.generations.pull(model, { ...callerOf(client), ...origin });
+    const { user, turn } = callerOf(client);
+    const accepted = this.generations.pull(model, { user, turn, ...origin });
     client.data.readers.read(accepted.generation, 0);
     return answerTo(accepted, clientId);
   }

@@ -123,7 +123,7 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     @Ack() ack?: AckOf<StartedAck>,
   ): void {
     const { idempotencyKey, ...fields } = request;
-    this.start(socket, { ...fields, endpoint: 'generate' }, idempotencyKey, ack);
+    this.start(socket, { endpoint: 'generate', ...fields }, idempotencyKey, ack);
   }
 
   @SubscribeMessage('chat')
@@ -133,7 +133,7 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     @Ack() ack?: AckOf<StartedAck>,
   ): void {
     const { idempotencyKey, ...fields } = request;
-    this.start(socket, { ...fields, endpoint: 'chat' }, idempotencyKey, ack);
+    this.start(socket, { endpoint: 'chat', ...fields }, idempotencyKey, ack);
   }
 
   /** The second known shape: a front end that sends a user text and a system text. */
@@ -199,7 +199,7 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     ack?: AckOf<StartedAck>,
   ): void {
     const readers = this.audience(socket, asked.audience);
-    const accepted = this.generations.start(asked, { ...callerOf(socket), idempotencyKey });
+    const accepted = this.generations.start(asked, { idempotencyKey, ...callerOf(socket) });
     ack?.({ ok: true, ...startedOf(accepted) });
     for (const reader of readers) reader.read(accepted.generation, 0);
   }
