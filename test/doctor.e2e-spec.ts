@@ -338,13 +338,23 @@ describe('llm-cast doctor --generate', () => {
   );
 
   it.concurrent(
-    'asks no model unless it is told to, and cancels what it asked when it is interrupted',
+    'asks no model unless it is told to',
     () =>
       Ward.during(async (ward) => {
         const upstream = await ward.upstream();
-        const url = await ward.behind({}, { OLLAMA_BASE_URL: upstream.url });
-        await findings(url);
+        await findings(await ward.behind({}, { OLLAMA_BASE_URL: upstream.url }));
         expect(upstream.calls).toEqual([]);
+      }),
+    PATIENCE_MS,
+  );
+
+  // With a delay it is interrupted before it has heard that the answer was started.
+  it.concurrent.each([0, 400])(
+    'cancels what it asked when it is interrupted (%i ms away)',
+    (delayMs) =>
+      Ward.during(async (ward) => {
+        const upstream = await ward.upstream();
+        const url = await ward.behind({ delayMs }, { OLLAMA_BASE_URL: upstream.url });
         const child = spawn(process.execPath, [CLI, 'doctor', url, '--generate']);
         const exited = once(child, 'exit');
         const asked = await nextCall(upstream);

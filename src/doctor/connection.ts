@@ -14,7 +14,6 @@ interface ToServer {
     ack: Ack<{ generationId: string; state: string }>,
   ) => void;
   leave: (request: { generationId: string }, ack: Ack<object>) => void;
-  cancel: (request: { generationId: string }, ack?: Ack<object>) => void;
 }
 export type ClientSocket = Socket<FromServer, ToServer>;
 

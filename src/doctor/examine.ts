@@ -116,6 +116,7 @@ async function judge(
   try {
     return await Promise.race([run(patient, either), aborted(either)]);
   } catch (error) {
+    await patient.cancelUnread();
     signal?.throwIfAborted();
     if (error instanceof Failure) return failed(error.message, error.mend);
     if (limit.aborted) return failed(`No answer within ${limitMs / 1000} s.`, WAIT);

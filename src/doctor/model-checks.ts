@@ -95,10 +95,8 @@ async function isHidden(restUrl: string, model: string, signal: AbortSignal): Pr
 }
 
 /** One short answer, from the socket to the model and back, with proof that all of it arrived. */
-export async function checkGenerate(
-  { connection }: Patient,
-  signal: AbortSignal,
-): Promise<Verdict> {
+export async function checkGenerate(patient: Patient): Promise<Verdict> {
+  const { connection } = patient;
   if (connection === undefined) return skipped('Not checked: there is no connection.');
   const { socket } = connection;
   const records: StreamRecord[] = [];
@@ -112,18 +110,18 @@ export async function checkGenerate(
     });
   });
   const options = { num_predict: MAX_TOKENS };
-  const started = await unlessLost(
-    connection,
-    socket.emitWithAck('generate', { prompt: PROMPT, options }),
-  );
+  const answered = socket.emitWithAck('generate', { prompt: PROMPT, options });
+  patient.cancel = async () => {
+    const started = await unlessLost(connection, answered);
+    if (!started.ok) return;
+    // Over REST, as the connection may be lost by then.
+    await ask(`${patient.restUrl}/llm/generations/${started.generationId}`, { method: 'DELETE' });
+  };
+  const started = await unlessLost(connection, answered);
   if (!started.ok) return failed(started.error.message, WAIT);
   const { generationId } = started;
-  // Nobody would read it: the GPU is for somebody else.
-  const cancel = (): unknown => socket.emit('cancel', { generationId });
-  signal.addEventListener('abort', cancel);
-  const end = await unlessLost(connection, ended).finally(() =>
-    signal.removeEventListener('abort', cancel),
-  );
+  const end = await unlessLost(connection, ended);
+  patient.cancel = undefined;
   if (end.state !== 'completed') {
     return failed('detail' in end ? `${end.detail} (${end.code})` : 'It was cancelled.', {
       how: 'The log of llm-cast says more, under this id:',

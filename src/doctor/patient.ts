@@ -1,6 +1,9 @@
 import type { Readiness } from '../protocol.js';
 import type { Connection } from './connection.js';
 
+/** How long an answer that nobody reads any more may take to be cancelled. */
+const CANCEL_MS = 5_000;
+
 /** What `GET /page.json` says. */
 export interface PageInfo {
   socketUrl: string | null;
@@ -18,6 +21,8 @@ export class Patient {
   polling: Connection | undefined;
   websocket: Connection | undefined;
   upgraded: Connection | undefined;
+  /** Cancels what the model was asked and has not ended. */
+  cancel: (() => Promise<unknown>) | undefined;
   private readonly open: Connection[] = [];
 
   constructor(
@@ -43,6 +48,19 @@ export class Patient {
 
   keep(connection: Connection): void {
     this.open.push(connection);
+  }
+
+  /** Nobody reads that answer any more: the GPU is for somebody else. */
+  async cancelUnread(): Promise<void> {
+    const { cancel } = this;
+    this.cancel = undefined;
+    if (cancel === undefined) return;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const tooLong = new Promise((resolve) => (timer = setTimeout(resolve, CANCEL_MS)));
+    // Where it cannot be cancelled, the server ends it itself once it has waited for a reader.
+    const cancelled = cancel().catch(() => undefined);
+    await Promise.race([cancelled, tooLong]);
+    clearTimeout(timer);
   }
 
   discharge(): void {
