@@ -22,6 +22,7 @@ type Wrong = [string, unknown, string];
 const wrongAnywhere = (good: object): Wrong[] => [
   ['an array', [good, SAID], ''],
   ['an unknown field', { ...good, promt: SAID }, ''],
+  ['an endpoint, which is the path', { ...good, endpoint: 'pull' }, ''],
   ['a keep_alive of its own', { ...good, keep_alive: '24h' }, ''],
   ['a __proto__ field', JSON.parse(`{"__proto__":{},${JSON.stringify(good).slice(1)}`), ''],
   ['a constructor field', { ...good, constructor: SAID }, ''],

@@ -364,6 +364,21 @@ describe('llm-cast doctor --generate', () => {
       }),
     PATIENCE_MS,
   );
+
+  it.concurrent(
+    'cancels what it asked when its connection is lost',
+    () =>
+      Ward.during(async (ward) => {
+        const upstream = await ward.upstream();
+        const faults = { cutsWebSocketsMs: 2_500 };
+        const url = await ward.behind(faults, { OLLAMA_BASE_URL: upstream.url });
+        const run = findings(url, '--generate');
+        await (await nextCall(upstream)).text('one').closed;
+        const { found } = await run;
+        expect(found.find(({ id }) => id === 'generate')).toMatchObject({ status: 'failed' });
+      }),
+    PATIENCE_MS,
+  );
 });
 
 describe('GET /health/stream', () => {

@@ -123,7 +123,7 @@ export class Link {
       if (++this.#failedUpgrades >= MAX_FAILED_UPGRADES) opts.upgrade = false;
     };
     engine.once('upgrade', () => {
-      // Taking over proves nothing; the first packet does.
+      // Taking over proves nothing; the first packet does, at the latest the heartbeat after 10 s.
       engine.once('close', failed);
       engine.once('packet', () => {
         engine.off('close', failed);

@@ -44,6 +44,7 @@ describe('the client on a bad network', () => {
     page?.close();
     page = undefined;
     if (killer !== undefined) engine.off('connection', killer);
+    killer = undefined;
     await proxy.close();
   });
   afterAll(async () => {

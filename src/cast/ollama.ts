@@ -60,7 +60,7 @@ export function ollamaBody(request: CastRequest, operator: OperatorOptions): unk
   return {
     stream: true,
     ...fields,
-    options: { ...operator.options, ...options },
+    options: Object.assign({}, operator.options, options),
     ...(operator.keepAlive !== undefined && { keep_alive: operator.keepAlive }),
   };
 }

@@ -116,10 +116,11 @@ async function judge(
   try {
     return await Promise.race([run(patient, either), aborted(either)]);
   } catch (error) {
+    const isTooLate = limit.aborted;
     await patient.cancelUnread();
     signal?.throwIfAborted();
     if (error instanceof Failure) return failed(error.message, error.mend);
-    if (limit.aborted) return failed(`No answer within ${limitMs / 1000} s.`, WAIT);
+    if (isTooLate) return failed(`No answer within ${limitMs / 1000} s.`, WAIT);
     return failed(`This check itself failed: ${String(error)}`, BUG);
   }
 }

@@ -111,14 +111,20 @@ export async function checkGenerate(patient: Patient): Promise<Verdict> {
   });
   const options = { num_predict: MAX_TOKENS };
   const answered = socket.emitWithAck('generate', { prompt: PROMPT, options });
-  patient.cancel = async () => {
-    const started = await unlessLost(connection, answered);
+  patient.cancel = async (signal) => {
+    const started = await answered;
     if (!started.ok) return;
     // Over REST, as the connection may be lost by then.
-    await ask(`${patient.restUrl}/llm/generations/${started.generationId}`, { method: 'DELETE' });
+    await ask(`${patient.restUrl}/llm/generations/${started.generationId}`, {
+      method: 'DELETE',
+      signal,
+    });
   };
   const started = await unlessLost(connection, answered);
-  if (!started.ok) return failed(started.error.message, WAIT);
+  if (!started.ok) {
+    patient.cancel = undefined;
+    return failed(started.error.message, WAIT);
+  }
   const { generationId } = started;
   const end = await unlessLost(connection, ended);
   patient.cancel = undefined;

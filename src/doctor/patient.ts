@@ -22,7 +22,7 @@ export class Patient {
   websocket: Connection | undefined;
   upgraded: Connection | undefined;
   /** Cancels what the model was asked and has not ended. */
-  cancel: (() => Promise<unknown>) | undefined;
+  cancel: ((signal: AbortSignal) => Promise<void>) | undefined;
   private readonly open: Connection[] = [];
 
   constructor(
@@ -55,10 +55,11 @@ export class Patient {
     const { cancel } = this;
     this.cancel = undefined;
     if (cancel === undefined) return;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const tooLong = new Promise((resolve) => (timer = setTimeout(resolve, CANCEL_MS)));
+    const limit = new AbortController();
+    const timer = setTimeout(() => limit.abort(), CANCEL_MS);
+    const tooLong = new Promise((resolve) => limit.signal.addEventListener('abort', resolve));
     // Where it cannot be cancelled, the server ends it itself once it has waited for a reader.
-    const cancelled = cancel().catch(() => undefined);
+    const cancelled = cancel(limit.signal).catch(() => undefined);
     await Promise.race([cancelled, tooLong]);
     clearTimeout(timer);
   }

@@ -241,7 +241,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
   private onEnd(generation: Generation): void {
     const active = this.active.get(generation);
     this.active.delete(generation);
-    this.kept.end(generation);
+    this.kept.end(generation, active?.caller.idempotencyKey !== undefined);
     if (active === undefined) return;
     this.kept.grow(-sizeOf(active.request));
     if (active.run !== undefined) this.admission.leave(active.run);

@@ -12,12 +12,12 @@ interface Remembered {
 
 /**
  * Which generation an idempotency key stands for, until it is told to forget: `RETAIN_MS` after the
- * end, even where the log itself had to make room before.
+ * end, even where the log itself had to make room before. Over `MAX_KEYS` the oldest is forgotten.
  */
 export class IdempotencyKeys {
   private readonly keys = new Map<string, Remembered>();
   /** The scoped key of each generation that is remembered. */
-  private readonly names = new Map<string, string>();
+  private readonly nameOf = new Map<string, string>();
 
   /**
    * @param user keys of different users never meet
@@ -36,17 +36,17 @@ export class IdempotencyKeys {
   remember(key: string, user: string | undefined, request: unknown, generationId: string): void {
     const name = scoped(key, user);
     this.keys.set(name, { fingerprint: fingerprint(request), generationId });
-    this.names.set(generationId, name);
+    this.nameOf.set(generationId, name);
     if (this.keys.size <= MAX_KEYS) return;
     const [oldest] = this.keys.values();
     if (oldest !== undefined) this.forget(oldest.generationId);
   }
 
-  /** The key of this generation, if it has one, starts anew what it is next sent with. */
+  /** The next request with the key of this generation, if it has one, starts anew. */
   forget(generationId: string): void {
-    const name = this.names.get(generationId);
+    const name = this.nameOf.get(generationId);
     if (name === undefined) return;
-    this.names.delete(generationId);
+    this.nameOf.delete(generationId);
     this.keys.delete(name);
   }
 }

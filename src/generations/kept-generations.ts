@@ -9,11 +9,11 @@ import type { Generation } from './generation.js';
  */
 export class KeptGenerations {
   private readonly byId = new Map<string, Generation>();
-  /** Those that have ended, in that order. */
-  private readonly ended = new Set<Generation>();
+  /** Those that have ended, in that order, and the timer that nobody needs who made room before. */
+  private readonly ended = new Map<Generation, NodeJS.Timeout | undefined>();
   private bytes = 0;
 
-  /** @param onExpiry told of each, `RETAIN_MS` after its end, even where it had to make room before */
+  /** @param onExpiry told of each that is forgotten because `RETAIN_MS` is over */
   constructor(
     private readonly config: Pick<Config, 'RETAIN_MS' | 'MAX_LOG_BYTES'>,
     private readonly onExpiry: (generationId: string) => void,
@@ -48,17 +48,20 @@ export class KeptGenerations {
     if (this.isFull) this.makeRoom();
   }
 
-  /** From now on it is kept only for a while. */
-  end(generation: Generation): void {
+  /**
+   * From now on it is kept only for a while.
+   * @param isKeyed an idempotency key stands for it: `onExpiry` is told even if it has to make room
+   */
+  end(generation: Generation, isKeyed: boolean): void {
     const { id } = generation;
     // By its id, so that the timer keeps no log in memory that had to make room.
-    setTimeout(() => this.expire(id), this.config.RETAIN_MS).unref();
-    this.ended.add(generation);
+    const timer = setTimeout(() => this.expire(id), this.config.RETAIN_MS).unref();
+    this.ended.set(generation, isKeyed ? undefined : timer);
     if (this.isFull) this.makeRoom();
   }
 
   private makeRoom(): void {
-    for (const generation of this.ended) {
+    for (const generation of this.ended.keys()) {
       if (!this.isFull) return;
       this.forget(generation);
     }
@@ -71,6 +74,7 @@ export class KeptGenerations {
   }
 
   private forget(generation: Generation): void {
+    clearTimeout(this.ended.get(generation));
     this.ended.delete(generation);
     this.byId.delete(generation.id);
     this.bytes -= LOG_BYTES + generation.log.size;
