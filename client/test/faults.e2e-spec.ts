@@ -74,6 +74,19 @@ describe('the client on a bad network', () => {
     const stream = cast.generate({ prompt }, { onRecord });
     return { stream, oracle, repeatedOrLost: () => verdicts.filter((told) => told !== 'applied') };
   };
+  /** The model writes so many pieces, and ends. @returns all that it wrote */
+  const write = async (request: UpstreamCall, oracle: Oracle, count: number, everyMs: number) => {
+    let text = '';
+    for (let at = 0; at < count; at++) {
+      const piece = ` ${at} é😀`;
+      oracle.sent('text', piece);
+      request.text(piece);
+      text += piece;
+      await sleep(everyMs);
+    }
+    request.done();
+    return text;
+  };
   const collect = async (stream: CastStream): Promise<string> => {
     let text = '';
     for await (const part of stream) text += part;
@@ -94,16 +107,7 @@ describe('the client on a bad network', () => {
       const texts = asked.map(({ stream }) => collect(stream));
       const writing = async (request: UpstreamCall): Promise<string> => {
         const { oracle } = asked.find((_, at) => request.body['prompt'] === `stream ${at}`)!;
-        let text = '';
-        for (let at = 0; at < 150; at++) {
-          const piece = ` ${at} é😀`;
-          oracle.sent('text', piece);
-          request.text(piece);
-          text += piece;
-          await sleep(4);
-        }
-        request.done();
-        return text;
+        return write(request, oracle, 150, 4);
       };
       const sent = await Promise.all(
         Array.from({ length: count }, async () => writing(await upstream.nextCall())),
@@ -138,12 +142,7 @@ describe('the client on a bad network', () => {
     // Before there is anything to poll for: a poll that ends lets the WebSocket take over.
     await until(() => deaths.count === 1);
     const request = await upstream.nextCall();
-    for (let at = 0; at < 100; at++) {
-      oracle.sent('text', ` ${at}`);
-      request.text(` ${at}`);
-      await sleep(10);
-    }
-    request.done();
+    await write(request, oracle, 100, 10);
     await until(() => stream.state === 'completed');
     expect([...oracle.problems(), ...repeatedOrLost()]).toEqual([]);
   });
@@ -155,12 +154,7 @@ describe('the client on a bad network', () => {
     await until(() => cast.connected);
     const { stream, oracle, repeatedOrLost } = ask(cast, 'why?');
     const request = await upstream.nextCall();
-    for (let at = 0; at < 50; at++) {
-      oracle.sent('text', ` ${at}`);
-      request.text(` ${at}`);
-      await sleep(10);
-    }
-    request.done();
+    await write(request, oracle, 50, 10);
     expect(await stream.result).toMatchObject({ verified: true });
     expect([...oracle.problems(), ...repeatedOrLost()]).toEqual([]);
     expect(deaths.count).toBe(3);

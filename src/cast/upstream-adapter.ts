@@ -1,4 +1,4 @@
-import http, { type ClientRequest, type IncomingMessage } from 'node:http';
+import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import type { AxiosAdapter, AxiosResponse } from 'axios';
 
@@ -22,14 +22,14 @@ export const upstreamAdapter: AxiosAdapter = (config) =>
   new Promise<AxiosResponse<IncomingMessage>>((resolve, reject) => {
     const url = new URL(config.url ?? '');
     const isSecure = url.protocol === 'https:';
+    const open: typeof http.request = isSecure ? https.request : http.request;
+    const agent = isSecure ? secure : plain;
     const method = (config.method ?? 'get').toUpperCase();
     const headers = config.headers.toJSON() as http.OutgoingHttpHeaders;
     const { signal } = config;
 
     const send = (isAgain: boolean): void => {
-      const request: ClientRequest = isSecure
-        ? https.request(url, { method, headers, agent: isAgain ? false : secure })
-        : http.request(url, { method, headers, agent: isAgain ? false : plain });
+      const request = open(url, { method, headers, agent: isAgain ? false : agent });
       let answered = false;
       let failure: NodeJS.ErrnoException | undefined;
       const abort = (): void => void request.destroy();

@@ -13,6 +13,9 @@ import {
   checkWebSocket,
 } from './socket-checks.js';
 
+/** How long an answer that nobody reads any more may take to be cancelled. */
+const CANCEL_MS = 5_000;
+
 interface Check {
   id: CheckId;
   title: string;
@@ -117,12 +120,22 @@ async function judge(
     return await Promise.race([run(patient, either), aborted(either)]);
   } catch (error) {
     const isTooLate = limit.aborted;
-    await patient.cancelUnread();
+    await cancelUnread(patient);
     signal?.throwIfAborted();
     if (error instanceof Failure) return failed(error.message, error.mend);
     if (isTooLate) return failed(`No answer within ${limitMs / 1000} s.`, WAIT);
     return failed(`This check itself failed: ${String(error)}`, BUG);
+  } finally {
+    patient.cancel = undefined;
   }
+}
+
+/** Nobody reads that answer any more: the GPU is for somebody else. */
+async function cancelUnread({ cancel }: Patient): Promise<void> {
+  if (cancel === undefined) return;
+  const limit = AbortSignal.timeout(CANCEL_MS);
+  // Where it cannot be cancelled, the server ends it itself once it has waited for a reader.
+  await Promise.race([cancel(limit), aborted(limit)]).catch(() => undefined);
 }
 
 function aborted(signal: AbortSignal): Promise<never> {

@@ -121,13 +121,9 @@ export async function checkGenerate(patient: Patient): Promise<Verdict> {
     });
   };
   const started = await unlessLost(connection, answered);
-  if (!started.ok) {
-    patient.cancel = undefined;
-    return failed(started.error.message, WAIT);
-  }
+  if (!started.ok) return failed(started.error.message, WAIT);
   const { generationId } = started;
   const end = await unlessLost(connection, ended);
-  patient.cancel = undefined;
   if (end.state !== 'completed') {
     return failed('detail' in end ? `${end.detail} (${end.code})` : 'It was cancelled.', {
       how: 'The log of llm-cast says more, under this id:',

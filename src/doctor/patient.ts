@@ -1,9 +1,6 @@
 import type { Readiness } from '../protocol.js';
 import type { Connection } from './connection.js';
 
-/** How long an answer that nobody reads any more may take to be cancelled. */
-const CANCEL_MS = 5_000;
-
 /** What `GET /page.json` says. */
 export interface PageInfo {
   socketUrl: string | null;
@@ -21,7 +18,7 @@ export class Patient {
   polling: Connection | undefined;
   websocket: Connection | undefined;
   upgraded: Connection | undefined;
-  /** Cancels what the model was asked and has not ended. */
+  /** Cancels what the check that is being made has asked of the model. */
   cancel: ((signal: AbortSignal) => Promise<void>) | undefined;
   private readonly open: Connection[] = [];
 
@@ -48,20 +45,6 @@ export class Patient {
 
   keep(connection: Connection): void {
     this.open.push(connection);
-  }
-
-  /** Nobody reads that answer any more: the GPU is for somebody else. */
-  async cancelUnread(): Promise<void> {
-    const { cancel } = this;
-    this.cancel = undefined;
-    if (cancel === undefined) return;
-    const limit = new AbortController();
-    const timer = setTimeout(() => limit.abort(), CANCEL_MS);
-    const tooLong = new Promise((resolve) => limit.signal.addEventListener('abort', resolve));
-    // Where it cannot be cancelled, the server ends it itself once it has waited for a reader.
-    const cancelled = cancel(limit.signal).catch(() => undefined);
-    await Promise.race([cancelled, tooLong]);
-    clearTimeout(timer);
   }
 
   discharge(): void {

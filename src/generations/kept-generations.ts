@@ -9,11 +9,11 @@ import type { Generation } from './generation.js';
  */
 export class KeptGenerations {
   private readonly byId = new Map<string, Generation>();
-  /** Those that have ended, in that order, and the timer that nobody needs who made room before. */
+  /** Those that have ended, in that order, and the timer to clear where one has to make room. */
   private readonly ended = new Map<Generation, NodeJS.Timeout | undefined>();
   private bytes = 0;
 
-  /** @param onExpiry told of each that is forgotten because `RETAIN_MS` is over */
+  /** @param onExpiry told, `RETAIN_MS` after its end, of each that is kept until then, or keyed */
   constructor(
     private readonly config: Pick<Config, 'RETAIN_MS' | 'MAX_LOG_BYTES'>,
     private readonly onExpiry: (generationId: string) => void,
