@@ -86,6 +86,69 @@ describe('upstreamAdapter', () => {
     },
   );
 
+  it('keeps the connection of a chunked answer too, and every answer whole', async () => {
+    const long = 'x'.repeat(200_000);
+    handler = (_request, response) => {
+      response.write('a little, ');
+      setTimeout(() => response.end(long), 10);
+    };
+    for (let n = 0; n < 3; n++) expect(await text()).toBe(`a little, ${long}`);
+    expect(sockets).toHaveLength(1);
+  });
+
+  it('gives chunks past the parser, on a kept connection too', async () => {
+    handler = (_request, response) => {
+      response.write('one');
+      setTimeout(() => response.write('two'), 20);
+      setTimeout(() => response.end(), 40);
+    };
+    for (let n = 0; n < 2; n++) {
+      const answer = await send();
+      const parsed: Buffer[] = [];
+      answer.data.socket.on('data', (bytes: Buffer) => parsed.push(bytes));
+      expect((await read(answer)).toString()).toBe('onetwo');
+      expect(Buffer.concat(parsed).toString()).toBe('0\r\n\r\n');
+    }
+    expect(sockets).toHaveLength(1);
+  });
+
+  it('reads answers at once, of which some wait to be read', async () => {
+    handler = (_request, response, body) => {
+      const line = body.toString().repeat(100);
+      for (let n = 0; n < 50; n++) setTimeout(() => response.write(line), n);
+      setTimeout(() => response.end(), 60);
+    };
+    const names = [...'abcdefgh'];
+    const answers = await Promise.all(names.map((name) => send({ data: Buffer.from(name) })));
+    await sleep(30);
+    const bodies = await Promise.all(answers.map(read));
+    expect(bodies.map(String)).toEqual(names.map((name) => name.repeat(5_000)));
+  });
+
+  it('stops reading an answer that nobody reads, and gives it whole to whoever does later', async () => {
+    let sent = 0;
+    const piece = Buffer.alloc(65_536, 'x');
+    handler = (_request, response) => {
+      const more = (): void => {
+        if (sent++ < 500) response.write(piece, more);
+        else response.end();
+      };
+      more();
+    };
+    const answer = await send();
+    let before = -1;
+    while (before !== sent) {
+      before = sent;
+      await sleep(200);
+    }
+    expect(sent).toBeLessThan(400);
+    expect((await read(answer)).length).toBe(500 * piece.length);
+  });
+
+  it('finds the upstream among several addresses of a name', async () => {
+    expect(await text({ url: url.replace('127.0.0.1', 'localhost') })).toBe('yes');
+  });
+
   it('does not send a request again on a connection that was new', async () => {
     handler = ({ socket }) => socket.destroy();
     await expect(send()).rejects.toMatchObject({ code: 'ECONNRESET' });

@@ -1,8 +1,9 @@
 import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import type { AxiosAdapter, AxiosResponse } from 'axios';
+import { StreamingAgent } from './streaming-agent.js';
 
-const plain = new http.Agent({ keepAlive: true });
+const plain = new StreamingAgent();
 const secure = new https.Agent({ keepAlive: true });
 
 /** The upstream did not accept a connection within `CONNECT_TIMEOUT_MS`. */
@@ -43,6 +44,7 @@ export const upstreamAdapter: AxiosAdapter = (config) =>
       });
       request.once('response', (body) => {
         answered = true;
+        plain.expectBody(body);
         // Whoever reads the body hears of its end by `end` or `close`.
         body.on('error', () => undefined);
         resolve({
