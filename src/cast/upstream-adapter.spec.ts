@@ -118,7 +118,7 @@ describe('upstreamAdapter', () => {
       for (let n = 0; n < 50; n++) setTimeout(() => response.write(line), n);
       setTimeout(() => response.end(), 60);
     };
-    const names = [...'abcdefgh'];
+    const names = 'abcdefgh'.split('');
     const answers = await Promise.all(names.map((name) => send({ data: Buffer.from(name) })));
     await sleep(30);
     const bodies = await Promise.all(answers.map(read));

@@ -1,5 +1,5 @@
 import { Agent, request } from 'node:http';
-import { WebSocket } from './ws.mjs';
+import { readLines, WebSocketConnection } from './connections.mjs';
 
 const agent = new Agent({ keepAlive: true, maxSockets: 10_000 });
 const SETUP_MS = 30_000;
@@ -42,12 +42,9 @@ class SocketIoDoor {
 
   connect() {
     const url = `${this.socketUrl.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`;
-    this.socket = new WebSocket(url, { perMessageDeflate: false });
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error('no connection in time')), SETUP_MS);
-      this.socket.on('error', reject);
-      this.socket.on('message', (data) => {
-        const packet = data.toString();
+      this.socket = new WebSocketConnection(url, (packet) => {
         if (packet.startsWith('42/events,[')) this.#event(packet.slice(10));
         else if (packet.startsWith('43/events,')) this.#ack(packet.slice(10));
         else if (packet === '2') this.socket.send('3');
@@ -58,6 +55,7 @@ class SocketIoDoor {
           resolve();
         }
       });
+      this.socket.connect().catch(reject);
     });
   }
 
@@ -95,7 +93,6 @@ class SocketIoDoor {
 
   /** As when a phone loses its network: no goodbye. */
   cut() {
-    this.socket.removeAllListeners('message');
     this.socket.terminate();
   }
 
@@ -136,11 +133,8 @@ class WebSocketDoor {
   }
 
   connect() {
-    this.socket = new WebSocket(this.url, { perMessageDeflate: false });
-    this.socket.on('message', (data) => this.answer.line(JSON.parse(data.toString())));
-    return new Promise((resolve, reject) => {
-      this.socket.once('open', resolve).once('error', reject);
-    });
+    this.socket = new WebSocketConnection(this.url, (line) => this.answer.line(JSON.parse(line)));
+    return this.socket.connect();
   }
 
   async start(prompt, answer) {
@@ -163,16 +157,11 @@ class HttpDoor {
   async connect() {}
 
   async start(prompt, answer) {
-    const onward = request(`${this.url}/api/generate`, { method: 'POST', agent }, (response) => {
-      let rest = '';
-      response.setEncoding('utf8').on('data', (chunk) => {
-        const lines = (rest + chunk).split('\n');
-        rest = lines.pop();
-        for (const line of lines) answer.line(JSON.parse(line));
-      });
+    const body = JSON.stringify({ model: 'bench', prompt, stream: true });
+    readLines(`${this.url}/api/generate`, body, {
+      onLine: (line) => answer.line(JSON.parse(line)),
+      onError: (error) => answer.tally.fault(error.message),
     });
-    onward.on('error', (error) => answer.tally.fault(error.message));
-    onward.end(JSON.stringify({ model: 'bench', prompt, stream: true }));
     return { status: 201, body: {} };
   }
 
