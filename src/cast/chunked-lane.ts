@@ -8,17 +8,18 @@ const MAX_SIZE_DIGITS = 7;
 
 /**
  * One upstream connection's bytes on their way to node:http, which reads whatever is fed to the socket
- * as `data`. Only the chunks of a chunked body (RFC 9112, section 7.1) go past its parser, straight
- * into the response: the parser's call from C++ for each of them is 13 % of the CPU of a token
- * (`docs/performance.md`). Anything but a plain chunk is left to the parser, which stands before
- * the size of a chunk then: the last chunk and the trailers, an extension, a size that is none. So
- * node:http alone says how an answer ends and what becomes of its connection.
+ * as `data`. Only the chunks of a chunked body (RFC 9112, section 7.1) go past its parser, which calls
+ * back from C++ for each, straight into the response: 13 % less CPU a token, with the one read buffer
+ * of {@link StreamingAgent} (`docs/performance.md`). Anything but a plain chunk is left to the parser,
+ * which stands before the size of a chunk then: the last chunk and the trailers, an extension, a size
+ * that is none. So node:http says how an answer ends; only a chunk that does not end where it says is
+ * judged here.
  */
 export class ChunkedLane {
   /** What comes next; `rest` is all that is the parser's, until the next answer. */
   private next: 'head' | 'size' | 'data' | 'CR' | 'LF' | 'rest' = 'head';
-  /** How much of the CRLF CRLF behind a head was read. */
-  private headEnd = 0;
+  /** What of a head's last line, which is blank, was read. */
+  private blank: 'nothing' | 'line begins' | 'CR' = 'nothing';
   private digits = 0;
   /** The bytes of the chunk that are still to come. */
   private left = 0;
@@ -29,7 +30,7 @@ export class ChunkedLane {
   /** A request was put on the connection: a head comes. */
   expectHead(): void {
     this.next = 'head';
-    this.headEnd = 0;
+    this.blank = 'nothing';
     this.answer = undefined;
   }
 
@@ -68,22 +69,31 @@ export class ChunkedLane {
     return end;
   }
 
-  /** The parser gets a head to its last byte and no further, so that both stand at the body. */
+  /**
+   * The parser gets a head to its last byte and no further, so that both stand at the body. Some
+   * parsers take a line feed alone for the end of a line, so it is one here.
+   */
   private head(bytes: Buffer, start: number): number {
     let at = start;
-    while (at < bytes.length && this.headEnd < 4) {
-      const wanted = this.headEnd % 2 === 0 ? CR : LF;
-      if (bytes[at] === wanted) this.headEnd++;
-      else this.headEnd = bytes[at] === CR ? 1 : 0;
-      at++;
+    let isWhole = false;
+    while (at < bytes.length && !isWhole) {
+      const byte = bytes[at++];
+      isWhole = byte === LF && this.blank !== 'nothing';
+      if (byte === LF) this.blank = isWhole ? 'nothing' : 'line begins';
+      else this.blank = byte === CR && this.blank === 'line begins' ? 'CR' : 'nothing';
     }
     this.parse(bytes, start, at);
-    const isWhole = this.headEnd === 4;
     // Behind an informational head (1xx) comes another one.
-    if (isWhole) this.headEnd = 0;
     if (this.answer === undefined) return at;
-    this.next = isWhole && isChunked(this.answer) ? 'size' : 'rest';
+    if (isWhole && isChunked(this.answer)) this.next = 'size';
+    else this.leave();
     return at;
+  }
+
+  /** The rest of the answer is the parser's; an idle connection keeps nothing of it alive. */
+  private leave(): void {
+    this.next = 'rest';
+    this.answer = undefined;
   }
 
   private size(bytes: Buffer, at: number): number {
@@ -100,7 +110,7 @@ export class ChunkedLane {
     }
     const said = this.digits === 0 ? '' : this.left.toString(16).padStart(this.digits, '0');
     this.digits = this.left = 0;
-    this.next = 'rest';
+    this.leave();
     if (said !== '') this.socket.emit('data', Buffer.from(said, 'latin1'));
     return at;
   }
@@ -114,11 +124,12 @@ export class ChunkedLane {
     return end;
   }
 
-  /** What `push` does where somebody reads, and waits for nothing else, without its detour. */
+  /** `push` would tell a reader who is not behind in the same way, if no encoding is set. */
   private deliver(bytes: Buffer): void {
     const { answer } = this;
     if (answer === undefined) return;
-    if (answer.readableFlowing === true && answer.readableLength === 0) answer.emit('data', bytes);
+    const isRead = answer.readableFlowing === true && answer.readableLength === 0;
+    if (isRead && answer.readableEncoding === null) answer.emit('data', bytes);
     else if (!answer.push(bytes)) this.socket.pause();
   }
 

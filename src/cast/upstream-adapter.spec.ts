@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import dns from 'node:dns';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
+import { jest } from '@jest/globals';
 import axios, { type AxiosRequestConfig, type AxiosResponse } from 'axios';
 import { ConnectTimeout, upstreamAdapter } from './upstream-adapter.js';
 
@@ -146,7 +148,19 @@ describe('upstreamAdapter', () => {
   });
 
   it('finds the upstream among several addresses of a name', async () => {
-    expect(await text({ url: url.replace('127.0.0.1', 'localhost') })).toBe('yes');
+    const addresses = [
+      { address: '::1', family: 6 },
+      { address: '127.0.0.1', family: 4 },
+    ];
+    type Found = (error: null, all: typeof addresses) => void;
+    const answer = (_name: string, _options: object, found: Found): void => found(null, addresses);
+    const lookup = jest.spyOn(dns, 'lookup').mockImplementation(answer as never);
+    try {
+      expect(await text({ url: url.replace('127.0.0.1', 'upstream') })).toBe('yes');
+      expect(lookup).toHaveBeenCalled();
+    } finally {
+      lookup.mockRestore();
+    }
   });
 
   it('does not send a request again on a connection that was new', async () => {

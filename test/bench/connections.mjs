@@ -69,6 +69,7 @@ export class WebSocketConnection {
         onBytes: (bytes) => this.#read(bytes),
         onError: reject,
       });
+      this.#socket.once('close', () => reject(new Error('closed')));
     });
   }
 
@@ -140,7 +141,9 @@ export function readLines(url, body, { onLine, onError }) {
     `Content-Length: ${Buffer.byteLength(body)}`,
   ];
   open(url, head.join('\r\n') + HEAD_END + body, {
-    onOpen: () => undefined,
+    onOpen: (status) => {
+      if (!status.startsWith('HTTP/1.1 200 ')) onError(new Error(status.split('\r\n')[0]));
+    },
     onBytes: (bytes) => {
       const lines = (rest + bytes.toString('latin1')).split('\n');
       rest = lines.pop();

@@ -1,7 +1,7 @@
 // The synthetic upstream: answers like Ollama, one write a token, each token due at a time on a grid of
 // 1 ms. The prompt says what to send, so that it passes through every relay:
 //   {"rate": 40, "until": µs}   tokens 25 ms apart until that time
-//   {"tokens": 1}               so many at once
+//   {"tokens": 1}               so many at once, at least one: the head goes with it
 //   {"serviceMs": 200}          one token, and the end after so long: a slot of fixed service time
 // It never waits for a slow reader, so a relay that falls behind cannot slow the schedule down. What is due
 // goes to the socket by one write, as a chunk made here: through node:http it would cost twice as much, and
