@@ -34,7 +34,7 @@ export function plan(quick) {
     ramp: {
       rows: few,
       rounds,
-      // Slow enough that the starts are not what is measured.
+      // Slow, because starts cost too: on the machine of docs/performance.md a quarter of the core.
       run: (row) =>
         ramp(row, { streams: quick ? 320 : 1_800, rate: 50, spreadMs: quick ? 4_000 : 22_500 }),
     },
