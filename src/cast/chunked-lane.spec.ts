@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import * as fc from 'fast-check';
+import { cut } from '../../test/support/cut.js';
 import { ChunkedLane } from './chunked-lane.js';
 
 /** What a client of node:http hears of the bytes of one connection. */
@@ -99,12 +100,6 @@ async function hear(
   return client.end();
 }
 
-/** The bytes in pieces, cut at the given places, which may repeat and come in any order. */
-function cut(bytes: Buffer, at: readonly number[]): Buffer[] {
-  const places = at.map((place) => place % (bytes.length + 1)).toSorted((a, b) => a - b);
-  return [...places, bytes.length].map((end, index) => bytes.subarray(places[index - 1] ?? 0, end));
-}
-
 /** Behind each head the lane cuts, and node:http takes what comes at once with it for a fault. */
 function cutAtHeads(bytes: Buffer, at: readonly number[]): Buffer[] {
   const heads = [...bytes.toString('latin1').matchAll(/\r\n\r\n/g)];
@@ -158,11 +153,11 @@ const response = fc
   .map(([start, chunks, end]) => wire(start + chunks.join('') + end));
 
 /** Half of the answers are read from their beginning. */
-const readAt = fc.oneof(fc.constant(0), fc.nat());
+const readFrom = fc.oneof(fc.constant(0), fc.nat());
 
 describe('ChunkedLane', () => {
   it('tells what node:http alone tells, of any answer, cut anywhere', async () => {
-    await fc.assert(fc.asyncProperty(response, fc.array(fc.nat()), readAt, compare), {
+    await fc.assert(fc.asyncProperty(response, fc.array(fc.nat()), readFrom, compare), {
       numRuns: 300,
     });
   });
@@ -175,7 +170,7 @@ describe('ChunkedLane', () => {
       const parts = [right.subarray(0, where), Buffer.from(instead), right.subarray(where + 1)];
       return Buffer.concat(parts);
     });
-    await fc.assert(fc.asyncProperty(wrong, fc.array(fc.nat()), readAt, compare), {
+    await fc.assert(fc.asyncProperty(wrong, fc.array(fc.nat()), readFrom, compare), {
       numRuns: 1000,
     });
   });

@@ -31,7 +31,6 @@ export class ChunkedLane {
   expectHead(): void {
     this.next = 'head';
     this.blank = 'nothing';
-    this.answer = undefined;
   }
 
   /** To be called while node:http tells of the answer: the bytes behind its head are its body. */

@@ -1,4 +1,5 @@
 import * as fc from 'fast-check';
+import { cut } from '../../test/support/cut.js';
 import { CastError } from '../errors.js';
 import { LineDecoder } from './lines.js';
 
@@ -16,12 +17,6 @@ function decode(pieces: readonly Uint8Array[], maxBytes = NO_LIMIT): string[] {
     told.push((error as CastError).code);
   }
   return told;
-}
-
-/** The bytes in pieces, cut at the given places, which may repeat and come in any order. */
-function cut(bytes: Buffer, at: readonly number[]): Buffer[] {
-  const places = at.map((place) => place % (bytes.length + 1)).toSorted((a, b) => a - b);
-  return [...places, bytes.length].map((end, index) => bytes.subarray(places[index - 1] ?? 0, end));
 }
 
 const singles = (bytes: Buffer): Buffer[] => cut(bytes, [...bytes.keys()]);

@@ -1,16 +1,11 @@
 import * as fc from 'fast-check';
+import { cutText } from '../../test/support/cut.js';
 import { WholeCharacters } from './whole-characters.js';
 
 /** What comes out for the pieces, the rest at the end included. */
 function pass(pieces: readonly string[]): string[] {
   const held = new WholeCharacters();
   return [...pieces.map((piece) => held.push(piece)), held.end()];
-}
-
-/** The text in pieces, cut at UTF-16 units, also between the two of one character. */
-function cut(text: string, at: readonly number[]): string[] {
-  const places = at.map((place) => place % (text.length + 1)).toSorted((a, b) => a - b);
-  return [...places, text.length].map((end, index) => text.slice(places[index - 1] ?? 0, end));
 }
 
 const survivesUtf8 = (text: string): boolean => Buffer.from(text).toString() === text;
@@ -41,7 +36,7 @@ describe('WholeCharacters', () => {
     const text = fc.string({ unit: fc.oneof(fc.constant('😀'), fc.string({ unit: 'binary' })) });
     fc.assert(
       fc.property(text, fc.array(fc.nat()), (whole, cuts) => {
-        const pieces = pass(cut(whole, cuts));
+        const pieces = pass(cutText(whole, cuts));
         expect(pieces.join('')).toBe(whole);
         expect(pieces.filter((piece) => !survivesUtf8(piece))).toEqual([]);
       }),

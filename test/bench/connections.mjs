@@ -1,5 +1,5 @@
 // Connections of the load client, with as little work a message as Node can do, so that the load
-// generator is not what is measured: `ws` and node:http's client would take twice the CPU.
+// generator is not what is measured.
 import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 
