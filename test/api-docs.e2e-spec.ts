@@ -282,7 +282,7 @@ describe('the AsyncAPI document', () => {
     expect(document?.version()).toBe('3.0.0');
     const isWorse = ({ severity }: { severity: number }) => severity <= 1;
     expect(diagnostics.filter(isWorse).map(({ message, path }) => [message, path])).toEqual([]);
-  }, 20_000);
+  });
 
   it('receives the events that the gateway takes, each with a reply, and no other', () => {
     const prototype = SocketGateway.prototype as unknown as Record<string, object>;

@@ -161,35 +161,31 @@ describe('a generation is bounded', () => {
       } finally {
         reader.close();
       }
-    }, 30_000);
+    });
 
     it.each([
       ['what had to go is no longer in memory', false],
       ['neither is what a remembered idempotency key stands for', true],
-    ])(
-      '%s',
-      async (_, withKey) => {
-        await boot({ MAX_LOG_BYTES: MIB, MAX_LINE_BYTES: 16 * MIB });
-        const write = async (at: number): Promise<void> => {
-          const { body } = await call(
-            'POST',
-            `${app.url}/llm/generate`,
-            { prompt: 'much', onDisconnect: 'keep' },
-            withKey ? { 'Idempotency-Key': String(at) } : {},
-          );
-          const request = await upstream.nextCall();
-          request.text(String(at % 10).repeat(2 * MIB)).done();
-          // Over the bound with its first chunk, so it is gone with its end.
-          await until(async () => (await view(body.generationId)).status === 404);
-        };
-        await write(0);
-        const before = used();
-        for (let at = 1; at <= 20; at++) await write(at);
-        // 40 MiB were written; what had to go stays reachable if this grows by anything like it.
-        await until(() => used() - before < 25 * MIB);
-      },
-      30_000,
-    );
+    ])('%s', async (_, withKey) => {
+      await boot({ MAX_LOG_BYTES: MIB, MAX_LINE_BYTES: 16 * MIB });
+      const write = async (at: number): Promise<void> => {
+        const { body } = await call(
+          'POST',
+          `${app.url}/llm/generate`,
+          { prompt: 'much', onDisconnect: 'keep' },
+          withKey ? { 'Idempotency-Key': String(at) } : {},
+        );
+        const request = await upstream.nextCall();
+        request.text(String(at % 10).repeat(2 * MIB)).done();
+        // Over the bound with its first chunk, so it is gone with its end.
+        await until(async () => (await view(body.generationId)).status === 404);
+      };
+      await write(0);
+      const before = used();
+      for (let at = 1; at <= 20; at++) await write(at);
+      // 40 MiB were written; what had to go stays reachable if this grows by anything like it.
+      await until(() => used() - before < 25 * MIB);
+    });
   });
 });
 

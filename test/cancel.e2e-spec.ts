@@ -163,7 +163,7 @@ describe('cancel', () => {
       }),
       { numRuns: 50 },
     );
-  }, 30_000);
+  });
 
   describe('when the upstream keeps its answer open after the last chunk', () => {
     const last = { model: 'llama3.2', created_at: 'now', response: '', done: true };

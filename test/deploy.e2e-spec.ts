@@ -99,7 +99,7 @@ describe('deploy/Dockerfile', () => {
       await app.close();
     }
     expect(await exitCode()).toBe(1);
-  }, 20_000);
+  });
 });
 
 describe('deploy/compose.yaml', () => {

@@ -163,7 +163,7 @@ describe('the documents', () => {
       await app.close();
       await upstream.close();
     }
-  }, 15_000);
+  });
 });
 
 /** Names in capitals that are not ours. */

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FaultProxy } from './support/fault-proxy.js';
+import { until } from './support/until.js';
 
 /** A plain TCP client that keeps what it was sent. */
 class TcpClient {
@@ -22,16 +23,8 @@ class TcpClient {
   }
 
   async until(text: string): Promise<void> {
-    await waitFor(() => this.text.length >= text.length);
+    await until(() => this.text.length >= text.length);
     expect(this.text).toBe(text);
-  }
-}
-
-async function waitFor(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 5_000;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`not within 5 s: ${condition.toString()}`);
-    await sleep(2);
   }
 }
 
@@ -60,7 +53,7 @@ describe('the fault proxy', () => {
   const open = async (): Promise<[client: TcpClient, end: Socket]> => {
     const count = ends.length;
     const client = await TcpClient.to(proxy.port);
-    await waitFor(() => ends.length > count);
+    await until(() => ends.length > count);
     return [client, ends[count]!];
   };
 
@@ -92,13 +85,13 @@ describe('the fault proxy', () => {
     const [client, end] = await open();
     end.destroy();
     await client.closed;
-    await waitFor(() => proxy.openConnections.length === 0);
+    await until(() => proxy.openConnections.length === 0);
   });
 
   it('passes the death of the client on', async () => {
     const [client, end] = await open();
     client.socket.resetAndDestroy();
-    await waitFor(() => end.destroyed);
+    await until(() => end.destroyed);
   });
 
   it('cuts one connection, on both sides, and leaves the others', async () => {
@@ -106,7 +99,7 @@ describe('the fault proxy', () => {
     const [kept] = await open();
     proxy.connections[0]!.cut();
     await cut.closed;
-    await waitFor(() => cutEnd.destroyed);
+    await until(() => cutEnd.destroyed);
     kept.socket.write('still here');
     await kept.until('still here');
   });
@@ -115,7 +108,7 @@ describe('the fault proxy', () => {
     const clients = [await open(), await open()];
     proxy.cut();
     await Promise.all(clients.map(([client]) => client.closed));
-    await waitFor(() => clients.every(([, end]) => end.destroyed));
+    await until(() => clients.every(([, end]) => end.destroyed));
     expect(proxy.openConnections).toEqual([]);
     const [next] = await open();
     next.socket.write('again');
@@ -131,7 +124,7 @@ describe('the fault proxy', () => {
     end.write(rest);
     await client.closed;
     expect(client.text).toBe(`before${rest.slice(0, bytes)}`);
-    await waitFor(() => end.destroyed);
+    await until(() => end.destroyed);
   });
 
   it('lets a test arm each new connection', async () => {
@@ -158,7 +151,7 @@ describe('the fault proxy', () => {
     proxy.bytesPerMs = 2;
     const from = performance.now();
     end.write('x'.repeat(200));
-    await waitFor(() => client.text.length > 0);
+    await until(() => client.text.length > 0);
     expect(client.text.length).toBeLessThan(200);
     await client.until('x'.repeat(200));
     // A timer may fire a fraction early, so not the full 100 ms.
@@ -178,7 +171,7 @@ describe('the fault proxy', () => {
     expect(end.writableLength).toBeGreaterThan(0);
     const toTarget = proxy.bytesToTarget;
     client.socket.write('up');
-    await waitFor(() => proxy.bytesToTarget === toTarget + 2);
+    await until(() => proxy.bytesToTarget === toTarget + 2);
     proxy.resume();
     await client.until(`before${megabytes}up`);
   });
@@ -212,9 +205,9 @@ describe('the fault proxy', () => {
     await sleep(20);
     await proxy.close();
     await Promise.all(clients.map(([client]) => client.closed));
-    await waitFor(() => clients.every(([, end]) => end.destroyed));
+    await until(() => clients.every(([, end]) => end.destroyed));
     // Jest has timers of its own that come and go; each connection would leave at least one.
-    await waitFor(() => process.getActiveResourcesInfo().length < before + clients.length / 2);
+    await until(() => process.getActiveResourcesInfo().length < before + clients.length / 2);
     await expect(TcpClient.to(proxy.port)).rejects.toThrow('ECONNREFUSED');
   });
 });

@@ -166,7 +166,7 @@ describe('what has ended leaves nothing behind', () => {
     await client.until(() => resources() < before.resources + 15);
     client.close();
     await client.until(() => upstream.open === 0);
-  }, 20_000);
+  });
 
   it('no listeners either where a namespace is left and entered again on one connection', async () => {
     const root = io(app.socketUrl, { forceNew: true, transports: ['websocket'] });
@@ -189,5 +189,5 @@ describe('what has ended leaves nothing behind', () => {
       events.disconnect();
       root.disconnect();
     }
-  }, 20_000);
+  });
 });

@@ -40,7 +40,7 @@ describe('the answer of an OpenAI-compatible server, behind its finish_reason', 
     const { id, request } = await start();
     request.text('all').choice({}, 'stop');
     const pings = setInterval(() => request.write(': ping\n\n'), 200);
-    const terminal = await client.ended(id, 15_000);
+    const terminal = await client.ended(id);
     clearInterval(pings);
     expect(terminal).toMatchObject({ state: 'completed', finishReason: 'stop', usage: null });
     expect(client.text(id)).toBe('all');

@@ -73,7 +73,7 @@ describe('the log', () => {
     start({ LOG_LEVEL: 'error', PORT: String(port) });
     const live = `http://127.0.0.1:${port}/health/live`;
     const ask = () => call('GET', live).then(({ status }) => status === 200);
-    await until(() => ask().catch(() => false), 15_000);
+    await until(() => ask().catch(() => false));
     expect(server.stdout).toBe('');
   });
 
@@ -107,7 +107,7 @@ describe('the log', () => {
     expect((await call('GET', `${url}/health/live`)).status).toBe(200);
     expect(server.child.exitCode).toBeNull();
     client.close();
-  }, 20_000);
+  });
 });
 
 function linesOf({ stdout }: Program): string[] {

@@ -34,7 +34,7 @@ const SILENCE_MS = isPatient ? 65_000 : 3_000;
       TRUST_PROXY: 'loopback',
     });
     nginx = await Nginx.start(app, await freePort());
-  }, 20_000);
+  });
   afterEach(() => {
     for (const client of clients.splice(0)) client.close();
   });

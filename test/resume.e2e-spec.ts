@@ -185,7 +185,7 @@ describe('join', () => {
       }),
       { numRuns: 25 },
     );
-  }, 20_000);
+  });
   // `off` above takes the client's own listener away, too.
   const keep = (client: Client) => (record: Client['records'][number]) =>
     void client.records.push(record);

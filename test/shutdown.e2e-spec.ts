@@ -53,7 +53,7 @@ describe('the server process', () => {
     expect((await call('GET', `${url}/health/ready`)).status).toBe(200);
     server!.child.kill('SIGTERM');
 
-    await until(async () => (await call('GET', `${url}/health/ready`)).status === 503, 15_000);
+    await until(async () => (await call('GET', `${url}/health/ready`)).status === 503);
     expect((await call('GET', `${url}/health/live`)).status).toBe(200);
     const refusal = { code: 'shutting_down', retryable: true };
     const body = { clientId: client.id, prompt: 'too late' };
@@ -78,7 +78,7 @@ describe('the server process', () => {
       expect.objectContaining({ generationId: id, state: 'completed', bytes: 15 }),
       'disconnect',
     ]);
-  }, 30_000);
+  });
 
   it('interrupts after DRAIN_MS what still runs, and tells its reader before the socket closes', async () => {
     const [, client] = await boot({ DRAIN_MS: 300 });
@@ -104,25 +104,25 @@ describe('the server process', () => {
         }),
       );
     }
-  }, 30_000);
+  });
 
   it('ends at once at a second signal', async () => {
     const [url, client] = await boot({ DRAIN_MS: 60_000 });
     const [, request] = await start(client);
     server!.child.kill('SIGTERM');
-    await until(async () => (await call('GET', `${url}/health/ready`)).status === 503, 15_000);
+    await until(async () => (await call('GET', `${url}/health/ready`)).status === 503);
     server!.child.kill('SIGTERM');
     // 128 and the signal's number, as shells count.
     expect(await server!.exited).toBe(143);
     await request.closed;
-  }, 30_000);
+  });
 
   it('ends at once on SIGINT when nothing runs', async () => {
     const [, client] = await boot({ DRAIN_MS: 60_000 });
     server!.child.kill('SIGINT');
     expect(await server!.exited).toBe(0);
     await client.until(() => !client.socket.connected);
-  }, 30_000);
+  });
 
   it.each(['url', 'socketUrl'] as const)(
     'is not held up by a connection to %s that asks for nothing',
@@ -140,7 +140,6 @@ describe('the server process', () => {
       expect(performance.now() - from).toBeLessThan(5_000);
       await hungUp;
     },
-    30_000,
   );
 
   it('does not start with a wrong setting, and says which and why', async () => {
@@ -151,20 +150,16 @@ describe('the server process', () => {
         'DRAIN_MS must be a whole number from 0 to 86400000.',
     );
     expect(server.stdout).toBe('');
-  }, 30_000);
+  });
 
-  it.each(['PORT', 'SOCKET_PORT'])(
-    'does not start when %s is taken, and says so',
-    async (name) => {
-      const { port } = new URL(upstream.url);
-      server = Program.server({ [name]: port });
-      expect(await server.exited).toBe(1);
-      // The framework's own line may stand before it, but no stack trace.
-      expect(server.stderr.trim().split('\n').at(-1)).toMatch(
-        new RegExp(`^llm-cast cannot listen on port ${port} .*EADDRINUSE`),
-      );
-      expect(server.stderr).not.toMatch(/^ +at /m);
-    },
-    30_000,
-  );
+  it.each(['PORT', 'SOCKET_PORT'])('does not start when %s is taken, and says so', async (name) => {
+    const { port } = new URL(upstream.url);
+    server = Program.server({ [name]: port });
+    expect(await server.exited).toBe(1);
+    // The framework's own line may stand before it, but no stack trace.
+    expect(server.stderr.trim().split('\n').at(-1)).toMatch(
+      new RegExp(`^llm-cast cannot listen on port ${port} .*EADDRINUSE`),
+    );
+    expect(server.stderr).not.toMatch(/^ +at /m);
+  });
 });

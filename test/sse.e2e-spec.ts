@@ -151,7 +151,7 @@ describe('Server-Sent Events', () => {
         const { last } = reader;
         oracle.sent('text', piece);
         request.text(piece);
-        await client.until(() => reader.last > last, 10_000);
+        await client.until(() => reader.last > last);
       };
       await say('The');
       await say(' sky');
@@ -159,7 +159,7 @@ describe('Server-Sent Events', () => {
       await say(' is');
       request.done();
       // Its own pause before it connects again is 3 s.
-      await client.until(() => source.readyState === source.CLOSED, 15_000);
+      await client.until(() => source.readyState === source.CLOSED);
     } finally {
       source.close();
       await proxy.close();
@@ -168,7 +168,7 @@ describe('Server-Sent Events', () => {
     expect(reader.terminals).toHaveLength(1);
     expect(asked).toEqual(['none', '2', '5']);
     expect(statuses).toEqual([200, 200, 204]);
-  }, 30_000);
+  });
 
   it('of an answer larger than SOCKET_BUFFER_BYTES is whole, however small those are', async () => {
     const small = await startApp({ OLLAMA_BASE_URL: upstream.url, SOCKET_BUFFER_BYTES: 1024 });
@@ -181,7 +181,7 @@ describe('Server-Sent Events', () => {
       (await upstream.nextCall()).text(text).done();
       await client.until(() => upstream.open === 0);
       const reader = await SseReader.open(small.url, body.generationId);
-      await client.until(() => reader.records.some((record) => 'state' in record), 3_000);
+      await client.until(() => reader.records.some((record) => 'state' in record));
       expect(reader.records.map(textOf).join('')).toBe(text);
     } finally {
       await small.close();

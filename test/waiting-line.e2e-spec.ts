@@ -221,5 +221,5 @@ describe('the waiting line', () => {
     expect(await client.ended(generationId)).toMatchObject({ state: 'completed' });
     expect(client.text(generationId)).toBe(sent);
     expect(client.of(generationId).every((record) => record.from === undefined)).toBe(true);
-  }, 90_000);
+  });
 });

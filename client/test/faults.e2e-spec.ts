@@ -5,7 +5,7 @@ import { FaultProxy } from '../../test/support/fault-proxy.js';
 import { freePort } from '../../test/support/free-port.js';
 import { Oracle } from '../../test/support/oracle.js';
 import { ScriptedUpstream, type UpstreamCall } from '../../test/support/scripted-upstream.js';
-import { until as untilWithin } from '../../test/support/until.js';
+import { until } from '../../test/support/until.js';
 import { type Cast, type CastStream, connect, type ConnectOptions } from '../src/index.js';
 import { PageStub } from './support/page-stub.js';
 
@@ -57,7 +57,6 @@ describe('the client on a bad network', () => {
     casts.push(cast);
     return cast;
   };
-  const until = (condition: () => boolean) => untilWithin(condition, 8_000);
   /** Cuts the connection, and lets no new one in until `proxy.refusing` is over. */
   const goOffline = async (stream: CastStream): Promise<void> => {
     proxy.refusing = true;

@@ -1,6 +1,6 @@
 import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
 import type { Refusal, StreamRecord, StreamState, TerminalRecord } from '../../src/protocol.js';
-import { until } from './until.js';
+import { PATIENCE_MS, until } from './until.js';
 
 type Accepted = { ok: true; generationId: string; state: string };
 type Ack = Accepted | { ok: false; error: Refusal };
@@ -47,7 +47,7 @@ export class Client {
 
   /** Sends a request and resolves with its ack. */
   async ask(event: string, request: unknown): Promise<Ack> {
-    const answer = (await this.socket.timeout(5_000).emitWithAck(event, request)) as Ack;
+    const answer = (await this.socket.timeout(PATIENCE_MS).emitWithAck(event, request)) as Ack;
     this.log.push({ event: 'ack', payload: answer });
     return answer;
   }
@@ -69,13 +69,13 @@ export class Client {
   }
 
   /** Resolves with the terminal record. Fails after `ms`. */
-  async ended(generationId: string, ms = 5_000): Promise<TerminalRecord> {
+  async ended(generationId: string, ms = PATIENCE_MS): Promise<TerminalRecord> {
     await this.until(() => this.of(generationId).some((record) => 'state' in record), ms);
     return this.of(generationId).find((record) => 'state' in record) as TerminalRecord;
   }
 
   /** Resolves when the condition holds. Fails after `ms`. */
-  until(condition: () => boolean, ms = 5_000): Promise<void> {
+  until(condition: () => boolean, ms = PATIENCE_MS): Promise<void> {
     return until(condition, ms);
   }
 

@@ -222,7 +222,7 @@ export const CASES: DoctorCase[] = [
     mend: /restart/,
     prepare: async (ward) => {
       const upstream = await ward.upstream();
-      const app = await startApp({ OLLAMA_BASE_URL: upstream.url, DRAIN_MS: 30_000 });
+      const app = await startApp({ OLLAMA_BASE_URL: upstream.url, DRAIN_MS: 600_000 });
       const asked = { prompt: 'x', onDisconnect: 'keep' };
       const { body } = await call('POST', `${app.url}/llm/generate`, asked);
       await upstream.nextCall();

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunningServer } from '../../src/server.js';
+import { PATIENCE_MS } from './until.js';
 
 const BINARY = ['nginx', '/usr/sbin/nginx'].find(
   (binary) => spawnSync(binary, ['-v']).error === undefined,
 );
-const START_MS = 10_000;
 
 /** Whether there is an nginx. Says so where there is none. */
 export function hasNginx(): boolean {
@@ -72,7 +72,7 @@ export class Nginx {
   }
 
   private async answers(): Promise<void> {
-    const deadline = Date.now() + START_MS;
+    const deadline = Date.now() + PATIENCE_MS;
     for (;;) {
       const answer = await fetch(`${this.url}/health/live`).catch(() => undefined);
       if (answer?.ok === true) return;

@@ -4,9 +4,6 @@ import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { until } from './until.js';
 
-/** A process takes its time to start. */
-const START_MS = 15_000;
-
 /** Where a program runs. */
 export interface Around {
   /** All of its environment: the developer's own must not change the outcome. */
@@ -54,9 +51,9 @@ export class Program {
     });
   }
 
-  /** Resolves with what the pattern finds in `stdout`. Fails after 15 s, or when it has ended. */
+  /** Resolves with what the pattern finds in `stdout`. Fails when that takes too long, or when it has ended. */
   async said(pattern: RegExp): Promise<RegExpExecArray> {
-    await until(() => pattern.test(this.stdout) || this.hasEnded, START_MS).catch(() => undefined);
+    await until(() => pattern.test(this.stdout) || this.hasEnded).catch(() => undefined);
     const found = pattern.exec(this.stdout);
     if (found === null) throw new Error(`no ${pattern} in: ${this.stdout}${this.stderr}`);
     return found;

@@ -1,5 +1,6 @@
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { PATIENCE_MS } from './until.js';
 
 /** One request that reached the upstream, answered by the test, byte by byte if it likes. */
 export class UpstreamCall {
@@ -133,7 +134,7 @@ export class ScriptedUpstream {
     return upstream;
   }
 
-  /** The next generation request that no earlier `nextCall` has handed out. Fails after 5 s. */
+  /** The next generation request that no earlier `nextCall` has handed out. Fails after `PATIENCE_MS`. */
   async nextCall(): Promise<UpstreamCall> {
     const there = this.calls[this.taken++];
     if (there !== undefined) return there;
@@ -145,8 +146,8 @@ export class ScriptedUpstream {
       const timer = setTimeout(() => {
         this.waiting.splice(this.waiting.indexOf(waiter), 1);
         this.taken--;
-        reject(new Error('no request reached the upstream in 5 s'));
-      }, 5_000);
+        reject(new Error('no request reached the upstream'));
+      }, PATIENCE_MS);
       this.waiting.push(waiter);
     });
   }

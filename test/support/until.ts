@@ -1,9 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
+/** What tests wait for happens at once, unless the machine is busy with something else. */
+export const PATIENCE_MS = 60_000;
+
 /** Resolves when the condition holds, which is looked at every few milliseconds. Fails after `ms`. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
-  ms = 5_000,
+  ms = PATIENCE_MS,
 ): Promise<void> {
   const deadline = Date.now() + ms;
   while (!(await condition())) {

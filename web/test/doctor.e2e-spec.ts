@@ -2,10 +2,8 @@ import axe from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
 import { ALL, CASES, Ward } from '../../test/support/doctor-cases.js';
 import type { Faults } from '../../test/support/faulty-front.js';
+import { PATIENCE_MS } from '../../test/support/until.js';
 import { describeInBrowser, launchBrowser, offencesOf } from './support/browser.js';
-
-/** A run waits for a heartbeat, and several run at one time. */
-const PATIENCE_MS = 60_000;
 
 /** The checks are those of the terminal, whose test has every fault; a page shows one of each. */
 const ONE_A_CHECK = ALL.flatMap((id) =>
@@ -88,76 +86,63 @@ describeInBrowser('the doctor in the page', () => {
         expect(await tab.page.getByRole('status').innerText()).toMatch(/^To mend: \w/);
         expect(tab.offences).toEqual([]);
       }),
-    PATIENCE_MS,
   );
 
-  it.concurrent(
-    'shows what is being checked, and each finding as soon as it is there',
-    () =>
-      during({}, async (tab) => {
-        const status = tab.page.getByRole('status');
-        await tab.page.locator('[data-check=rest][data-status=ok]').waitFor();
-        expect(await tab.named('waiting')).toContain('idle');
-        expect(await status.innerText()).toMatch(/^Checking: \w/);
-        expect(await tab.button('Run again').isDisabled()).toBe(true);
-        await tab.finished();
-        expect(await tab.named('ok')).toEqual(ALL);
-        expect(await status.innerText()).toBe('Nothing to mend');
-        expect(tab.offences).toEqual([]);
-      }),
-    PATIENCE_MS,
+  it.concurrent('shows what is being checked, and each finding as soon as it is there', () =>
+    during({}, async (tab) => {
+      const status = tab.page.getByRole('status');
+      await tab.page.locator('[data-check=rest][data-status=ok]').waitFor();
+      expect(await tab.named('waiting')).toContain('idle');
+      expect(await status.innerText()).toMatch(/^Checking: \w/);
+      expect(await tab.button('Run again').isDisabled()).toBe(true);
+      await tab.finished();
+      expect(await tab.named('ok')).toEqual(ALL);
+      expect(await status.innerText()).toBe('Nothing to mend');
+      expect(tab.offences).toEqual([]);
+    }),
   );
 
-  it.concurrent(
-    'does not say that there is nothing to mend when its run broke off',
-    () =>
-      during({}, async (tab) => {
-        const { page } = tab;
-        // Browsers before 2024.
-        await page.addInitScript(() => Reflect.deleteProperty(AbortSignal, 'any'));
-        await page.reload();
-        await tab.finished();
-        const status = await page.getByRole('status').innerText();
-        expect(status).toMatch(/^The doctor broke off: .*AbortSignal\.any/);
-        expect(tab.offences).toEqual([]);
-      }),
-    PATIENCE_MS,
+  it.concurrent('does not say that there is nothing to mend when its run broke off', () =>
+    during({}, async (tab) => {
+      const { page } = tab;
+      // Browsers before 2024.
+      await page.addInitScript(() => Reflect.deleteProperty(AbortSignal, 'any'));
+      await page.reload();
+      await tab.finished();
+      const status = await page.getByRole('status').innerText();
+      expect(status).toMatch(/^The doctor broke off: .*AbortSignal\.any/);
+      expect(tab.offences).toEqual([]);
+    }),
   );
 
-  it.concurrent(
-    'runs again, and then asks the model only if it is told to',
-    () =>
-      Ward.during(async (ward) => {
-        const upstream = await ward.upstream();
-        const url = await ward.behind({}, { OLLAMA_BASE_URL: upstream.url });
-        const tab = await ward.keep(await DoctorTab.open(url)).finished();
-        expect(upstream.calls).toEqual([]);
-        await tab.button('Also ask the model').click();
-        await tab.page.locator('[data-check=generate][data-status=running]').waitFor();
-        (await upstream.nextCall()).text('one, two').done();
-        await tab.finished();
-        expect(await tab.said('generate')).toMatch(
-          /First token after \d+ ms, then 20\.0 tokens a second; all 8 bytes arrived, as their SHA-256/,
-        );
-      }),
-    PATIENCE_MS,
+  it.concurrent('runs again, and then asks the model only if it is told to', () =>
+    Ward.during(async (ward) => {
+      const upstream = await ward.upstream();
+      const url = await ward.behind({}, { OLLAMA_BASE_URL: upstream.url });
+      const tab = await ward.keep(await DoctorTab.open(url)).finished();
+      expect(upstream.calls).toEqual([]);
+      await tab.button('Also ask the model').click();
+      await tab.page.locator('[data-check=generate][data-status=running]').waitFor();
+      (await upstream.nextCall()).text('one, two').done();
+      await tab.finished();
+      expect(await tab.said('generate')).toMatch(
+        /First token after \d+ ms, then 20\.0 tokens a second; all 8 bytes arrived, as their SHA-256/,
+      );
+    }),
   );
 
-  it.concurrent(
-    'gives the report as text',
-    () =>
-      during({ dropsUpgrade: true }, async (tab) => {
-        await tab.finished();
-        await tab.page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
-        await tab.button('Copy report').click();
-        await tab.button('Copied').waitFor();
-        const report = await tab.page.evaluate(() => navigator.clipboard.readText());
-        expect(report).toMatch(/^llm-cast doctor, http:\/\/127/);
-        expect(report).toMatch(/^ok {8}REST server: llm-cast answers/m);
-        expect(report).toMatch(/^failed {4}WebSocket: No WebSocket can be opened/m);
-        expect(report).toMatch(/^ {14} +proxy_set_header Upgrade \$http_upgrade;$/m);
-      }),
-    PATIENCE_MS,
+  it.concurrent('gives the report as text', () =>
+    during({ dropsUpgrade: true }, async (tab) => {
+      await tab.finished();
+      await tab.page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+      await tab.button('Copy report').click();
+      await tab.button('Copied').waitFor();
+      const report = await tab.page.evaluate(() => navigator.clipboard.readText());
+      expect(report).toMatch(/^llm-cast doctor, http:\/\/127/);
+      expect(report).toMatch(/^ok {8}REST server: llm-cast answers/m);
+      expect(report).toMatch(/^failed {4}WebSocket: No WebSocket can be opened/m);
+      expect(report).toMatch(/^ {14} +proxy_set_header Upgrade \$http_upgrade;$/m);
+    }),
   );
 
   it.concurrent(
@@ -181,7 +166,6 @@ describeInBrowser('the doctor in the page', () => {
           }
         }
       }),
-    PATIENCE_MS,
   );
 });
 

@@ -234,7 +234,7 @@ describeInBrowser('Markdown in an answer', () => {
     expect(await endless).toBeGreaterThanOrEqual(200_000);
     await page.clock.resume();
     expect((await render(['[a]: b\n\nc'])).finished).toBe('<p>c</p>');
-  }, 60_000);
+  });
 
   it.each([
     ['with the clipboard of a secure page', true],

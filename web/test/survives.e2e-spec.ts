@@ -104,7 +104,7 @@ describeInBrowser('what the chat page survives', () => {
     await chat.answered();
     expect(await chat.answers.innerText()).toContain('Before, meanwhile, still meanwhile, after.');
     expect(upstream.calls.length).toBe(1);
-  }, 90_000);
+  });
 
   it('says that the device is offline', async () => {
     await context.setOffline(true);
@@ -204,7 +204,7 @@ describeInBrowser('what the chat page survives', () => {
       await chat.page.reload();
       await chat.sees('All of it.');
       expect(await chat.page.getByText('generation_not_found').count()).toBe(0);
-    }, 60_000);
+    });
   });
 
   it('keeps what there was when the server is restarted, says so, and asks again', async () => {

@@ -1,8 +1,6 @@
 import type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
+import { PATIENCE_MS } from '../../../test/support/until.js';
 import { offencesOf } from './browser.js';
-
-/** Everything here waits for something that happens at once, unless the machine is busy. */
-const PATIENCE_MS = 10_000;
 
 /** The chat page in one tab, as somebody uses it. */
 export class Chat {
@@ -11,7 +9,8 @@ export class Chat {
 
   private constructor(readonly page: Page) {
     this.offences = offencesOf(page);
-    page.setDefaultTimeout(PATIENCE_MS);
+    // Also for tabs that it opens.
+    page.context().setDefaultTimeout(PATIENCE_MS);
   }
 
   /** Opens the page. @param where a context keeps what the page keeps; a browser is a fresh one */
