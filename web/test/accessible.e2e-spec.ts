@@ -1,6 +1,7 @@
 import axe from 'axe-core';
 import type { Browser, Locator } from 'playwright-core';
 import { Stage } from '../../test/support/stage.js';
+import { until } from '../../test/support/until.js';
 import { describeInBrowser, launchBrowser } from './support/browser.js';
 import { Chat } from './support/chat.js';
 
@@ -166,13 +167,13 @@ describeInBrowser('the chat page, for everybody', () => {
       await chat.sees(`${word} end`);
     };
     await write('first');
-    await chat.page.waitForFunction(() => {
-      const box = document.querySelector('.viewport')!;
-      return box.scrollHeight - box.scrollTop - box.clientHeight < 2;
-    });
+    await until(async () => (await fromEnd()) < 2);
     await viewport.hover();
-    await chat.page.mouse.wheel(0, -400);
+    // Little by little, as a finger does.
+    await chat.page.mouse.wheel(0, -20);
     await chat.button('Latest').waitFor();
+    await chat.page.mouse.wheel(0, -400);
+    await until(async () => (await fromEnd()) > 419);
     const before = await viewport.evaluate((box) => box.scrollTop);
     await write('second');
     // The page keeps a running answer once a second.
@@ -182,6 +183,8 @@ describeInBrowser('the chat page, for everybody', () => {
     await chat.button('Latest').click();
     await chat.button('Latest').waitFor({ state: 'detached' });
     expect(await fromEnd()).toBeLessThan(2);
+    await write('fourth');
+    await until(async () => (await fromEnd()) < 2);
     call.done();
   });
 

@@ -1,6 +1,6 @@
 import { onMounted, onScopeDispose, ref, type Ref } from 'vue';
 
-/** Within so many pixels of the end, one is at the end. */
+/** Who comes down to within so many pixels of the end is at the end. */
 const NEAR_PX = 48;
 
 /**
@@ -14,16 +14,20 @@ export function useStickToBottom(viewport: Ref<HTMLElement | null>) {
   function jump(): void {
     isAtBottom.value = true;
     const { value: element } = viewport;
-    if (element !== null) element.scrollTop = element.scrollHeight;
+    if (element === null) return;
+    element.scrollTop = element.scrollHeight;
+    top = element.scrollTop;
   }
 
   function look(): void {
     const { value: element } = viewport;
     if (element === null) return;
     const { scrollTop, scrollHeight, clientHeight } = element;
-    if (scrollHeight - scrollTop - clientHeight < NEAR_PX) isAtBottom.value = true;
-    // Growth alone takes the end out of view too: only who goes up leaves it.
-    else if (scrollTop < top) isAtBottom.value = false;
+    const left = scrollHeight - scrollTop - clientHeight;
+    // Growth alone takes the end out of view too: only who goes up leaves it, by however little. Where
+    // the end itself moves up, one is still there.
+    if (left > 1 && scrollTop < top) isAtBottom.value = false;
+    else if (left < NEAR_PX) isAtBottom.value = true;
     top = scrollTop;
   }
 
