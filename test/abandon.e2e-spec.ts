@@ -93,9 +93,9 @@ describe('a generation that nobody reads any more', () => {
   it('goes on if somebody joins in time, and each absence is counted anew', async () => {
     const client = await connect();
     const { id, request } = await start(client);
-    for (let times = 0; times < 3; times++) {
+    for (let times = 0; times < 4; times++) {
       await client.ask('leave', { generationId: id });
-      await sleep(ABANDON_AFTER_MS / 2);
+      await sleep(ABANDON_AFTER_MS / 3);
       await client.ask('join', { generationId: id, after: 1 });
     }
     await outwait();
@@ -108,9 +108,9 @@ describe('a generation that nobody reads any more', () => {
   it('has not ended while its reader, which joins again and again, is there', async () => {
     const client = await connect();
     const { id, request } = await start(client);
-    for (let times = 0; times < 3; times++) {
+    for (let times = 0; times < 4; times++) {
       await client.ask('join', { generationId: id, after: 1 });
-      await sleep(ABANDON_AFTER_MS / 2);
+      await sleep(ABANDON_AFTER_MS / 3);
     }
     request.done();
     expect(await client.ended(id)).toMatchObject({ state: 'completed' });

@@ -212,13 +212,13 @@ describe('a failure of the only upstream', () => {
   it('between two attempts, a cancel ends it at once and nothing more is asked', async () => {
     const { client } = await start(1);
     const id = await ask(client);
-    refuse(503, 'busy', { 'retry-after': '1' })(await upstreams[0]!.nextCall());
+    refuse(503, 'busy', { 'retry-after': '2' })(await upstreams[0]!.nextCall());
     await sleep(200);
     const cancelled = performance.now();
     expect(await client.ask('cancel', { generationId: id })).toMatchObject({ state: 'cancelled' });
-    expect(performance.now() - cancelled).toBeLessThan(700);
+    expect(performance.now() - cancelled).toBeLessThan(1_700);
     expect(await client.ended(id)).toMatchObject({ seq: 1, state: 'cancelled', reason: 'client' });
-    await sleep(1_200);
+    await sleep(2_200);
     expect(calls()).toBe(1);
     // The slot is free again.
     const next = await ask(client);

@@ -135,7 +135,7 @@ describe('upstreamError', () => {
       const text = words.repeat(262_144 / words.length);
       const begun = performance.now();
       upstreamError(undefined, text);
-      expect(performance.now() - begun).toBeLessThan(1_000);
+      expect(performance.now() - begun).toBeLessThan(5_000);
     }
   });
 });

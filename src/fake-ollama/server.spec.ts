@@ -7,6 +7,7 @@ import {
 } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { until as eventually } from '../../test/support/until.js';
 import { GUIDE } from './guide.js';
 import { dueMs, until } from './pace.js';
 import { type FakeOllama, startFakeOllama } from './server.js';
@@ -373,14 +374,14 @@ describe('refusals', () => {
 
 describe('pace', () => {
   it('--rate is the number of tokens a second, without drift', async () => {
-    const heard = await echo(await start({ rate: 200 }), 'x '.repeat(30));
+    const heard = await echo(await start({ rate: 50 }), 'x '.repeat(30));
     const { eval_count, eval_duration } = last(heard)!;
     expect(eval_count).toBe(31);
-    expect(heard.totalMs).toBeGreaterThan(150);
-    expect(heard.totalMs).toBeLessThan(1_000);
-    expect(eval_duration / 1e6).toBeGreaterThanOrEqual(155);
-    expect(eval_duration / 1e6).toBeLessThan(1_000);
-    expect(heard.pieces.length).toBeGreaterThan(15);
+    expect(heard.totalMs).toBeGreaterThan(600);
+    expect(heard.totalMs).toBeLessThan(5_000);
+    expect(eval_duration / 1e6).toBeGreaterThanOrEqual(620);
+    expect(eval_duration / 1e6).toBeLessThan(5_000);
+    expect(heard.pieces.length).toBeGreaterThan(5);
   });
 
   it('--first-token-ms holds the headers back too', async () => {
@@ -499,27 +500,24 @@ describe('the line', () => {
       const answered = hear(out).then((heard) => (order.push(name), heard));
       await once(out, 'finish');
       await sleep(15);
-      return answered.then((heard) => heard.headersMs);
+      return answered;
     };
-    const waits = await Promise.all([
-      run('a'),
-      sleep(5).then(() => run('b')),
-      sleep(10).then(() => run('c')),
-    ]);
+    const begun = performance.now();
+    await Promise.all([run('a'), sleep(5).then(() => run('b')), sleep(10).then(() => run('c'))]);
     expect(order).toEqual(['a', 'b', 'c']);
     // An answer takes 90 ms.
-    for (const at of [1, 2]) expect(waits[at]! - waits[at - 1]!).toBeGreaterThan(30);
+    expect(performance.now() - begun).toBeGreaterThan(240);
   });
 
   it('--parallel lets more run at once', async () => {
-    const fake = await start({ rate: 100, parallel: 3 });
+    const fake = await start({ rate: 20, parallel: 3 });
     const heard = await Promise.all([1, 2, 3].map(() => echo(fake, 'x '.repeat(9))));
-    // One after the other, the last would wait for 180 ms.
-    for (const { headersMs } of heard) expect(headersMs).toBeLessThan(170);
+    // One after the other, the last would wait for 900 ms.
+    for (const { headersMs } of heard) expect(headersMs).toBeLessThan(850);
   });
 
   it('passes the place of a client that leaves on to the next one', async () => {
-    const fake = await start({ firstTokenMs: 400 });
+    const fake = await start({ firstTokenMs: 1_000 });
     const outs = ['a', 'b', 'c'].map((prompt) => {
       const out = send(fake, '/api/generate', { model: 'echo', prompt });
       out.on('error', () => {});
@@ -530,8 +528,8 @@ describe('the line', () => {
     outs[1]!.destroy();
     outs[0]!.destroy();
     const { headersMs } = await heard;
-    expect(headersMs).toBeGreaterThan(395);
-    expect(headersMs).toBeLessThan(790);
+    expect(headersMs).toBeGreaterThan(995);
+    expect(headersMs).toBeLessThan(1_990);
   });
 
   it('forgets who leaves it, at once and without a trace', async () => {
@@ -567,7 +565,7 @@ describe('the line', () => {
     const waiting = echo(fake, 'a');
     await sleep(50);
     out.destroy();
-    expect((await waiting).headersMs).toBeLessThan(2_000);
+    expect((await waiting).headersMs).toBeLessThan(5_000);
   });
 
   it('does not run ahead of a client that does not read', async () => {
@@ -596,7 +594,7 @@ describe('start and close', () => {
     const cut = once(incoming.resume(), 'error');
     const before = performance.now();
     await fake.close();
-    expect(performance.now() - before).toBeLessThan(2_000);
+    expect(performance.now() - before).toBeLessThan(10_000);
     await Promise.all([cut, idleClosed, fake.close()]);
   });
 
@@ -648,11 +646,3 @@ describe('switches', () => {
     await expect(startFakeOllama({ rate: -1 })).rejects.toThrow('--rate must be a number from 0');
   });
 });
-
-async function eventually(met: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 2000;
-  while (!(await met())) {
-    if (performance.now() > deadline) throw new Error('waited in vain');
-    await sleep(5);
-  }
-}
