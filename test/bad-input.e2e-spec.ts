@@ -126,9 +126,12 @@ describe('bad input', () => {
   /** `sent` is the body as it goes over the wire. */
   const post = async (path: string, sent: RequestInit['body'], type = 'application/json') => {
     const headers: Record<string, string> = type === '' ? {} : { 'content-type': type };
-    // A browser's types, which these tests are checked with, do not know `duplex`.
-    const init = { method: 'POST', headers, body: sent, duplex: 'half' } as RequestInit;
-    const answer = await fetch(app.url + path, init);
+    const answer = await fetch(app.url + path, {
+      method: 'POST',
+      headers,
+      body: sent,
+      duplex: 'half',
+    });
     return { status: answer.status, body: await answer.json() };
   };
   const ask = (event: string, ...args: unknown[]): Promise<unknown> =>

@@ -150,12 +150,12 @@ describe('the fault proxy', () => {
     const [client, end] = await open();
     proxy.bytesPerMs = 2;
     const from = performance.now();
-    end.write('x'.repeat(200));
+    end.write('x'.repeat(4_000));
     await until(() => client.text.length > 0);
-    expect(client.text.length).toBeLessThan(200);
-    await client.until('x'.repeat(200));
-    // A timer may fire a fraction early, so not the full 100 ms.
-    expect(performance.now() - from).toBeGreaterThan(80);
+    expect(client.text.length).toBeLessThan(4_000);
+    await client.until('x'.repeat(4_000));
+    // A timer may fire a fraction early, so not the full 2 s.
+    expect(performance.now() - from).toBeGreaterThan(1_600);
   });
 
   it('stalls: the connection stays, nothing arrives, the server feels it; then all of it comes', async () => {

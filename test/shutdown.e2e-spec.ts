@@ -46,7 +46,7 @@ describe('the server process', () => {
 
   it('takes nothing new after SIGTERM, sends the line home, and is gone when what ran has ended', async () => {
     // Longer than the test may take: only the end of the generation ends the wait.
-    const [url, client] = await boot({ DRAIN_MS: 60_000, MAX_CONCURRENT: 1 });
+    const [url, client] = await boot({ DRAIN_MS: 600_000, MAX_CONCURRENT: 1 });
     const [id, request] = await start(client);
     const waiting = await client.ask('generate', { prompt: 'me too' });
     expect(waiting).toMatchObject({ ok: true, state: 'queued' });
@@ -107,7 +107,7 @@ describe('the server process', () => {
   });
 
   it('ends at once at a second signal', async () => {
-    const [url, client] = await boot({ DRAIN_MS: 60_000 });
+    const [url, client] = await boot({ DRAIN_MS: 600_000 });
     const [, request] = await start(client);
     server!.child.kill('SIGTERM');
     await until(async () => (await call('GET', `${url}/health/ready`)).status === 503);
@@ -118,7 +118,7 @@ describe('the server process', () => {
   });
 
   it('ends at once on SIGINT when nothing runs', async () => {
-    const [, client] = await boot({ DRAIN_MS: 60_000 });
+    const [, client] = await boot({ DRAIN_MS: 600_000 });
     server!.child.kill('SIGINT');
     expect(await server!.exited).toBe(0);
     await client.until(() => !client.socket.connected);

@@ -120,7 +120,14 @@ describe('a reader that falls behind', () => {
   beforeEach(() => (merged = 0));
   const state = async (id: string): Promise<string> =>
     (await call('GET', `${app.url}/llm/generations/${id}`)).body.state;
-  const ended = (id: string) => until(async () => (await state(id)) === 'completed');
+  const ended = async (id: string): Promise<void> => {
+    await until(async () => {
+      // Each look brings all of the text.
+      await sleep(100);
+      return !['queued', 'starting', 'streaming'].includes(await state(id));
+    });
+    expect(await state(id)).toBe('completed');
+  };
 
   it.each([['websocket'], ['polling']])(
     'on %s gets merged records when it takes bytes again, nothing is missing, and others never wait',
@@ -307,11 +314,12 @@ describe('a reader that falls behind', () => {
         const client = await join(id, reader, { transports: [way] });
         client.socket.once('disconnect', () => (gone = true));
       }
-      proxy.bytesPerMs = 3_000;
+      proxy.bytesPerMs = 2_000;
       upstream.go();
       await sleep(2 * DRIBBLE_READER_MS);
       expect(gone).toBe(false);
       expect(reader.last).toBeGreaterThan(0);
+      expect(reader.terminal).toBeUndefined();
       proxy.bytesPerMs = Infinity;
       await until(() => reader.terminal !== undefined);
       expect(gone).toBe(false);

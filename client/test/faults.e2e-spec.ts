@@ -10,7 +10,9 @@ import { type Cast, type CastStream, connect, type ConnectOptions } from '../src
 import { PageStub } from './support/page-stub.js';
 
 const socket = { reconnectionDelay: 5, reconnectionDelayMax: 50 };
-const NEVER = { reconnectionDelay: 60_000, reconnectionDelayMax: 60_000 };
+const NEVER = { reconnectionDelay: 600_000, reconnectionDelayMax: 600_000 };
+/** Sooner than the heartbeat, which finds a dead connection after 25 s. */
+const SOON_MS = 15_000;
 
 describe('the client on a bad network', () => {
   let upstream: ScriptedUpstream;
@@ -140,9 +142,11 @@ describe('the client on a bad network', () => {
     const { stream, oracle, repeatedOrLost } = ask(open(), 'why?');
     // Before there is anything to poll for: a poll that ends lets the WebSocket take over.
     await until(() => deaths.count === 1);
+    const diedAt = performance.now();
     const request = await upstream.nextCall();
     await write(request, oracle, 100, 10);
     await until(() => stream.state === 'completed');
+    expect(performance.now() - diedAt).toBeLessThan(SOON_MS);
     expect([...oracle.problems(), ...repeatedOrLost()]).toEqual([]);
   });
 
@@ -255,7 +259,7 @@ describe('the client on a bad network', () => {
     await sleep(300);
     expect(proxy.connections).toHaveLength(1);
     page.dispatchEvent(new Event('online'));
-    await until(() => proxy.connections.length > 1);
+    await until(() => proxy.connections.length > 1, SOON_MS);
     proxy.resume();
     oracle.sent('text', ' sky');
     request.text(' sky').done();

@@ -378,9 +378,9 @@ describe('pace', () => {
     const { eval_count, eval_duration } = last(heard)!;
     expect(eval_count).toBe(31);
     expect(heard.totalMs).toBeGreaterThan(600);
-    expect(heard.totalMs).toBeLessThan(5_000);
+    expect(heard.totalMs).toBeLessThan(2_500);
     expect(eval_duration / 1e6).toBeGreaterThanOrEqual(620);
-    expect(eval_duration / 1e6).toBeLessThan(5_000);
+    expect(eval_duration / 1e6).toBeLessThan(2_500);
     expect(heard.pieces.length).toBeGreaterThan(5);
   });
 
@@ -497,14 +497,15 @@ describe('the line', () => {
     const order: string[] = [];
     const run = async (name: string) => {
       const out = send(fake, '/api/generate', { model: 'echo', prompt: 'x '.repeat(9) });
-      const answered = hear(out).then((heard) => (order.push(name), heard));
+      out.once('response', () => order.push(`${name} begins`));
+      const answered = hear(out).then(() => order.push(`${name} ends`));
       await once(out, 'finish');
       await sleep(15);
       return answered;
     };
     const begun = performance.now();
     await Promise.all([run('a'), sleep(5).then(() => run('b')), sleep(10).then(() => run('c'))]);
-    expect(order).toEqual(['a', 'b', 'c']);
+    expect(order).toEqual(['a', 'b', 'c'].flatMap((name) => [`${name} begins`, `${name} ends`]));
     // An answer takes 90 ms.
     expect(performance.now() - begun).toBeGreaterThan(240);
   });

@@ -4,8 +4,8 @@
 //   {"tokens": 1}               so many at once, at least one: the head goes with it
 //   {"serviceMs": 200}          one token, and the end after so long: a slot of fixed service time
 // It never waits for a slow reader, so a relay that falls behind cannot slow the schedule down. What is due
-// goes to the socket by one write, as a chunk made here: through node:http it took 40 % more CPU, which is
-// the load client's too.
+// goes to the socket by one write, as a chunk made here: through node:http it took 40 % more CPU, of a core
+// that it shares with the load client.
 import { createServer } from 'node:http';
 import { nowUs, percentile } from './clock.mjs';
 import { serve } from './ipc.mjs';

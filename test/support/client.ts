@@ -68,9 +68,9 @@ export class Client {
     return this.of(generationId).map(textOf).join('');
   }
 
-  /** Resolves with the terminal record. Fails after `ms`. */
-  async ended(generationId: string, ms = PATIENCE_MS): Promise<TerminalRecord> {
-    await this.until(() => this.of(generationId).some((record) => 'state' in record), ms);
+  /** Resolves with the terminal record. Fails after `PATIENCE_MS`. */
+  async ended(generationId: string): Promise<TerminalRecord> {
+    await this.until(() => this.of(generationId).some((record) => 'state' in record));
     return this.of(generationId).find((record) => 'state' in record) as TerminalRecord;
   }
 

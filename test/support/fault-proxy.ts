@@ -9,7 +9,7 @@ import {
 interface Faults {
   /** How long each read waits before it goes on, in milliseconds. */
   delayMs: number;
-  /** Most bytes that a connection lets through in a millisecond. */
+  /** Most bytes that a connection lets through in a millisecond, on average. */
   bytesPerMs: number;
 }
 

@@ -77,7 +77,7 @@ export class OpenAiUpstream {
     return upstream;
   }
 
-  /** The next chat completion that no earlier `nextCall` has handed out. Fails after 5 s. */
+  /** The next chat completion that no earlier `nextCall` has handed out. Fails after `PATIENCE_MS`. */
   async nextCall(): Promise<OpenAiCall> {
     const at = this.taken++;
     await until(() => this.calls.length > at);

@@ -44,6 +44,11 @@ describeInBrowser('the chat page, for everybody', () => {
   let browser: Browser;
   let stage: Stage;
   let chat: Chat;
+  /** Pixels that the conversation goes on below what is seen. */
+  const fromEnd = (): Promise<number> =>
+    chat.page
+      .locator('.viewport')
+      .evaluate((box) => box.scrollHeight - box.scrollTop - box.clientHeight);
 
   beforeAll(async () => {
     browser = await launchBrowser();
@@ -158,8 +163,6 @@ describeInBrowser('the chat page, for everybody', () => {
   it('follows the end of an answer, and leaves alone who reads further up', async () => {
     chat = await Chat.open(browser, stage.app.url);
     const viewport = chat.page.locator('.viewport');
-    const fromEnd = (): Promise<number> =>
-      viewport.evaluate((box) => box.scrollHeight - box.scrollTop - box.clientHeight);
     await chat.ask('Much?');
     const call = await stage.upstream.nextCall();
     const write = async (word: string): Promise<void> => {
@@ -186,6 +189,28 @@ describeInBrowser('the chat page, for everybody', () => {
     await write('fourth');
     await until(async () => (await fromEnd()) < 2);
     call.done();
+  });
+
+  it('shows the end of an answer that is asked for again', async () => {
+    chat = await Chat.open(browser, stage.app.url);
+    for (const text of ['much\n\n'.repeat(40), 'little']) {
+      await chat.ask('Why?');
+      (await stage.upstream.nextCall()).text(text).done();
+      await chat.answered();
+    }
+    await until(async () => (await fromEnd()) < 2);
+    await chat.page.locator('.viewport').hover();
+    await chat.page.mouse.wheel(0, -100);
+    await until(async () => (await fromEnd()) > 99);
+    // Not as a mouse does it, which would scroll there first.
+    await chat
+      .button(/^Retry/)
+      .last()
+      .evaluate((button: HTMLElement) => button.click());
+    (await stage.upstream.nextCall()).text('more\n\n'.repeat(40)).done();
+    await chat.sees('more');
+    await chat.answered();
+    await until(async () => (await fromEnd()) < 2);
   });
 
   it('keeps the focus where one goes on: after Send, Stop, Retry, Edit, Delete and Undo', async () => {

@@ -9,7 +9,7 @@ describeInBrowser('Hostile Markdown, in two chunks for each place to cut it', ()
   beforeAll(async () => {
     served = await serveMarkdownPage();
     browser = await launchBrowser();
-  }, 120_000);
+  });
   afterAll(async () => {
     await browser?.close();
     await served?.close();

@@ -55,7 +55,7 @@ describeInBrowser('Markdown in an answer', () => {
   beforeAll(async () => {
     served = await serveMarkdownPage();
     browser = await launchBrowser();
-  }, 120_000);
+  });
   beforeEach(() => open());
   afterEach(async () => {
     expect(misdeeds).toEqual([]);

@@ -7,7 +7,7 @@ const server = createServer((incoming, outgoing) => {
     `${process.env.UPSTREAM}/api/generate`,
     { method: 'POST', agent },
     (answer) => {
-      outgoing.writeHead(answer.statusCode, { 'Content-Type': answer.headers['content-type'] });
+      outgoing.writeHead(answer.statusCode);
       answer.pipe(outgoing);
     },
   );

@@ -23,12 +23,14 @@ export function useStickToBottom(viewport: Ref<HTMLElement | null>) {
     const { value: element } = viewport;
     if (element === null) return;
     const { scrollTop, scrollHeight, clientHeight } = element;
-    const left = scrollHeight - scrollTop - clientHeight;
-    // Growth alone takes the end out of view too: only who goes up leaves it, by however little. Where
-    // the end itself moves up, one is still there.
-    if (left > 1 && scrollTop < top) isAtBottom.value = false;
-    else if (left < NEAR_PX) isAtBottom.value = true;
-    top = scrollTop;
+    const end = scrollHeight - clientHeight;
+    // Some browsers let one pull beyond the end.
+    const now = Math.min(scrollTop, end);
+    const left = end - now;
+    if (left <= 1 || (left < NEAR_PX && now > top)) isAtBottom.value = true;
+    // Growth alone takes the end out of view too: only who goes up leaves it, by however little.
+    else if (now < top) isAtBottom.value = false;
+    top = now;
   }
 
   const grown = new ResizeObserver(() => {
