@@ -396,7 +396,7 @@ export const CASES: DoctorCase[] = [
     alsoRed: ['idle'],
     what: /cut in the middle \(transport close\)/,
     mend: /proxy_read_timeout 1h;/,
-    prepare: behind({ cutsWebSocketsMs: 2_500, delayMs: 400 }),
+    prepare: behind({ cutsWebSocketsMs: 4_000, delayMs: 600 }),
   },
   {
     fault: 'a proxy that cuts unused connections',
