@@ -9,6 +9,7 @@ import { FaultProxy, type ProxiedConnection } from './support/fault-proxy.js';
 import { Oracle } from './support/oracle.js';
 import { ResumingClient, SseReader } from './support/resuming-client.js';
 import { ScriptedUpstream } from './support/scripted-upstream.js';
+import { until } from './support/until.js';
 
 const GENERATIONS = 50;
 const CUTS = 20;
@@ -48,13 +49,6 @@ describe('on a network that cuts each connection at a random byte', () => {
   const armed = new Map<ProxiedConnection, number>();
   const cuts = (proxy: FaultProxy): number =>
     proxy.connections.filter((one) => one.bytesToClient === armed.get(one)).length;
-  const until = async (what: string, condition: () => boolean, ms: number): Promise<void> => {
-    const deadline = Date.now() + ms;
-    while (!condition()) {
-      if (Date.now() > deadline) throw new Error(`${what} not within ${ms} ms (seed ${seed})`);
-      await sleep(20);
-    }
-  };
 
   it(`${GENERATIONS} generations at once are whole after ${CUTS} cuts each`, async () => {
     process.stdout.write(`faults: FAULT_SEED=${seed}\n`);
@@ -90,12 +84,12 @@ describe('on a network that cuts each connection at a random byte', () => {
     try {
       // A plain client whose WebSocket is cut in mid-upgrade stays in the dark until the heartbeat
       // runs out, 25 s later (docs/decisions.md). That can happen to one of them more than once.
-      await until('all cuts', () => lines.every(({ proxy }) => cuts(proxy) >= CUTS), 100_000);
+      await until(() => lines.every(({ proxy }) => cuts(proxy) >= CUTS), 100_000);
     } finally {
       clearInterval(writing);
     }
     for (const call of upstream.calls) call.done();
-    await until('all ends', () => lines.every(({ client }) => client.isDone), 60_000);
+    await until(() => lines.every(({ client }) => client.isDone));
 
     expect(lines.flatMap(({ oracle }) => oracle.problems())).toEqual([]);
     expect(lines.flatMap(({ client }) => client.refusals)).toEqual([]);

@@ -121,12 +121,14 @@ describe('a reader that falls behind', () => {
   const state = async (id: string): Promise<string> =>
     (await call('GET', `${app.url}/llm/generations/${id}`)).body.state;
   const ended = async (id: string): Promise<void> => {
+    let now = '';
     await until(async () => {
       // Each look brings all of the text.
       await sleep(100);
-      return !['queued', 'starting', 'streaming'].includes(await state(id));
+      now = await state(id);
+      return !['queued', 'starting', 'streaming'].includes(now);
     });
-    expect(await state(id)).toBe('completed');
+    expect(now).toBe('completed');
   };
 
   it.each([['websocket'], ['polling']])(

@@ -63,18 +63,12 @@ describe("the README's example", () => {
     await upstream?.close();
   });
 
-  /** A process takes its time to start; the upstream's own patience is shorter. */
-  const asked = async () => {
-    const before = upstream.calls.length;
-    for (let left = 1_500; left > 0 && upstream.calls.length === before; left--) await sleep(10);
-    return upstream.nextCall();
-  };
   const messages = [{ role: 'user', content: 'Why is the sky blue?' }];
 
   it('for Node.js prints the answer as it comes, and ends', async () => {
     const here = (code: string): string => code.replaceAll('http://localhost:4321', app.socketUrl);
     example = new Example('js', ['--input-type=module'], here);
-    const request = await asked();
+    const request = await upstream.nextCall();
     expect(request.body).toMatchObject({ messages });
     request.text('Because');
     await example.shows('Because');
@@ -85,7 +79,7 @@ describe("the README's example", () => {
 
   it.each(['html', 'vue', 'jsx'])('in %s shows the answer as it comes', async (language) => {
     example = new Example(language, [at('support/run-example.mjs'), language, app.socketUrl]);
-    const request = await asked();
+    const request = await upstream.nextCall();
     expect(request.body).toMatchObject({ messages });
     request.text('Because');
     await example.shows('Because\n');

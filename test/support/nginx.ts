@@ -3,9 +3,8 @@ import { once } from 'node:events';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunningServer } from '../../src/server.js';
-import { PATIENCE_MS } from './until.js';
+import { until } from './until.js';
 
 const BINARY = ['nginx', '/usr/sbin/nginx'].find(
   (binary) => spawnSync(binary, ['-v']).error === undefined,
@@ -71,13 +70,10 @@ export class Nginx {
     await rm(this.folder, { recursive: true });
   }
 
-  private async answers(): Promise<void> {
-    const deadline = Date.now() + PATIENCE_MS;
-    for (;;) {
+  private answers(): Promise<void> {
+    return until(async () => {
       const answer = await fetch(`${this.url}/health/live`).catch(() => undefined);
-      if (answer?.ok === true) return;
-      if (Date.now() > deadline) throw new Error('nginx does not answer');
-      await sleep(20);
-    }
+      return answer?.ok === true;
+    });
   }
 }

@@ -1,6 +1,7 @@
 import axe from 'axe-core';
 import * as fc from 'fast-check';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { until } from '../../test/support/until.js';
 import { describeInBrowser, launchBrowser } from './support/browser.js';
 import { openMarkdownPage, serveMarkdownPage } from './support/markdown-page.js';
 
@@ -296,7 +297,7 @@ describeInBrowser('Markdown in an answer', () => {
       expect(await box.getAttribute('tabindex')).toBe('0');
       await box.focus();
       await page.keyboard.press('ArrowRight');
-      await expectSoon(() => box.evaluate((element) => element.scrollLeft > 0));
+      await until(() => box.evaluate((element) => element.scrollLeft > 0), 5_000);
     }
   });
 
@@ -320,12 +321,6 @@ describeInBrowser('Markdown in an answer', () => {
     return render([text]);
   }
 });
-
-async function expectSoon(condition: () => Promise<boolean>): Promise<void> {
-  const end = Date.now() + 5_000;
-  while (!(await condition()) && Date.now() < end) await new Promise((r) => setTimeout(r, 50));
-  expect(await condition()).toBe(true);
-}
 
 declare global {
   var axe: typeof import('axe-core');
