@@ -8,6 +8,7 @@ export default {
   maxConcurrency: 8,
   testMatch: [
     '<rootDir>/src/**/*.spec.ts',
+    '<rootDir>/doctor/src/**/*.spec.ts',
     '<rootDir>/test/**/*.e2e-spec.ts',
     '<rootDir>/client/test/**/*.e2e-spec.ts',
     '<rootDir>/web/test/**/*.e2e-spec.ts',

@@ -1,8 +1,9 @@
-// Writes client/src/protocol.ts: the shapes of src/protocol.ts as types that need no zod.
+// Writes client/src/protocol.ts: the shapes of src/protocol/ as types that need no zod.
 // `npm run client:types`; with --check it only tells whether the committed file is what it would write.
 import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
-import ts from 'typescript';
+import { build } from 'rolldown';
 import { z } from 'zod';
 
 const HEADER = `/**
@@ -13,7 +14,7 @@ const HEADER = `/**
 const REF = '#/';
 
 /**
- * @param {Record<'clientEvents' | 'serverEvents', object>} protocol the server's `protocol.ts`
+ * @param {Record<'clientEvents' | 'serverEvents', object>} protocol the server's `protocol/socket-events.ts`
  * @returns {string} the types as a TypeScript file
  */
 function clientTypes({ clientEvents, serverEvents }) {
@@ -99,13 +100,16 @@ function comment({ $ref, description }, indent) {
 
 const literal = (value) => (typeof value === 'string' ? `'${value}'` : String(value));
 
-/** The server's `protocol.ts` as it is now, built or not: all that it imports is zod. */
+/** The server's `protocol/` as it is now, built or not: all that it imports is zod. */
 async function serverProtocol() {
-  const source = readFileSync(new URL('../src/protocol.ts', import.meta.url), 'utf8');
-  const { outputText } = ts.transpileModule(source, {
-    compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023 },
+  const { output } = await build({
+    input: fileURLToPath(new URL('../src/protocol/socket-events.ts', import.meta.url)),
+    external: 'zod',
+    // A shape that no event names is one all the same.
+    treeshake: false,
+    write: false,
   });
-  const code = outputText.replace(`'zod'`, `'${import.meta.resolve('zod')}'`);
+  const code = output[0].code.replace(/(['"])zod\1/, `'${import.meta.resolve('zod')}'`);
   return import(`data:text/javascript,${encodeURIComponent(code)}`);
 }
 

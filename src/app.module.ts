@@ -1,8 +1,8 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { CastModule } from './cast/cast.module.js';
-import { Config } from './config.js';
+import { Config } from './config/config.js';
 import { GenerationsModule } from './generations/generations.module.js';
-import { HealthController } from './health.controller.js';
+import { HealthController } from './http/health.controller.js';
 import { LlmModule } from './llm/llm.module.js';
 import { SocketModule } from './socket/socket.module.js';
 

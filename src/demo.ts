@@ -1,5 +1,5 @@
 import { startDemo } from './demo/start.js';
-import { exitAtSecondSignal, exitWithReason, surviveClosedLog } from './process.js';
+import { exitAtSecondSignal, exitWithReason, surviveClosedLog } from './cli/process.js';
 
 /** `npm run demo`: the server in front of the built-in upstream, no Ollama needed. */
 exitAtSecondSignal();

@@ -1,5 +1,5 @@
-import { loadConfig } from './config.js';
-import { exitAtSecondSignal, exitWithReason, surviveClosedLog } from './process.js';
+import { loadConfig } from './config/load.js';
+import { exitAtSecondSignal, exitWithReason, surviveClosedLog } from './cli/process.js';
 import { startServer } from './server.js';
 
 exitAtSecondSignal();

@@ -2,13 +2,15 @@ import type { AddressInfo } from 'node:net';
 import { Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { serveApiDocs } from './api-docs.js';
+import { serveApiDocs } from './http/api-docs.js';
 import { AppModule } from './app.module.js';
-import type { Config } from './config.js';
-import { HttpErrorFilter, validation } from './errors.js';
-import { admitHttp, boundServer, hardenHttp } from './http-security.js';
-import { ServerLogger } from './logger.js';
-import { type PageDemo, servePage, servePageFiles } from './page.js';
+import type { Config } from './config/config.js';
+import { HttpErrorFilter } from './http/http-error-filter.js';
+import { validation } from './http/validation.js';
+import { admitHttp, boundServer, hardenHttp } from './http/security.js';
+import { ServerLogger } from './telemetry/logger.js';
+import { isAllowedRequest } from './http/origins.js';
+import { type PageDemo, servePage, servePageFiles } from './http/page.js';
 import { SocketAdapter } from './socket/socket.adapter.js';
 
 /** A running llm-cast. */
@@ -43,7 +45,7 @@ export async function startServer(config: Config, demo?: PageDemo): Promise<Runn
   app.useGlobalPipes(validation);
   app.useGlobalFilters(new HttpErrorFilter());
   app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });
-  const sockets = new SocketAdapter(app, config);
+  const sockets = new SocketAdapter(app, config, (request) => isAllowedRequest(request, config));
   app.useWebSocketAdapter(sockets);
   boundServer(app.getHttpServer(), config);
   boundServer(sockets.listener, config);

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { z } from 'zod';
-import { type ErrorCode, refusal } from '../src/protocol.js';
+import { type ErrorCode, refusal } from '../src/protocol/errors.js';
 import type { RunningServer } from '../src/server.js';
 import { startApp } from './support/app.js';
 import { Client } from './support/client.js';

@@ -1,7 +1,7 @@
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { settings } from '../src/config.js';
+import { settings } from '../src/config/settings.js';
 import type { RunningServer } from '../src/server.js';
 import { NOBODY, startApp } from './support/app.js';
 import { FaultProxy } from './support/fault-proxy.js';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { load } from 'js-yaml';
-import { settings } from '../src/config.js';
+import { settings } from '../src/config/settings.js';
 import { startApp } from './support/app.js';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -60,13 +60,13 @@ describe('deploy/Dockerfile', () => {
       'npm ci',
       'npm run build',
       'npm prune --omit=dev',
-      'rm -f node_modules/llm-cast-client node_modules/llm-cast-web',
+      'rm -f node_modules/llm-cast-*',
     ]);
     expect(JSON.parse(read('package.json'))).toMatchObject({
       scripts: {
         build:
-          'nest build && node scripts/bundle.mjs && ' +
-          'npm run build -w client && npm run build -w web',
+          'npm run build -w client && npm run build -w doctor && ' +
+          'nest build && node scripts/bundle.mjs && npm run build -w web',
       },
     });
   });

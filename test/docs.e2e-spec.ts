@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { settings } from '../src/config.js';
-import { ERRORS } from '../src/errors.js';
-import { clientEvents, serverEvents } from '../src/protocol.js';
+import { settings } from '../src/config/settings.js';
+import { ERRORS } from '../src/protocol/errors.js';
+import { clientEvents, serverEvents } from '../src/protocol/socket-events.js';
 import { startApp } from './support/app.js';
 import { ScriptedUpstream } from './support/scripted-upstream.js';
 

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Decoder } from '../src/cast/exchange.js';
-import { OllamaDecoder } from '../src/cast/ollama-decoder.js';
-import { OpenAiDecoder } from '../src/cast/openai-decoder.js';
+import type { Decoder } from '../src/cast/http/exchange.js';
+import { OllamaDecoder } from '../src/cast/ollama/answer.js';
+import { OpenAiDecoder } from '../src/cast/openai/answer.js';
 import type { Part } from '../src/cast/part.js';
-import { PullDecoder } from '../src/cast/pull-decoder.js';
-import { CastError } from '../src/errors.js';
-import { streamRecord } from '../src/protocol.js';
+import { PullDecoder } from '../src/cast/ollama/pull-answer.js';
+import { CastError } from '../src/protocol/errors.js';
+import { streamRecord } from '../src/protocol/records.js';
 import type { RunningServer } from '../src/server.js';
 import { startApp } from './support/app.js';
 import { Client } from './support/client.js';

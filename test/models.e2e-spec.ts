@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { modelList } from '../src/protocol.js';
+import { modelList } from '../src/protocol/answers.js';
 import type { RunningServer } from '../src/server.js';
 import { NOBODY, startApp } from './support/app.js';
 import { call } from './support/rest.js';

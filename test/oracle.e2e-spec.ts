@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { StreamRecord, TerminalRecord } from '../src/protocol.js';
+import type { StreamRecord } from '../src/protocol/records.js';
+import type { TerminalRecord } from '../src/protocol/terminal-record.js';
 import { textOf } from './support/client.js';
 import { Oracle } from './support/oracle.js';
 

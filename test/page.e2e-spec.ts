@@ -1,6 +1,6 @@
 import { request } from 'node:http';
 import { Controller, Get, Module } from '@nestjs/common';
-import { loadConfig } from '../src/config.js';
+import { loadConfig } from '../src/config/load.js';
 import { type RunningServer, startServer } from '../src/server.js';
 import { startApp } from './support/app.js';
 import { freePort } from './support/free-port.js';

@@ -1,5 +1,5 @@
 import { jest } from '@jest/globals';
-import type { TerminalRecord } from '../src/protocol.js';
+import type { TerminalRecord } from '../src/protocol/terminal-record.js';
 import type { RunningServer } from '../src/server.js';
 import { startApp } from './support/app.js';
 import { Client } from './support/client.js';

@@ -9,7 +9,7 @@ import { call } from './support/rest.js';
 import { SseReader } from './support/resuming-client.js';
 import type { ScriptedUpstream, UpstreamCall } from './support/scripted-upstream.js';
 import { Stage } from './support/stage.js';
-import type { StreamRecord } from '../src/protocol.js';
+import type { StreamRecord } from '../src/protocol/records.js';
 
 const UNKNOWN = 'AAAAAAAAAAAAAAAAAAAAAA';
 

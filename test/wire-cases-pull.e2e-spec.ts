@@ -1,5 +1,5 @@
 import type { RunningServer } from '../src/server.js';
-import { streamRecord } from '../src/protocol.js';
+import { streamRecord } from '../src/protocol/records.js';
 import type { Client } from './support/client.js';
 import { call } from './support/rest.js';
 import type { ScriptedUpstream } from './support/scripted-upstream.js';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { streamRecord } from '../src/protocol.js';
+import { streamRecord } from '../src/protocol/records.js';
 import type { RunningServer } from '../src/server.js';
 import { startApp } from './support/app.js';
 import { Client, textOf } from './support/client.js';

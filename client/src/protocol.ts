@@ -3,189 +3,14 @@
  * do not edit, run `npm run client:types`.
  */
 
-/** How the model chooses its words, under Ollama's own names. */
-export type SamplingOptions = {
-  temperature?: number | undefined;
-  top_k?: number | undefined;
-  top_p?: number | undefined;
-  min_p?: number | undefined;
-  typical_p?: number | undefined;
-  repeat_last_n?: number | undefined;
-  repeat_penalty?: number | undefined;
-  presence_penalty?: number | undefined;
-  frequency_penalty?: number | undefined;
-  seed?: number | undefined;
-  stop?: Array<string> | undefined;
-  num_predict?: number | undefined;
-};
-
 /** The same key with the same request starts nothing anew. Over REST it is `Idempotency-Key`. */
 export type IdempotencyKey = string;
-
-/** A tool call as Ollama writes it: `arguments` is an object, never a string. */
-export type ToolCall = {
-  id?: string | undefined;
-  function: {
-    index?: number | undefined;
-    name: string;
-    arguments: {
-      [name: string]: unknown;
-    };
-  };
-};
-
-/** One message of a conversation. */
-export type ChatMessage = {
-  role: 'system' | 'user' | 'assistant' | 'tool';
-  content: string;
-  thinking?: string | undefined;
-  images?: Array<string> | undefined;
-  tool_calls?: Array<ToolCall> | undefined;
-  tool_name?: string | undefined;
-  tool_call_id?: string | undefined;
-};
-
-/** A function that the model may ask for; passed to the model as it is. */
-export type Tool = {
-  type: 'function';
-  function: {
-    name: string;
-    [name: string]: unknown;
-  };
-  [name: string]: unknown;
-};
-
-/** What the model is to go on from. An empty prompt loads the model. */
-export type GenerateRequest = {
-  prompt: string;
-  system?: string | undefined;
-  /** Text after the answer, for models that can fill in the middle. */
-  suffix?: string | undefined;
-  images?: Array<string> | undefined;
-  /** Default: the operator's model. */
-  model?: string | undefined;
-  /** `"json"` or a JSON Schema that the answer must follow. */
-  format?:
-    | 'json'
-    | {
-        [name: string]: unknown;
-      }
-    | undefined;
-  /** Asks a thinking model to think, or how hard. */
-  think?: boolean | 'low' | 'medium' | 'high' | 'max' | undefined;
-  options?: SamplingOptions | undefined;
-  /** `keep`: run to the end even if nobody reads. Otherwise it ends `ABANDON_AFTER_MS` later. */
-  onDisconnect?: 'cancel' | 'keep' | undefined;
-  /** The records go to every socket of the asking socket's user. */
-  audience?: 'user' | undefined;
-  idempotencyKey?: IdempotencyKey | undefined;
-};
-
-/** The conversation so far. Empty messages load the model. */
-export type ChatRequest = {
-  messages: Array<ChatMessage>;
-  tools?: Array<Tool> | undefined;
-  /** Default: the operator's model. */
-  model?: string | undefined;
-  /** `"json"` or a JSON Schema that the answer must follow. */
-  format?:
-    | 'json'
-    | {
-        [name: string]: unknown;
-      }
-    | undefined;
-  /** Asks a thinking model to think, or how hard. */
-  think?: boolean | 'low' | 'medium' | 'high' | 'max' | undefined;
-  options?: SamplingOptions | undefined;
-  /** `keep`: run to the end even if nobody reads. Otherwise it ends `ABANDON_AFTER_MS` later. */
-  onDisconnect?: 'cancel' | 'keep' | undefined;
-  /** The records go to every socket of the asking socket's user. */
-  audience?: 'user' | undefined;
-  idempotencyKey?: IdempotencyKey | undefined;
-};
-
-/** What the model is to go on from, and who receives it. An empty prompt loads it. */
-export type GenerateBody = {
-  prompt: string;
-  system?: string | undefined;
-  /** Text after the answer, for models that can fill in the middle. */
-  suffix?: string | undefined;
-  images?: Array<string> | undefined;
-  /** Default: the operator's model. */
-  model?: string | undefined;
-  /** `"json"` or a JSON Schema that the answer must follow. */
-  format?:
-    | 'json'
-    | {
-        [name: string]: unknown;
-      }
-    | undefined;
-  /** Asks a thinking model to think, or how hard. */
-  think?: boolean | 'low' | 'medium' | 'high' | 'max' | undefined;
-  options?: SamplingOptions | undefined;
-  /** `keep`: run to the end even if nobody reads. Otherwise it ends `ABANDON_AFTER_MS` later. */
-  onDisconnect?: 'cancel' | 'keep' | undefined;
-  /** The records go to every socket of the asking socket's user. */
-  audience?: 'user' | undefined;
-  /** Socket.IO id of the connected client (namespace `/events`) that is to receive the records. May be left out with `onDisconnect: "keep"`, by callers that read over SSE or GET. */
-  clientId?: string | undefined;
-};
-
-/** The conversation so far, and who receives its next message. */
-export type ChatBody = {
-  messages: Array<ChatMessage>;
-  tools?: Array<Tool> | undefined;
-  /** Default: the operator's model. */
-  model?: string | undefined;
-  /** `"json"` or a JSON Schema that the answer must follow. */
-  format?:
-    | 'json'
-    | {
-        [name: string]: unknown;
-      }
-    | undefined;
-  /** Asks a thinking model to think, or how hard. */
-  think?: boolean | 'low' | 'medium' | 'high' | 'max' | undefined;
-  options?: SamplingOptions | undefined;
-  /** `keep`: run to the end even if nobody reads. Otherwise it ends `ABANDON_AFTER_MS` later. */
-  onDisconnect?: 'cancel' | 'keep' | undefined;
-  /** The records go to every socket of the asking socket's user. */
-  audience?: 'user' | undefined;
-  /** Socket.IO id of the connected client (namespace `/events`) that is to receive the records. May be left out with `onDisconnect: "keep"`, by callers that read over SSE or GET. */
-  clientId?: string | undefined;
-};
-
-/** Which model Ollama is to pull, and who sees the progress. */
-export type PullBody = {
-  clientId: string;
-  model: string;
-};
-
-/** A chat whose records go to every socket of that user, who must be who asks. */
-export type SendMessageRequest = {
-  user_id: string;
-  user_content: string;
-  system_content?: string | undefined;
-  temperature?: number | undefined;
-  idempotencyKey?: IdempotencyKey | undefined;
-};
 
 /** Names a generation, unguessably (128 random bits, base64url). */
 export type GenerationId = string;
 
 /** The seq of the last record that the caller has; the stream goes on behind it. */
 export type LastEventId = number;
-
-/** Which generation is meant. */
-export type GenerationRef = {
-  generationId: GenerationId;
-};
-
-/** Asks for the records with seq > `after` (0 = all), then those to come. */
-export type JoinRequest = {
-  generationId: GenerationId;
-  after: number;
-};
 
 /** `queued → starting → streaming → (cancelling) →` one of the last four. */
 export type GenerationState =
@@ -197,6 +22,20 @@ export type GenerationState =
   | 'cancelled'
   | 'failed'
   | 'interrupted';
+
+/** Sent when something of it changes, and at least every 15 s while the upstream is silent. */
+export type StreamState = {
+  generationId: GenerationId;
+  state: GenerationState;
+  /** While queued: the place in the line; 1 is next. */
+  position?: number | undefined;
+  /** While queued: guess of the time until its turn, from recent durations. */
+  etaMs?: number | undefined;
+  /** Name of the upstream that was asked. */
+  upstream?: string | undefined;
+  /** From the second attempt on: an upstream failed before the first record. */
+  attempt?: number | undefined;
+};
 
 /** A closed list. */
 export type ErrorCode =
@@ -278,6 +117,222 @@ export type Timings = {
   firstTokenMs: number | null;
   totalMs: number | null;
   tokensPerSecond: number | null;
+};
+
+/** Terminal: the answer is whole. */
+export type CompletedRecord = {
+  generationId: GenerationId;
+  /** 1, 2, 3, … without holes in each generation. */
+  seq: number;
+  /** First seq this record covers, where several were merged into one. */
+  from?: number | undefined;
+  message: 'Streaming completed';
+  state: 'completed';
+  finishReason: FinishReason;
+  usage: Usage;
+  timings: Timings;
+  /** Of the UTF-8 of all answer text so far; thinking is not part of it. */
+  bytes: number;
+  /** Of the same text: proves that nothing was lost. */
+  sha256: string;
+};
+
+/** Terminal: somebody cancelled, or nobody read it any more. */
+export type CancelledRecord = {
+  generationId: GenerationId;
+  /** 1, 2, 3, … without holes in each generation. */
+  seq: number;
+  /** First seq this record covers, where several were merged into one. */
+  from?: number | undefined;
+  message: 'Streaming cancelled';
+  state: 'cancelled';
+  reason: 'client' | 'abandoned' | 'admin';
+  /** Milliseconds from the cancel to the end of the upstream request. */
+  upstreamClosedMs: number;
+  /** Of the UTF-8 of all answer text so far; thinking is not part of it. */
+  bytes: number;
+  /** Of the same text: proves that nothing was lost. */
+  sha256: string;
+};
+
+/** Terminal: the answer is not whole; `code` says why. */
+export type FailedRecord = {
+  generationId: GenerationId;
+  /** 1, 2, 3, … without holes in each generation. */
+  seq: number;
+  /** First seq this record covers, where several were merged into one. */
+  from?: number | undefined;
+  error: 'Streaming error';
+  code: ErrorCode;
+  detail: string;
+  retryable: boolean;
+  retryAfterMs?: number | undefined;
+  /** Of the UTF-8 of all answer text so far; thinking is not part of it. */
+  bytes: number;
+  /** Of the same text: proves that nothing was lost. */
+  sha256: string;
+  state: 'failed';
+};
+
+/** Terminal: llm-cast itself went down. */
+export type InterruptedRecord = {
+  generationId: GenerationId;
+  /** 1, 2, 3, … without holes in each generation. */
+  seq: number;
+  /** First seq this record covers, where several were merged into one. */
+  from?: number | undefined;
+  error: 'Streaming error';
+  code: ErrorCode;
+  detail: string;
+  retryable: boolean;
+  retryAfterMs?: number | undefined;
+  /** Of the UTF-8 of all answer text so far; thinking is not part of it. */
+  bytes: number;
+  /** Of the same text: proves that nothing was lost. */
+  sha256: string;
+  state: 'interrupted';
+};
+
+/** The last record of a generation. A record is terminal if and only if it has `state`. */
+export type TerminalRecord = CompletedRecord | CancelledRecord | FailedRecord | InterruptedRecord;
+
+/** The generation is accepted; its records go to the client. */
+export type Started = {
+  status: 'Streaming started';
+  generationId: GenerationId;
+  /** Socket.IO id of the connected client (namespace `/events`) that is to receive the records. May be left out with `onDisconnect: "keep"`, by callers that read over SSE or GET. */
+  clientId?: string | undefined;
+  model: string;
+  state: GenerationState;
+  /** While queued: the place in the line; 1 is next. */
+  position?: number | undefined;
+  /** While queued: guess of the time until its turn, from recent durations. */
+  etaMs?: number | undefined;
+  /** The idempotency key was known: this is the generation that it started. */
+  deduplicated?: true | undefined;
+};
+
+/** A generation as it is now; after its end also the terminal record's fields. */
+export type GenerationView =
+  | {
+      generationId: GenerationId;
+      state: GenerationState;
+      model: string;
+      text: string;
+      thinking: string;
+      /** While queued: the place in the line; 1 is next. */
+      position?: number | undefined;
+      /** Last appended record; 0 before the first. */
+      seq: number;
+      timings: Timings;
+      usage: Usage;
+    }
+  | ({
+      generationId: GenerationId;
+      model: string;
+      text: string;
+      thinking: string;
+      /** Last appended record; 0 before the first. */
+      seq: number;
+      timings: Timings;
+      usage: Usage;
+    } & TerminalRecord);
+
+/** How many generations run and wait; counts only. */
+export type QueueView = {
+  waiting: number;
+  maxWaiting: number;
+  upstreams: Array<{
+    name: string;
+    running: number;
+    slots: number;
+    waiting: number;
+  }>;
+};
+
+/** Whether requests should come here; 503 where `status` is not `ok`. */
+export type Readiness = {
+  status: 'ok' | 'draining' | 'no_upstream';
+  upstreams: Array<{
+    name: string;
+    reachable: boolean;
+    /** Open: it failed lately, and is left alone while another can serve. */
+    circuit: 'closed' | 'open';
+  }>;
+};
+
+/** The models of all upstreams. */
+export type ModelList = {
+  models: Array<{
+    name: string;
+    /** Name of the upstream that serves it, never its address. */
+    upstream: string;
+    /** Bytes on disk. */
+    size: number | null;
+    /** Tokens; of the loaded model where it is loaded. */
+    contextLength: number | null;
+    capabilities: Array<string>;
+    loaded: boolean;
+  }>;
+};
+
+/** The upstream's version, as Ollama gives it. */
+export type Version = {
+  version: string;
+};
+
+/** The process answers. */
+export type Liveness = {
+  status: 'ok';
+};
+
+/** How the model chooses its words, under Ollama's own names. */
+export type SamplingOptions = {
+  temperature?: number | undefined;
+  top_k?: number | undefined;
+  top_p?: number | undefined;
+  min_p?: number | undefined;
+  typical_p?: number | undefined;
+  repeat_last_n?: number | undefined;
+  repeat_penalty?: number | undefined;
+  presence_penalty?: number | undefined;
+  frequency_penalty?: number | undefined;
+  seed?: number | undefined;
+  stop?: Array<string> | undefined;
+  num_predict?: number | undefined;
+};
+
+/** A tool call as Ollama writes it: `arguments` is an object, never a string. */
+export type ToolCall = {
+  id?: string | undefined;
+  function: {
+    index?: number | undefined;
+    name: string;
+    arguments: {
+      [name: string]: unknown;
+    };
+  };
+};
+
+/** One message of a conversation. */
+export type ChatMessage = {
+  role: 'system' | 'user' | 'assistant' | 'tool';
+  content: string;
+  thinking?: string | undefined;
+  images?: Array<string> | undefined;
+  tool_calls?: Array<ToolCall> | undefined;
+  tool_name?: string | undefined;
+  tool_call_id?: string | undefined;
+};
+
+/** A function that the model may ask for; passed to the model as it is. */
+export type Tool = {
+  type: 'function';
+  function: {
+    name: string;
+    [name: string]: unknown;
+  };
+  [name: string]: unknown;
 };
 
 /** A piece of the answer to a generate request. With `from` it is several pieces merged into one: after a reconnect, or for a client that fell behind. */
@@ -408,83 +463,6 @@ export type PullLastChunk = {
   eval_duration?: number | undefined;
 };
 
-/** Terminal: the answer is whole. */
-export type CompletedRecord = {
-  generationId: GenerationId;
-  /** 1, 2, 3, … without holes in each generation. */
-  seq: number;
-  /** First seq this record covers, where several were merged into one. */
-  from?: number | undefined;
-  message: 'Streaming completed';
-  state: 'completed';
-  finishReason: FinishReason;
-  usage: Usage;
-  timings: Timings;
-  /** Of the UTF-8 of all answer text so far; thinking is not part of it. */
-  bytes: number;
-  /** Of the same text: proves that nothing was lost. */
-  sha256: string;
-};
-
-/** Terminal: somebody cancelled, or nobody read it any more. */
-export type CancelledRecord = {
-  generationId: GenerationId;
-  /** 1, 2, 3, … without holes in each generation. */
-  seq: number;
-  /** First seq this record covers, where several were merged into one. */
-  from?: number | undefined;
-  message: 'Streaming cancelled';
-  state: 'cancelled';
-  reason: 'client' | 'abandoned' | 'admin';
-  /** Milliseconds from the cancel to the end of the upstream request. */
-  upstreamClosedMs: number;
-  /** Of the UTF-8 of all answer text so far; thinking is not part of it. */
-  bytes: number;
-  /** Of the same text: proves that nothing was lost. */
-  sha256: string;
-};
-
-/** Terminal: the answer is not whole; `code` says why. */
-export type FailedRecord = {
-  generationId: GenerationId;
-  /** 1, 2, 3, … without holes in each generation. */
-  seq: number;
-  /** First seq this record covers, where several were merged into one. */
-  from?: number | undefined;
-  error: 'Streaming error';
-  code: ErrorCode;
-  detail: string;
-  retryable: boolean;
-  retryAfterMs?: number | undefined;
-  /** Of the UTF-8 of all answer text so far; thinking is not part of it. */
-  bytes: number;
-  /** Of the same text: proves that nothing was lost. */
-  sha256: string;
-  state: 'failed';
-};
-
-/** Terminal: llm-cast itself went down. */
-export type InterruptedRecord = {
-  generationId: GenerationId;
-  /** 1, 2, 3, … without holes in each generation. */
-  seq: number;
-  /** First seq this record covers, where several were merged into one. */
-  from?: number | undefined;
-  error: 'Streaming error';
-  code: ErrorCode;
-  detail: string;
-  retryable: boolean;
-  retryAfterMs?: number | undefined;
-  /** Of the UTF-8 of all answer text so far; thinking is not part of it. */
-  bytes: number;
-  /** Of the same text: proves that nothing was lost. */
-  sha256: string;
-  state: 'interrupted';
-};
-
-/** The last record of a generation. A record is terminal if and only if it has `state`. */
-export type TerminalRecord = CompletedRecord | CancelledRecord | FailedRecord | InterruptedRecord;
-
 /** One record of a generation. Ignore fields that you do not know. Apply it if `from ?? seq` follows the last applied seq, drop it if its seq was applied, otherwise `join` again. */
 export type StreamRecord =
   | GenerateChunk
@@ -495,108 +473,130 @@ export type StreamRecord =
   | PullLastChunk
   | TerminalRecord;
 
-/** Sent when something of it changes, and at least every 15 s while the upstream is silent. */
-export type StreamState = {
-  generationId: GenerationId;
-  state: GenerationState;
-  /** While queued: the place in the line; 1 is next. */
-  position?: number | undefined;
-  /** While queued: guess of the time until its turn, from recent durations. */
-  etaMs?: number | undefined;
-  /** Name of the upstream that was asked. */
-  upstream?: string | undefined;
-  /** From the second attempt on: an upstream failed before the first record. */
-  attempt?: number | undefined;
+/** What the model is to go on from. An empty prompt loads the model. */
+export type GenerateRequest = {
+  prompt: string;
+  system?: string | undefined;
+  /** Text after the answer, for models that can fill in the middle. */
+  suffix?: string | undefined;
+  images?: Array<string> | undefined;
+  /** Default: the operator's model. */
+  model?: string | undefined;
+  /** `"json"` or a JSON Schema that the answer must follow. */
+  format?:
+    | 'json'
+    | {
+        [name: string]: unknown;
+      }
+    | undefined;
+  /** Asks a thinking model to think, or how hard. */
+  think?: boolean | 'low' | 'medium' | 'high' | 'max' | undefined;
+  options?: SamplingOptions | undefined;
+  /** `keep`: run to the end even if nobody reads. Otherwise it ends `ABANDON_AFTER_MS` later. */
+  onDisconnect?: 'cancel' | 'keep' | undefined;
+  /** The records go to every socket of the asking socket's user. */
+  audience?: 'user' | undefined;
+  idempotencyKey?: IdempotencyKey | undefined;
 };
 
-/** The generation is accepted; its records go to the client. */
-export type Started = {
-  status: 'Streaming started';
-  generationId: GenerationId;
+/** The conversation so far. Empty messages load the model. */
+export type ChatRequest = {
+  messages: Array<ChatMessage>;
+  tools?: Array<Tool> | undefined;
+  /** Default: the operator's model. */
+  model?: string | undefined;
+  /** `"json"` or a JSON Schema that the answer must follow. */
+  format?:
+    | 'json'
+    | {
+        [name: string]: unknown;
+      }
+    | undefined;
+  /** Asks a thinking model to think, or how hard. */
+  think?: boolean | 'low' | 'medium' | 'high' | 'max' | undefined;
+  options?: SamplingOptions | undefined;
+  /** `keep`: run to the end even if nobody reads. Otherwise it ends `ABANDON_AFTER_MS` later. */
+  onDisconnect?: 'cancel' | 'keep' | undefined;
+  /** The records go to every socket of the asking socket's user. */
+  audience?: 'user' | undefined;
+  idempotencyKey?: IdempotencyKey | undefined;
+};
+
+/** What the model is to go on from, and who receives it. An empty prompt loads it. */
+export type GenerateBody = {
+  prompt: string;
+  system?: string | undefined;
+  /** Text after the answer, for models that can fill in the middle. */
+  suffix?: string | undefined;
+  images?: Array<string> | undefined;
+  /** Default: the operator's model. */
+  model?: string | undefined;
+  /** `"json"` or a JSON Schema that the answer must follow. */
+  format?:
+    | 'json'
+    | {
+        [name: string]: unknown;
+      }
+    | undefined;
+  /** Asks a thinking model to think, or how hard. */
+  think?: boolean | 'low' | 'medium' | 'high' | 'max' | undefined;
+  options?: SamplingOptions | undefined;
+  /** `keep`: run to the end even if nobody reads. Otherwise it ends `ABANDON_AFTER_MS` later. */
+  onDisconnect?: 'cancel' | 'keep' | undefined;
+  /** The records go to every socket of the asking socket's user. */
+  audience?: 'user' | undefined;
   /** Socket.IO id of the connected client (namespace `/events`) that is to receive the records. May be left out with `onDisconnect: "keep"`, by callers that read over SSE or GET. */
   clientId?: string | undefined;
+};
+
+/** The conversation so far, and who receives its next message. */
+export type ChatBody = {
+  messages: Array<ChatMessage>;
+  tools?: Array<Tool> | undefined;
+  /** Default: the operator's model. */
+  model?: string | undefined;
+  /** `"json"` or a JSON Schema that the answer must follow. */
+  format?:
+    | 'json'
+    | {
+        [name: string]: unknown;
+      }
+    | undefined;
+  /** Asks a thinking model to think, or how hard. */
+  think?: boolean | 'low' | 'medium' | 'high' | 'max' | undefined;
+  options?: SamplingOptions | undefined;
+  /** `keep`: run to the end even if nobody reads. Otherwise it ends `ABANDON_AFTER_MS` later. */
+  onDisconnect?: 'cancel' | 'keep' | undefined;
+  /** The records go to every socket of the asking socket's user. */
+  audience?: 'user' | undefined;
+  /** Socket.IO id of the connected client (namespace `/events`) that is to receive the records. May be left out with `onDisconnect: "keep"`, by callers that read over SSE or GET. */
+  clientId?: string | undefined;
+};
+
+/** Which model Ollama is to pull, and who sees the progress. */
+export type PullBody = {
+  clientId: string;
   model: string;
-  state: GenerationState;
-  /** While queued: the place in the line; 1 is next. */
-  position?: number | undefined;
-  /** While queued: guess of the time until its turn, from recent durations. */
-  etaMs?: number | undefined;
-  /** The idempotency key was known: this is the generation that it started. */
-  deduplicated?: true | undefined;
 };
 
-/** A generation as it is now; after its end also the terminal record's fields. */
-export type GenerationView =
-  | {
-      generationId: GenerationId;
-      state: GenerationState;
-      model: string;
-      text: string;
-      thinking: string;
-      /** While queued: the place in the line; 1 is next. */
-      position?: number | undefined;
-      /** Last appended record; 0 before the first. */
-      seq: number;
-      timings: Timings;
-      usage: Usage;
-    }
-  | ({
-      generationId: GenerationId;
-      model: string;
-      text: string;
-      thinking: string;
-      /** Last appended record; 0 before the first. */
-      seq: number;
-      timings: Timings;
-      usage: Usage;
-    } & TerminalRecord);
-
-/** How many generations run and wait; counts only. */
-export type QueueView = {
-  waiting: number;
-  maxWaiting: number;
-  upstreams: Array<{
-    name: string;
-    running: number;
-    slots: number;
-    waiting: number;
-  }>;
+/** A chat whose records go to every socket of that user, who must be who asks. */
+export type SendMessageRequest = {
+  user_id: string;
+  user_content: string;
+  system_content?: string | undefined;
+  temperature?: number | undefined;
+  idempotencyKey?: IdempotencyKey | undefined;
 };
 
-/** Whether requests should come here; 503 where `status` is not `ok`. */
-export type Readiness = {
-  status: 'ok' | 'draining' | 'no_upstream';
-  upstreams: Array<{
-    name: string;
-    reachable: boolean;
-    /** Open: it failed lately, and is left alone while another can serve. */
-    circuit: 'closed' | 'open';
-  }>;
+/** Which generation is meant. */
+export type GenerationRef = {
+  generationId: GenerationId;
 };
 
-/** The models of all upstreams. */
-export type ModelList = {
-  models: Array<{
-    name: string;
-    /** Name of the upstream that serves it, never its address. */
-    upstream: string;
-    /** Bytes on disk. */
-    size: number | null;
-    /** Tokens; of the loaded model where it is loaded. */
-    contextLength: number | null;
-    capabilities: Array<string>;
-    loaded: boolean;
-  }>;
-};
-
-/** The upstream's version, as Ollama gives it. */
-export type Version = {
-  version: string;
-};
-
-/** The process answers. */
-export type Liveness = {
-  status: 'ok';
+/** Asks for the records with seq > `after` (0 = all), then those to come. */
+export type JoinRequest = {
+  generationId: GenerationId;
+  after: number;
 };
 
 /** The generation is accepted, and its records follow; or the refusal. */

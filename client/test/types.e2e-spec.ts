@@ -2,7 +2,13 @@ import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type * as server from '../../src/protocol.js';
+import type * as answers from '../../src/protocol/answers.js';
+import type * as errors from '../../src/protocol/errors.js';
+import type * as records from '../../src/protocol/records.js';
+import type * as requests from '../../src/protocol/requests.js';
+import type * as events from '../../src/protocol/socket-events.js';
+import type * as streamState from '../../src/protocol/stream-state.js';
+import type * as terminal from '../../src/protocol/terminal-record.js';
 import type * as client from '../src/index.js';
 
 const run = promisify(execFile);
@@ -18,17 +24,17 @@ describe('the types of the client', () => {
 
   it('say the same as the types that the server is written with', () => {
     const same: [
-      Same<client.StreamRecord, server.StreamRecord>,
-      Same<client.StreamState, server.StreamState>,
-      Same<client.TerminalRecord, server.TerminalRecord>,
-      Same<client.Refusal, server.Refusal>,
-      Same<client.ErrorCode, server.ErrorCode>,
-      Same<client.ChatRequest, server.ChatRequest>,
-      Same<client.GenerateRequest, server.GenerateRequest>,
-      Same<client.GenerationView, server.GenerationView>,
-      Same<client.ModelList, server.ModelList>,
-      Same<keyof client.ClientToServerEvents, keyof server.ClientToServerEvents>,
-      Same<keyof client.ServerToClientEvents, keyof server.ServerToClientEvents>,
+      Same<client.StreamRecord, records.StreamRecord>,
+      Same<client.StreamState, streamState.StreamState>,
+      Same<client.TerminalRecord, terminal.TerminalRecord>,
+      Same<client.Refusal, errors.Refusal>,
+      Same<client.ErrorCode, errors.ErrorCode>,
+      Same<client.ChatRequest, requests.ChatRequest>,
+      Same<client.GenerateRequest, requests.GenerateRequest>,
+      Same<client.GenerationView, answers.GenerationView>,
+      Same<client.ModelList, answers.ModelList>,
+      Same<keyof client.ClientToServerEvents, keyof events.ClientToServerEvents>,
+      Same<keyof client.ServerToClientEvents, keyof events.ServerToClientEvents>,
     ] = [true, true, true, true, true, true, true, true, true, true, true];
     expect(same).toHaveLength(11);
   });

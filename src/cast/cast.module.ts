@@ -1,7 +1,7 @@
 import { HttpModule } from '@nestjs/axios';
 import { Module } from '@nestjs/common';
 import { CastService } from './cast.service.js';
-import { upstreamAdapter } from './upstream-adapter.js';
+import { upstreamAdapter } from './http/adapter.js';
 
 @Module({
   imports: [

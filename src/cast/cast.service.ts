@@ -1,12 +1,12 @@
 import { HttpService } from '@nestjs/axios';
 import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { catchError, type Observable, throwError } from 'rxjs';
-import { Config } from '../config.js';
-import { CastError } from '../errors.js';
-import type { ModelList, UpstreamHealth } from '../protocol.js';
-import type { CastRequest } from './cast-request.js';
-import { ollama } from './ollama.js';
-import { openAi } from './openai.js';
+import { Config } from '../config/config.js';
+import { CastError } from '../protocol/errors.js';
+import type { ModelList, UpstreamHealth } from '../protocol/answers.js';
+import type { CastRequest } from './model-request.js';
+import { ollama } from './ollama/dialect.js';
+import { openAi } from './openai/dialect.js';
 import type { Part } from './part.js';
 import { Upstream } from './upstream.js';
 

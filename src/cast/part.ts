@@ -1,4 +1,5 @@
-import type { FinishReason, Statistics, ToolCall, Usage } from '../protocol.js';
+import type { ToolCall } from '../protocol/model-fields.js';
+import type { FinishReason, Statistics, Usage } from '../protocol/usage.js';
 
 /** What an upstream says, one thing at a time, in the same words for every kind of upstream. */
 export type Part =

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
-import { ERRORS } from '../errors.js';
-import type { ErrorCode } from '../protocol.js';
+import { ERRORS } from '../protocol/errors.js';
+import type { ErrorCode } from '../protocol/errors.js';
 import { upstreamError } from './upstream-error.js';
 
 const RUNNER_DIED =

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { CastError, type CastErrorOptions } from '../errors.js';
+import { CastError, type CastErrorOptions } from '../protocol/errors.js';
 
 const OUT_OF_MEMORY =
   /out.of.(device )?memory|cudaMalloc failed|hipMalloc failed|failed to allocate|allocation failed|not enough memory|insufficient memory/i;

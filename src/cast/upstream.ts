@@ -1,14 +1,14 @@
 import type { HttpService } from '@nestjs/axios';
 import { firstValueFrom, map, type Observable } from 'rxjs';
 import type { z } from 'zod';
-import type { Config } from '../config.js';
-import { CastError } from '../errors.js';
-import type { ErrorCode } from '../protocol.js';
-import type { CastRequest } from './cast-request.js';
+import type { Config } from '../config/config.js';
+import { CastError } from '../protocol/errors.js';
+import type { ErrorCode } from '../protocol/errors.js';
+import type { CastRequest } from './model-request.js';
 import { Circuit } from './circuit.js';
-import type { Dialect, ListedModel } from './dialect.js';
-import { exchange, type UpstreamCall } from './exchange.js';
-import { JsonDecoder } from './json-decoder.js';
+import type { Dialect, ListedModel } from './http/dialect.js';
+import { exchange, type UpstreamCall } from './http/exchange.js';
+import { JsonDecoder } from './decoding/json-decoder.js';
 import type { Part } from './part.js';
 import { upstreamError } from './upstream-error.js';
 

@@ -1,6 +1,6 @@
-import { checksOf, examine } from '../doctor/examine.js';
-import type { Finding } from '../doctor/finding.js';
-import { summary, written } from '../doctor/report.js';
+import { checksOf, examine } from 'llm-cast-doctor/examine';
+import type { Finding } from 'llm-cast-doctor/finding';
+import { summary, written } from 'llm-cast-doctor/report';
 import { CLIENT_OPTIONS, readArguments } from './arguments.js';
 import { CommandError, EXIT, UsageError } from './exit.js';
 import { isLive, printable, StatusLine, write } from './terminal.js';

@@ -1,4 +1,6 @@
-import type { GenerationView, Started, StreamRecord, TerminalRecord } from '../protocol.js';
+import type { GenerationView, Started } from '../protocol/answers.js';
+import type { StreamRecord } from '../protocol/records.js';
+import type { TerminalRecord } from '../protocol/terminal-record.js';
 import { CommandError, EXIT } from './exit.js';
 import { failure, type ServerClient } from './server-client.js';
 import { isLive, StatusLine } from './terminal.js';

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createParser } from 'eventsource-parser';
-import type { GenerationView, ModelList, Refusal, Started, StreamRecord } from '../protocol.js';
+import type { GenerationView, ModelList, Started } from '../protocol/answers.js';
+import type { Refusal } from '../protocol/errors.js';
+import type { StreamRecord } from '../protocol/records.js';
 import { CommandError, EXIT } from './exit.js';
 
 /** The server writes a comment every 15 s: a stream that is silent for longer is dead. */

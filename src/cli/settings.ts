@@ -1,6 +1,8 @@
-import { type Config, loadConfig, settings } from '../config.js';
-import { description, version } from '../package.js';
-import { exitWithReason } from '../process.js';
+import { type Config } from '../config/config.js';
+import { loadConfig } from '../config/load.js';
+import { settings } from '../config/settings.js';
+import { description, version } from '../config/package.js';
+import { exitWithReason } from './process.js';
 import { readArguments } from './arguments.js';
 
 type Name = keyof typeof settings.shape;

@@ -1,5 +1,5 @@
 import { Body, Controller, type DynamicModule, HttpCode, Module, Post } from '@nestjs/common';
-import { Route } from '../open-api.js';
+import { Route } from '../http/open-api.js';
 import { FaultProxy } from './fault-proxy.js';
 import {
   type FaultRequest,

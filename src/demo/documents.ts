@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { ROOT } from '../package.js';
+import { ROOT } from '../config/package.js';
 import { type Section, sectionsOf } from './sections.js';
 
 /** The project's own documents, cut into sections. @throws Error when they are not there */

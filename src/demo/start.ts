@@ -1,4 +1,4 @@
-import { loadConfig } from '../config.js';
+import { loadConfig } from '../config/load.js';
 import { startFakeOllama } from '../fake-ollama/server.js';
 import { type RunningServer, startServer } from '../server.js';
 import { DemoModule } from './demo.module.js';

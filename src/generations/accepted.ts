@@ -1,4 +1,4 @@
-import type { StartedAck } from '../protocol.js';
+import type { StartedAck } from '../protocol/socket-events.js';
 import type { Generation } from './generation.js';
 
 /** A generation that was asked for: a new one, or the one an idempotency key stands for. */

@@ -1,7 +1,7 @@
 import type { CastRequest } from '../cast/cast.service.js';
-import type { Config } from '../config.js';
-import { CastError } from '../errors.js';
-import type { ChatFields, GenerateFields } from '../protocol.js';
+import type { Config } from '../config/config.js';
+import { CastError } from '../protocol/errors.js';
+import type { ChatFields, GenerateFields } from '../protocol/model-fields.js';
 
 /** What is asked for, and on which endpoint. */
 export type Asked =

@@ -1,7 +1,7 @@
 import { Observable, Subject } from 'rxjs';
 import type { Part } from '../cast/cast.service.js';
-import { CastError } from '../errors.js';
-import type { StreamRecord } from '../protocol.js';
+import { CastError } from '../protocol/errors.js';
+import type { StreamRecord } from '../protocol/records.js';
 import { Generation, type GenerationOptions } from './generation.js';
 
 const options: GenerationOptions = {

@@ -1,16 +1,12 @@
 import type { Observable } from 'rxjs';
 import type { Part } from '../cast/cast.service.js';
-import { CastError } from '../errors.js';
-import type {
-  ErrorCode,
-  GenerationState,
-  GenerationView,
-  StreamState,
-  TerminalRecord,
-  Timings,
-  Usage,
-} from '../protocol.js';
-import { GenerationLog, type LogReader, type LogSink, type Proof } from './generation-log.js';
+import { CastError } from '../protocol/errors.js';
+import type { GenerationView } from '../protocol/answers.js';
+import type { ErrorCode } from '../protocol/errors.js';
+import type { GenerationState, StreamState } from '../protocol/stream-state.js';
+import type { TerminalRecord } from '../protocol/terminal-record.js';
+import type { Timings, Usage } from '../protocol/usage.js';
+import { GenerationLog, type LogReader, type LogSink, type Proof } from './log/generation-log.js';
 import { ProgressThrottle } from './progress-throttle.js';
 import { Records } from './records.js';
 import { rounded, Stopwatch } from './stopwatch.js';

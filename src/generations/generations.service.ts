@@ -6,13 +6,13 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import { type CastRequest, CastService } from '../cast/cast.service.js';
-import { Config } from '../config.js';
-import { CastError } from '../errors.js';
-import type { QueueView } from '../protocol.js';
+import { Config } from '../config/config.js';
+import { CastError } from '../protocol/errors.js';
+import type { QueueView } from '../protocol/answers.js';
 import type { Accepted } from './accepted.js';
-import { Admission } from './admission.js';
+import { Admission } from './line/admission.js';
 import { type Asked, checkModel, decide, sizeOf } from './asked.js';
-import { Durations } from './durations.js';
+import { Durations } from './line/durations.js';
 import { Generation, type GenerationOptions } from './generation.js';
 import { IdempotencyKeys } from './idempotency.js';
 import { KeptGenerations } from './kept-generations.js';

@@ -1,6 +1,6 @@
-import type { Config } from '../config.js';
-import { CastError } from '../errors.js';
-import { LOG_BYTES } from './generation-log.js';
+import type { Config } from '../config/config.js';
+import { CastError } from '../protocol/errors.js';
+import { LOG_BYTES } from './log/generation-log.js';
 import type { Generation } from './generation.js';
 
 /**

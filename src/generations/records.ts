@@ -1,5 +1,6 @@
 import type { Part } from '../cast/cast.service.js';
-import type { StreamRecord, ToolCall } from '../protocol.js';
+import type { ToolCall } from '../protocol/model-fields.js';
+import type { StreamRecord } from '../protocol/records.js';
 
 /** Kinds of text that neighbouring records of can be merged. */
 export type TextKind = Extract<Part, { text: string }>['type'];

@@ -1,7 +1,7 @@
 import type { CastRequest, CastService, Upstream } from '../cast/cast.service.js';
-import { CastError } from '../errors.js';
-import type { Admission, Ticket } from './admission.js';
-import type { Durations } from './durations.js';
+import { CastError } from '../protocol/errors.js';
+import type { Admission, Ticket } from './line/admission.js';
+import type { Durations } from './line/durations.js';
 import type { Generation } from './generation.js';
 
 /** Most upstream requests for one generation. */

@@ -1,4 +1,4 @@
-import type { Statistics, Timings } from '../protocol.js';
+import type { Statistics, Timings } from '../protocol/usage.js';
 
 /** When a generation was accepted (now), given to an upstream, first answered and ended. */
 export class Stopwatch {

@@ -1,8 +1,8 @@
 import type { Response } from 'express';
-import type { Config } from '../config.js';
-import type { LogReader, LogSink } from '../generations/generation-log.js';
+import type { Config } from '../config/config.js';
+import type { LogReader, LogSink } from '../generations/log/generation-log.js';
 import type { Generation } from '../generations/generation.js';
-import type { StreamRecord } from '../protocol.js';
+import type { StreamRecord } from '../protocol/records.js';
 import { StallWatch, unsent } from '../socket/stall-watch.js';
 
 /** A comment goes out so often, so that no proxy takes a silent stream for a dead one. */

@@ -1,31 +1,31 @@
 import { Body, Controller, Delete, Get, Headers, Param, Post, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import type { Observable } from 'rxjs';
-import { CastError } from '../errors.js';
-import { Route } from '../open-api.js';
+import { CastError } from '../protocol/errors.js';
+import { Route } from '../http/open-api.js';
 import {
-  chatBody,
-  type ChatBody,
-  errorCode,
-  generateBody,
-  type GenerateBody,
-  generationId,
   generationView,
   type GenerationView,
-  idempotencyKey,
-  lastEventId,
   modelList,
   type ModelList,
-  pullBody,
-  type PullBody,
   queueView,
   type QueueView,
   started,
   type Started,
-  streamRecord,
   version,
   type Version,
-} from '../protocol.js';
+} from '../protocol/answers.js';
+import { errorCode } from '../protocol/errors.js';
+import { generationId, idempotencyKey, lastEventId } from '../protocol/ids.js';
+import { streamRecord } from '../protocol/records.js';
+import {
+  chatBody,
+  type ChatBody,
+  generateBody,
+  type GenerateBody,
+  pullBody,
+  type PullBody,
+} from '../protocol/requests.js';
 import { LlmService, type Origin } from './llm.service.js';
 
 /** What an answer of the upstream can turn into, where it is no generation's. */

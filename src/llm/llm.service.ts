@@ -2,19 +2,19 @@ import { Injectable } from '@nestjs/common';
 import type { Response } from 'express';
 import { map, type Observable } from 'rxjs';
 import { CastService } from '../cast/cast.service.js';
-import { Config } from '../config.js';
-import { CastError } from '../errors.js';
+import { Config } from '../config/config.js';
+import { CastError } from '../protocol/errors.js';
 import { type Accepted, startedOf } from '../generations/accepted.js';
 import { isAllowed } from '../generations/asked.js';
 import { type Asked, GenerationsService } from '../generations/generations.service.js';
 import type {
   GenerationView,
   ModelList,
-  PullBody,
   QueueView,
   Started,
   Version,
-} from '../protocol.js';
+} from '../protocol/answers.js';
+import type { PullBody } from '../protocol/requests.js';
 import { callerOf, SocketGateway } from '../socket/socket.gateway.js';
 import { EventStream } from './event-stream.js';
 

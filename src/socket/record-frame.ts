@@ -1,5 +1,6 @@
 import type { Socket } from 'socket.io';
-import type { ServerToClientEvents, StreamRecord } from '../protocol.js';
+import type { StreamRecord } from '../protocol/records.js';
+import type { ServerToClientEvents } from '../protocol/socket-events.js';
 
 type Connection = Socket<never, ServerToClientEvents>['conn'];
 

@@ -1,7 +1,9 @@
 import type { Socket } from 'socket.io';
-import type { LogReader, LogSink } from '../generations/generation-log.js';
+import type { LogReader, LogSink } from '../generations/log/generation-log.js';
 import type { Generation } from '../generations/generation.js';
-import type { ServerToClientEvents, StreamRecord, StreamState } from '../protocol.js';
+import type { StreamRecord } from '../protocol/records.js';
+import type { ServerToClientEvents } from '../protocol/socket-events.js';
+import type { StreamState } from '../protocol/stream-state.js';
 import { sendRecord } from './record-frame.js';
 import { SocketGate } from './socket-gate.js';
 

@@ -8,9 +8,8 @@ import type { AddressInfo } from 'node:net';
 import { type INestApplication, Logger, type WsMessageHandler } from '@nestjs/common';
 import { IoAdapter } from '@nestjs/platform-socket.io';
 import { type Namespace, Server, type ServerOptions, type Socket } from 'socket.io';
-import type { Config } from '../config.js';
-import { CastError, ERRORS } from '../errors.js';
-import { isAllowedRequest } from '../origins.js';
+import type { Config } from '../config/config.js';
+import { CastError, ERRORS } from '../protocol/errors.js';
 import type { Clients } from './socket.gateway.js';
 
 /** How long, at the end, sockets may take to fetch what is written for them. */
@@ -37,9 +36,11 @@ export class SocketAdapter extends IoAdapter {
   private readonly isShared: boolean;
   private readonly log = new Logger('Socket.IO');
 
+  /** @param isAllowed whether this request may come from a page that is served or trusted */
   constructor(
     app: INestApplication,
     private readonly config: Config,
+    private readonly isAllowed: (request: IncomingMessage) => boolean,
   ) {
     super(app);
     this.isShared = config.SOCKET_PORT === config.PORT && config.PORT !== 0;
@@ -63,7 +64,7 @@ export class SocketAdapter extends IoAdapter {
         const isHandshake = !/[?&]sid=/.test(request.url ?? '');
         // A polling session outlives its connections, so that these do not count it.
         const isFull = isHandshake && server.engine.clientsCount >= config.MAX_CONNECTIONS;
-        const allowed = !isFull && isAllowedRequest(request, config);
+        const allowed = !isFull && this.isAllowed(request);
         decide(allowed ? null : isFull ? 'too many connections' : 'forbidden', allowed);
       },
       cors: { origin: true },

@@ -11,29 +11,33 @@ import {
   WebSocketServer,
 } from '@nestjs/websockets';
 import type { Namespace, Socket } from 'socket.io';
-import { userOf } from '../auth.js';
-import { Config } from '../config.js';
-import { CastError, SocketErrorFilter, validation } from '../errors.js';
+import { userOf } from '../access/user-id.js';
+import { Config } from '../config/config.js';
+import { validation } from '../http/validation.js';
+import { CastError } from '../protocol/errors.js';
+import { SocketErrorFilter } from './socket-error-filter.js';
 import { startedOf } from '../generations/accepted.js';
 import { type Asked, type Caller, GenerationsService } from '../generations/generations.service.js';
 import {
-  type Ack as AckOf,
   chatRequest,
-  clientEvents,
   type ChatRequest,
-  type ClientToServerEvents,
   generateRequest,
   type GenerateRequest,
   generationRef,
   type GenerationRef,
-  type GenerationState,
   joinRequest,
   type JoinRequest,
   sendMessageRequest,
   type SendMessageRequest,
+} from '../protocol/requests.js';
+import {
+  type Ack as AckOf,
+  clientEvents,
+  type ClientToServerEvents,
   type ServerToClientEvents,
   type StartedAck,
-} from '../protocol.js';
+} from '../protocol/socket-events.js';
+import { type GenerationState } from '../protocol/stream-state.js';
 import { SocketReaders } from './socket-readers.js';
 
 type NoServerEvents = Record<string, never>;

@@ -1,5 +1,8 @@
 import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
-import type { Refusal, StreamRecord, StreamState, TerminalRecord } from '../../src/protocol.js';
+import type { Refusal } from '../../src/protocol/errors.js';
+import type { StreamRecord } from '../../src/protocol/records.js';
+import type { StreamState } from '../../src/protocol/stream-state.js';
+import type { TerminalRecord } from '../../src/protocol/terminal-record.js';
 import { PATIENCE_MS, until } from './until.js';
 
 type Accepted = { ok: true; generationId: string; state: string };

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
-import type { Decoder } from '../../src/cast/exchange.js';
+import type { Decoder } from '../../src/cast/http/exchange.js';
 import type { Part } from '../../src/cast/part.js';
-import { CastError } from '../../src/errors.js';
+import { CastError } from '../../src/protocol/errors.js';
 import { cut } from './cut.js';
 import { type WireCase, wireCalls, wireUsage } from './wire-case.js';
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { CheckId } from '../../src/doctor/finding.js';
+import type { CheckId } from '../../doctor/src/finding.js';
 import { NOBODY, startApp } from './app.js';
 import { type Faults, FaultyFront } from './faulty-front.js';
 import { freePort } from './free-port.js';

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import type { StreamRecord, TerminalRecord } from '../../src/protocol.js';
+import type { StreamRecord } from '../../src/protocol/records.js';
+import type { TerminalRecord } from '../../src/protocol/terminal-record.js';
 import { textOf } from './client.js';
 
 export type Kind = 'text' | 'thinking' | 'refusal' | 'tool_calls';

@@ -1,7 +1,8 @@
 import { get, type IncomingMessage } from 'node:http';
 import { createParser } from 'eventsource-parser';
 import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
-import type { Refusal, StreamRecord } from '../../src/protocol.js';
+import type { Refusal } from '../../src/protocol/errors.js';
+import type { StreamRecord } from '../../src/protocol/records.js';
 import type { OracleReader } from './oracle.js';
 
 type Ack = { ok: true; generationId?: string } | { ok: false; error: Refusal };

@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { StreamRecord, TerminalRecord, ToolCall, Usage } from '../../src/protocol.js';
+import type { ToolCall } from '../../src/protocol/model-fields.js';
+import type { StreamRecord } from '../../src/protocol/records.js';
+import type { TerminalRecord } from '../../src/protocol/terminal-record.js';
+import type { Usage } from '../../src/protocol/usage.js';
 import type { UpstreamCall } from './scripted-upstream.js';
 
 /** What a client is told, in the same words for every kind of upstream (DESIGN 2.3). */

@@ -1,7 +1,7 @@
 import { computed, onScopeDispose, ref, shallowRef } from 'vue';
-import { checksOf, examine } from '../../../src/doctor/examine';
-import type { Finding } from '../../../src/doctor/finding';
-import { written } from '../../../src/doctor/report';
+import { checksOf, examine } from 'llm-cast-doctor/examine';
+import type { Finding } from 'llm-cast-doctor/finding';
+import { written } from 'llm-cast-doctor/report';
 
 /** A check that has not yet said anything. */
 export interface Pending {

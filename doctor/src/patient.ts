@@ -1,0 +1,53 @@
+import type { Readiness } from 'llm-cast-client';
+import type { Connection } from './connection.js';
+
+/** What `GET /page.json` says. */
+export interface PageInfo {
+  socketUrl: string | null;
+  socketPort: number;
+  model: string;
+  allowPull: boolean;
+}
+
+/** What is examined, and what the checks have learnt of it for those after them. */
+export class Patient {
+  page: PageInfo | undefined;
+  readiness: Readiness | undefined;
+  /** Whether Socket.IO offers polling at all. */
+  offersPolling = true;
+  polling: Connection | undefined;
+  websocket: Connection | undefined;
+  upgraded: Connection | undefined;
+  /** Cancels what the check that is being made has asked of the model. */
+  cancel: ((signal: AbortSignal) => Promise<void>) | undefined;
+  private readonly open: Connection[] = [];
+
+  constructor(
+    /** Where REST is, without a trailing slash. */
+    readonly restUrl: string,
+    /** Of the page that is to use it. Each request carries it that a page's would. */
+    readonly origin: string,
+  ) {}
+
+  /** Where pages look for Socket.IO, without the namespace; known when REST is. */
+  get socketUrl(): string {
+    const { socketUrl = null, socketPort = 0 } = this.page ?? {};
+    const url = new URL(socketUrl ?? '', this.restUrl);
+    if (socketUrl === null) url.port = String(socketPort);
+    return url.origin;
+  }
+
+  /** The connection that an app would have, of those that are still there. */
+  get connection(): Connection | undefined {
+    const best = [this.upgraded, this.websocket, this.polling];
+    return best.find((connection) => connection?.socket.connected === true);
+  }
+
+  keep(connection: Connection): void {
+    this.open.push(connection);
+  }
+
+  discharge(): void {
+    for (const { socket } of this.open) socket.disconnect();
+  }
+}

@@ -1,0 +1,30 @@
+import type { Socket } from 'socket.io';
+import type { Config } from '../config/config.js';
+import { CastError } from '../protocol/errors.js';
+
+/** Most characters of a user id. */
+const USER_ID_CHARS = 128;
+
+/**
+ * Whose socket this is: `auth.userId` of the handshake, or undefined where none was given. What a
+ * client says of itself is believed only where everybody who can connect may be believed: on this
+ * machine, and not through a proxy, or where the operator says so.
+ * @throws CastError `forbidden` where it is not; `invalid_request` for something that is no id
+ */
+export function userOf(handshake: Socket['handshake'], config: Config): string | undefined {
+  const said: unknown = handshake.auth['userId'];
+  if (said === undefined || said === null) return undefined;
+  const isLocal = isLoopback(config.HOST) && handshake.headers['x-forwarded-for'] === undefined;
+  if (!isLocal && !config.TRUST_CLIENT_USER_ID) throw new CastError('forbidden');
+  if (typeof said !== 'string' || said === '' || said.length > USER_ID_CHARS) {
+    throw new CastError('invalid_request', {
+      details: [{ path: 'auth.userId', message: `a string of 1 to ${USER_ID_CHARS} characters` }],
+    });
+  }
+  return said;
+}
+
+/** Whether only this machine reaches that address. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}

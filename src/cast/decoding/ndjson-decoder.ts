@@ -1,0 +1,37 @@
+import { CastError } from '../../protocol/errors.js';
+import type { Decoder } from '../http/exchange.js';
+import type { JsonObject } from './json.js';
+import { LineDecoder } from './lines.js';
+import { ollamaLine } from '../ollama/line.js';
+import type { Part } from '../part.js';
+
+/** Reads an Ollama answer line by line; what a line means is for whoever extends it. */
+export abstract class NdjsonDecoder implements Decoder<Part> {
+  done = false;
+  /** Where {@link read} puts what a line says. */
+  protected parts: Part[] = [];
+  private readonly lines: LineDecoder;
+
+  constructor(maxLineBytes: number) {
+    this.lines = new LineDecoder(maxLineBytes);
+  }
+
+  push(bytes: Buffer, into: Part[]): void {
+    this.parts = into;
+    this.lines.push(bytes, (line) => this.take(line, false));
+  }
+
+  end(into: Part[]): void {
+    this.parts = into;
+    this.lines.end((line) => this.take(line, true));
+    if (!this.done) throw new CastError('upstream_truncated');
+  }
+
+  /** @param isRest it had no line end */
+  private take(line: string, isRest: boolean): void {
+    if (!this.done) this.read(ollamaLine(line, isRest));
+  }
+
+  /** Sets `done` at the final line. @throws CastError what is wrong with the line */
+  protected abstract read(said: JsonObject): void;
+}

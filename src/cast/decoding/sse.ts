@@ -1,0 +1,40 @@
+import { createParser, type EventSourceParser } from 'eventsource-parser';
+import { CastError } from '../../protocol/errors.js';
+
+/**
+ * Cuts bytes into the data of Server-Sent Events. Comments and ids are dropped. An event that the
+ * end cut off after its data line still counts: servers forget the last blank line.
+ */
+export class SseDecoder {
+  private readonly text = new TextDecoder();
+  private readonly parser: EventSourceParser;
+
+  /**
+   * @param maxBytes longest event, about: counted in UTF-16 units
+   * @param onData called for each event; what it throws passes through
+   * @param onField called for a line `name: value` that is not part of SSE
+   */
+  constructor(
+    maxBytes: number,
+    onData: (data: string) => void,
+    onField: (name: string, value: string) => void,
+  ) {
+    this.parser = createParser({
+      maxBufferSize: maxBytes,
+      onEvent: ({ data }) => onData(data),
+      onError: (error) => {
+        if (error.type === 'max-buffer-size-exceeded') throw new CastError('line_too_long');
+        if (error.type === 'unknown-field') onField(error.field ?? '', error.value ?? '');
+      },
+    });
+  }
+
+  /** @throws CastError `line_too_long` */
+  push(bytes: Buffer): void {
+    this.parser.feed(this.text.decode(bytes, { stream: true }));
+  }
+
+  end(): void {
+    this.parser.feed(`${this.text.decode()}\n\n`);
+  }
+}

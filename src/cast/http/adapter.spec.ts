@@ -1,0 +1,318 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import dns from 'node:dns';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import net, { type AddressInfo, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
+import { jest } from '@jest/globals';
+import axios, { type AxiosRequestConfig, type AxiosResponse } from 'axios';
+import { ConnectTimeout, upstreamAdapter } from './adapter.js';
+
+type Answer = AxiosResponse<IncomingMessage>;
+type Handler = (request: IncomingMessage, response: ServerResponse, body: Buffer) => void;
+
+describe('upstreamAdapter', () => {
+  let server: Server;
+  let url: string;
+  let sockets: Socket[];
+  let bodies: Buffer[];
+  let handler: Handler;
+
+  beforeEach(async () => {
+    sockets = [];
+    bodies = [];
+    handler = (_request, response) => response.end('yes');
+    server = createServer((request, response) => {
+      const pieces: Buffer[] = [];
+      request.on('data', (piece: Buffer) => pieces.push(piece));
+      request.on('end', () => {
+        const body = Buffer.concat(pieces);
+        bodies.push(body);
+        handler(request, response, body);
+      });
+    });
+    server.on('connection', (socket: Socket) => sockets.push(socket));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  });
+  afterEach(async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  const send = (config: AxiosRequestConfig = {}): Promise<Answer> =>
+    axios.request<unknown, Answer>({
+      adapter: upstreamAdapter,
+      method: 'post',
+      url,
+      data: Buffer.from('{}'),
+      transformRequest: [],
+      transformResponse: [],
+      responseType: 'stream',
+      timeout: 5_000,
+      ...config,
+    });
+  const read = async ({ data }: Answer): Promise<Buffer> => Buffer.concat(await data.toArray());
+  const text = async (config?: AxiosRequestConfig): Promise<string> =>
+    (await read(await send(config))).toString();
+
+  it('keeps a connection for the next request', async () => {
+    expect([await text(), await text(), await text()]).toEqual(['yes', 'yes', 'yes']);
+    expect(sockets).toHaveLength(1);
+  });
+
+  it.each([2, 5_000_000])(
+    'sends the whole request once more where the upstream closes a kept connection: %d bytes',
+    async (size) => {
+      await text();
+      handler = ({ socket }, response) => {
+        if (sockets.indexOf(socket) === 0) socket.destroy();
+        else response.end('again');
+      };
+      const data = Buffer.alloc(size, 'x');
+      expect(await text({ data })).toBe('again');
+      expect(sockets).toHaveLength(2);
+      expect(bodies.slice(1).map((body) => body.equals(data))).toEqual([true, true]);
+    },
+  );
+
+  it.each([2, 5_000_000])(
+    'does so too where the close and the request cross on the way: %d bytes',
+    async (size) => {
+      await text();
+      sockets[0]!.destroy();
+      const data = Buffer.alloc(size, 'x');
+      expect(await text({ data })).toBe('yes');
+      expect(bodies.at(-1)?.equals(data)).toBe(true);
+    },
+  );
+
+  it('keeps the connection of a chunked answer too, and every answer whole', async () => {
+    const long = 'x'.repeat(200_000);
+    handler = (_request, response) => {
+      response.write('a little, ');
+      setTimeout(() => response.end(long), 10);
+    };
+    for (let n = 0; n < 3; n++) expect(await text()).toBe(`a little, ${long}`);
+    expect(sockets).toHaveLength(1);
+  });
+
+  it('gives chunks past the parser, on a kept connection too', async () => {
+    handler = (_request, response) => {
+      response.write('one');
+      setTimeout(() => response.write('two'), 20);
+      setTimeout(() => response.end(), 40);
+    };
+    for (let n = 0; n < 2; n++) {
+      const answer = await send();
+      const parsed: Buffer[] = [];
+      answer.data.socket.on('data', (bytes: Buffer) => parsed.push(bytes));
+      expect((await read(answer)).toString()).toBe('onetwo');
+      expect(Buffer.concat(parsed).toString()).toBe('0\r\n\r\n');
+    }
+    expect(sockets).toHaveLength(1);
+  });
+
+  it('reads answers at once, of which some wait to be read', async () => {
+    handler = (_request, response, body) => {
+      const line = body.toString().repeat(100);
+      for (let n = 0; n < 50; n++) setTimeout(() => response.write(line), n);
+      setTimeout(() => response.end(), 60);
+    };
+    const names = 'abcdefgh'.split('');
+    const answers = await Promise.all(names.map((name) => send({ data: Buffer.from(name) })));
+    await sleep(30);
+    const bodies = await Promise.all(answers.map(read));
+    expect(bodies.map(String)).toEqual(names.map((name) => name.repeat(5_000)));
+  });
+
+  it('stops reading an answer that nobody reads, and gives it whole to whoever does later', async () => {
+    let sent = 0;
+    const piece = Buffer.alloc(65_536, 'x');
+    handler = (_request, response) => {
+      const more = (): void => {
+        if (sent++ < 500) response.write(piece, more);
+        else response.end();
+      };
+      more();
+    };
+    const answer = await send();
+    let before = -1;
+    while (before !== sent) {
+      before = sent;
+      await sleep(200);
+    }
+    expect(sent).toBeLessThan(400);
+    expect((await read(answer)).length).toBe(500 * piece.length);
+  });
+
+  it('finds the upstream among several addresses of a name', async () => {
+    const addresses = [
+      { address: '::1', family: 6 },
+      { address: '127.0.0.1', family: 4 },
+    ];
+    type Found = (error: null, all: typeof addresses) => void;
+    const answer = (_name: string, _options: object, found: Found): void => found(null, addresses);
+    const lookup = jest.spyOn(dns, 'lookup').mockImplementation(answer as never);
+    try {
+      expect(await text({ url: url.replace('127.0.0.1', 'upstream') })).toBe('yes');
+      expect(lookup).toHaveBeenCalled();
+    } finally {
+      lookup.mockRestore();
+    }
+  });
+
+  it('does not send a request again on a connection that was new', async () => {
+    handler = ({ socket }) => socket.destroy();
+    await expect(send()).rejects.toMatchObject({ code: 'ECONNRESET' });
+    expect(bodies).toHaveLength(1);
+  });
+
+  it('rejects with why no connection came', async () => {
+    const free = net.createServer().listen(0, '127.0.0.1');
+    await once(free, 'listening');
+    const { port } = free.address() as AddressInfo;
+    free.close();
+    await once(free, 'close');
+    await expect(send({ url: `http://127.0.0.1:${port}` })).rejects.toMatchObject({
+      code: 'ECONNREFUSED',
+    });
+  });
+
+  it.each([200, 204, 301, 307, 308, 404, 503])(
+    'resolves with status %d, and follows nothing',
+    async (status) => {
+      handler = (_request, response) => response.writeHead(status, { location: '/other' }).end();
+      const answer = await send();
+      expect(answer).toMatchObject({ status, headers: { location: '/other' } });
+      await read(answer);
+      expect(bodies).toHaveLength(1);
+    },
+  );
+
+  it('gives the body as it came, also where it is compressed', async () => {
+    const zipped = gzipSync('x'.repeat(1000));
+    handler = (_request, response) =>
+      response.writeHead(200, { 'content-encoding': 'gzip' }).end(zipped);
+    expect(await read(await send())).toEqual(zipped);
+  });
+
+  it('uses no proxy of the environment', async () => {
+    process.env['http_proxy'] = 'http://127.0.0.1:1';
+    try {
+      expect(await text()).toBe('yes');
+    } finally {
+      delete process.env['http_proxy'];
+    }
+  });
+
+  describe('an abort', () => {
+    let abort: AbortController;
+    beforeEach(() => {
+      abort = new AbortController();
+    });
+
+    it('before the request: nothing is sent', async () => {
+      abort.abort();
+      await expect(send({ signal: abort.signal })).rejects.toThrow();
+      await sleep(50);
+      expect(sockets).toHaveLength(0);
+    });
+
+    it('while it connects: no request arrives', async () => {
+      const sent = send({ signal: abort.signal });
+      abort.abort();
+      await expect(sent).rejects.toThrow();
+      await sleep(50);
+      expect(bodies).toHaveLength(0);
+    });
+
+    it.each(['new', 'kept'])(
+      'while it waits on a %s connection: it is over, and not sent again',
+      async (kind) => {
+        if (kind === 'kept') await text();
+        const waiting = new Promise<Socket>((resolve) => {
+          handler = ({ socket }) => resolve(socket);
+        });
+        const sent = send({ signal: abort.signal });
+        const socket = await waiting;
+        const closed = once(socket, 'close');
+        abort.abort();
+        await expect(sent).rejects.toThrow();
+        await closed;
+        await sleep(50);
+        expect(bodies).toHaveLength(kind === 'kept' ? 2 : 1);
+      },
+    );
+
+    it('in the body: the body closes, and its connection with it', async () => {
+      handler = (_request, response) => void response.write('half');
+      const { data } = await send({ signal: abort.signal });
+      await once(data, 'data');
+      const closed = [data, sockets[0]!].map(
+        (stream) => new Promise((resolve) => stream.once('close', resolve)),
+      );
+      abort.abort();
+      await Promise.all(closed);
+      handler = (_request, response) => response.end('next');
+      expect(await text()).toBe('next');
+      expect(sockets).toHaveLength(2);
+    });
+
+    it('leaves no listener behind on a signal that lives on', async () => {
+      let listening = 0;
+      const { signal } = abort;
+      const add = signal.addEventListener.bind(signal);
+      const remove = signal.removeEventListener.bind(signal);
+      signal.addEventListener = (...given: Parameters<typeof add>) => {
+        listening++;
+        add(...given);
+      };
+      signal.removeEventListener = (...given: Parameters<typeof remove>) => {
+        listening--;
+        remove(...given);
+      };
+      for (let n = 0; n < 5; n++) await text({ signal });
+      await sleep(20);
+      expect(listening).toBeLessThanOrEqual(0);
+    });
+  });
+
+  describe('the time to connect', () => {
+    let child: ChildProcess | undefined;
+    const fillers: Socket[] = [];
+    afterEach(() => {
+      for (const filler of fillers.splice(0)) filler.destroy();
+      child?.kill('SIGKILL');
+    });
+
+    it('is limited: an upstream that accepts no connection', async () => {
+      // Listens and then never turns its loop again; the kernel takes a few connections for it.
+      child = spawn(process.execPath, [
+        '--eval',
+        `const server = require('node:net').createServer();
+         server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
+           require('node:fs').writeSync(1, String(server.address().port));
+           Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+         });`,
+      ]);
+      const [said] = (await once(child.stdout!, 'data')) as [Buffer];
+      const port = Number(said.toString());
+      for (let n = 0; n < 8; n++) {
+        fillers.push(net.connect(port, '127.0.0.1').on('error', () => undefined));
+      }
+      await sleep(200);
+      await expect(send({ url: `http://127.0.0.1:${port}`, timeout: 300 })).rejects.toThrow(
+        ConnectTimeout,
+      );
+    });
+
+    it('is not the time to answer, on a new connection or a kept one', async () => {
+      handler = (_request, response) => void setTimeout(() => response.end('late'), 300);
+      expect(await text({ timeout: 100 })).toBe('late');
+      expect(await text({ timeout: 100 })).toBe('late');
+      expect(sockets).toHaveLength(1);
+    });
+  });
+});

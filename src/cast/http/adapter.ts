@@ -1,0 +1,74 @@
+import http, { type IncomingMessage } from 'node:http';
+import https from 'node:https';
+import type { AxiosAdapter, AxiosResponse } from 'axios';
+import { StreamingAgent } from './agent.js';
+
+const plain = new StreamingAgent();
+const secure = new https.Agent({ keepAlive: true });
+
+/** The upstream did not accept a connection within `CONNECT_TIMEOUT_MS`. */
+export class ConnectTimeout extends Error {
+  override readonly name = 'ConnectTimeout';
+}
+
+/**
+ * Sends axios requests over node:http. axios's own adapter cannot tell when an aborted request is
+ * really over; this one settles a request that got no answer only on its `close`, when its socket is
+ * gone. It resolves with the headers and the unread body, whatever the status. It follows no
+ * redirect (a key must not travel to another host), uses no proxy of the environment and decodes no
+ * compression. `timeout` bounds the time to connect, in milliseconds. A request on a kept connection
+ * that the upstream had just closed is sent once more, on a connection of its own.
+ */
+export const upstreamAdapter: AxiosAdapter = (config) =>
+  new Promise<AxiosResponse<IncomingMessage>>((resolve, reject) => {
+    const url = new URL(config.url ?? '');
+    const isSecure = url.protocol === 'https:';
+    const open: typeof http.request = isSecure ? https.request : http.request;
+    const agent = isSecure ? secure : plain;
+    const method = (config.method ?? 'get').toUpperCase();
+    const headers = config.headers.toJSON() as http.OutgoingHttpHeaders;
+    const { signal } = config;
+
+    const send = (isAgain: boolean): void => {
+      const request = open(url, { method, headers, agent: isAgain ? false : agent });
+      let answered = false;
+      let failure: NodeJS.ErrnoException | undefined;
+      const abort = (): void => void request.destroy();
+      const connectTimer = setTimeout(() => request.destroy(new ConnectTimeout()), config.timeout);
+
+      request.once('socket', (socket) => {
+        if (!socket.connecting) clearTimeout(connectTimer);
+        else {
+          socket.once(isSecure ? 'secureConnect' : 'connect', () => clearTimeout(connectTimer));
+        }
+      });
+      request.once('response', (body) => {
+        answered = true;
+        plain.expectBody(body);
+        // Whoever reads the body hears of its end by `end` or `close`.
+        body.on('error', () => undefined);
+        resolve({
+          data: body,
+          status: body.statusCode ?? 0,
+          statusText: body.statusMessage ?? '',
+          headers: body.headers as AxiosResponse['headers'],
+          config,
+          request,
+        });
+      });
+      request.on('error', (error) => {
+        failure = error;
+      });
+      request.once('close', () => {
+        clearTimeout(connectTimer);
+        signal?.removeEventListener?.('abort', abort);
+        if (answered) return;
+        const wasClosed = failure?.code === 'ECONNRESET' || failure?.code === 'EPIPE';
+        if (request.reusedSocket && wasClosed && signal?.aborted !== true) send(true);
+        else reject(failure ?? new Error('closed before an answer'));
+      });
+      signal?.addEventListener?.('abort', abort);
+      request.end(config.data);
+    };
+    send(false);
+  });

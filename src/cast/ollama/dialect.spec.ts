@@ -1,0 +1,240 @@
+import { decode, eventOf, expectEvents } from '../../../test/support/decoding.js';
+import { bytesOf, bytesOnly, titleOf, wireCases } from '../../../test/support/wire-case.js';
+import { CastError } from '../../protocol/errors.js';
+import type { CastRequest } from '../cast.service.js';
+import { ollamaBody } from './dialect.js';
+import { OllamaDecoder } from './answer.js';
+import type { Part } from '../part.js';
+
+const read = (pieces: readonly Buffer[], maxLineBytes = 8_388_608): (Part | CastError)[] =>
+  decode(new OllamaDecoder(maxLineBytes), pieces);
+const line = (value: unknown): Buffer => Buffer.from(`${JSON.stringify(value)}\n`);
+const DONE = { message: { role: 'assistant', content: '' }, done: true, done_reason: 'stop' };
+const events = (...values: unknown[]): Record<string, unknown>[] =>
+  read(values.map(line)).map(eventOf);
+const text = (said: string): Record<string, unknown> => ({ type: 'text', text: said });
+const done = (reason = 'stop'): Record<string, unknown> => ({ type: 'done', reason, usage: null });
+
+describe('OllamaDecoder reads each wire case', () => {
+  const given = bytesOnly(wireCases('ndjson', '/api/generate', '/api/chat'));
+  it.each(given.map((wire) => [titleOf(wire), wire] as const))('%s', (_title, wire) =>
+    expectEvents(wire, wire.fragments.map(bytesOf), read),
+  );
+});
+
+describe('OllamaDecoder', () => {
+  const chat = (content: string, more: object = {}): object => ({ message: { content, ...more } });
+
+  it('joins a character whose halves stand on two lines, in text and in thinking', () => {
+    const lines = [
+      '{"response":"a\\ud83d","thinking":"b\\ud83e"}',
+      '{"response":"\\ude00","thinking":"\\udd14"}',
+      '{"done":true,"done_reason":"stop"}',
+    ];
+    expect(read([Buffer.from(lines.join('\n'))]).map(eventOf)).toEqual([
+      { type: 'thinking', text: 'b' },
+      text('a'),
+      { type: 'thinking', text: '🤔' },
+      text('😀'),
+      done(),
+    ]);
+  });
+
+  it('gives a half that stays alone with the last line', () => {
+    const lines = '{"response":"a\\ud83d"}\n{"done":true,"done_reason":"stop"}\n';
+    expect(read([Buffer.from(lines)]).map(eventOf)).toEqual([text('a'), text('\ud83d'), done()]);
+  });
+
+  it("gives each part the upstream's time, or ours where it says none", () => {
+    const at = '2026-01-02T03:04:05.6Z';
+    const parts = read([line({ response: 'a', created_at: at }), line({ response: 'b' })]);
+    expect(parts).toMatchObject([
+      { createdAt: at },
+      { createdAt: expect.stringMatching(/^20.+Z$/) },
+      new CastError('upstream_truncated'),
+    ]);
+  });
+
+  it("keeps Ollama's statistics and nothing else of the last line", () => {
+    const statistics = { total_duration: 5, load_duration: 4, eval_count: 3, eval_duration: 2 };
+    const parts = read([line({ ...DONE, ...statistics, context: [1], logprobs: [], x: 1 })]);
+    expect(parts).toEqual([
+      {
+        type: 'done',
+        reason: 'stop',
+        // A count of zero is left out by Ollama.
+        usage: { promptTokens: 0, completionTokens: 3 },
+        statistics,
+        createdAt: expect.any(String),
+      },
+    ]);
+  });
+
+  it.each([
+    ['length', 'length'],
+    ['load', 'load'],
+    ['unload', 'unload'],
+    ['something new', 'unknown'],
+    [7, 'unknown'],
+  ])('calls the end %j: %s', (said, reason) => {
+    expect(events({ ...DONE, done_reason: said })).toEqual([done(reason)]);
+  });
+
+  describe('tool calls', () => {
+    const call = (name: string, more: object = {}): object => ({
+      function: { name, arguments: {}, ...more },
+    });
+    const calls = (...names: string[]): object => ({
+      type: 'tool_calls',
+      calls: names.map((name) => ({ id: null, name, arguments: {} })),
+    });
+
+    it('stand on one line or on several, before the end or on the last line', () => {
+      expect(events(chat('', { tool_calls: [call('a'), call('b')] }), DONE)).toEqual([
+        calls('a', 'b'),
+        done('tool_calls'),
+      ]);
+      const last = { message: { content: 'x', tool_calls: [call('b')] }, done: true };
+      expect(
+        events(chat('', { tool_calls: [call('a')] }), { ...last, done_reason: 'stop' }),
+      ).toEqual([calls('a'), text('x'), calls('b'), done('tool_calls')]);
+    });
+
+    it("of /api/generate stand beside the answer, as Ollama's last line has them", () => {
+      expect(
+        events({ response: '', tool_calls: [call('a')], done: true, done_reason: 'stop' }),
+      ).toEqual([calls('a'), done('tool_calls')]);
+    });
+
+    it('leave the reason of an answer that was cut off', () => {
+      expect(
+        events(chat('', { tool_calls: [call('a')] }), { ...DONE, done_reason: 'length' }),
+      ).toEqual([calls('a'), done('length')]);
+    });
+
+    it('that are empty or null are none', () => {
+      expect(events(chat('', { tool_calls: [] }), chat('a', { tool_calls: null }), DONE)).toEqual([
+        text('a'),
+        done(),
+      ]);
+    });
+
+    it('lose the fields that are not known', () => {
+      const [part] = read([
+        line(chat('', { tool_calls: [call('a', { index: 0, strict: true })] })),
+      ]);
+      expect(part).toMatchObject({ calls: [{ function: { index: 0 } }] });
+      expect(JSON.stringify(part)).not.toContain('strict');
+    });
+
+    it.each([
+      { name: 'f' },
+      [{ name: 'f', arguments: {} }],
+      [{ function: { arguments: {} } }],
+      [{ function: { name: 'f', arguments: '{"city":"Oslo"}' } }],
+      [{ function: { name: 'f', arguments: [] } }],
+      [{ id: 7, function: { name: 'f', arguments: {} } }],
+      'none',
+    ])('of another shape are refused: %j', (toolCalls) => {
+      expect(events(chat('a', { tool_calls: toolCalls }), DONE).at(-1)).toEqual({
+        type: 'error',
+        code: 'upstream_protocol_error',
+      });
+    });
+  });
+
+  it.each([
+    ['[]'],
+    ['[{"response":"x"}]'],
+    ['"response"'],
+    ['null'],
+    ['true'],
+    ['42'],
+    ['data: {"response":"x"}'],
+    ['{"response":"x"'],
+    ['{"response":7}'],
+    ['{"response":["x"]}'],
+    ['{"thinking":{}}'],
+    ['{"message":"x"}'],
+    ['{"message":["x"]}'],
+    ['{"message":{"content":[{"type":"text","text":"x"}]}}'],
+    ['{"message":{"content":"","thinking":1}}'],
+    ['{"response":"x","created_at":1767323045}'],
+    ['{"response":"x","done":"true"}'],
+    ['{"response":"x","done":1}'],
+  ])('refuses a line that Ollama would not write, and skips nothing: %s', (wrong) => {
+    const wire = Buffer.from(`{"response":"before"}\n${wrong}\n{"response":"after"}\n`);
+    expect(read([wire]).map(eventOf)).toEqual([
+      text('before'),
+      { type: 'error', code: 'upstream_protocol_error' },
+    ]);
+  });
+
+  it.each([
+    ['{"error":"server busy"}\n', 'upstream_error', true],
+    ['{"error":"cudaMalloc failed: out of memory"}', 'upstream_out_of_memory', true],
+    ['{"StatusCode":429,"Status":"429 Too Many","error":"slow"}', 'upstream_rate_limited', true],
+    ['{"StatusCode":401,"error":"unauthorized"}', 'upstream_unauthorized', false],
+    ['{"error":{"message":"decode failed"}}\n', 'upstream_error', true],
+    ['{"error":""}\n', 'upstream_error', true],
+  ])('reads an error line, with a newline or without: %s', (said, code, retryable) => {
+    const parts = read([line({ response: 'a' }), Buffer.from(said)]);
+    expect(parts).toMatchObject([{ text: 'a' }, { code, retryable }]);
+  });
+
+  it('survives an error that is nested without end', () => {
+    const parts = read([Buffer.from(`{"error":${'['.repeat(9_000)}${']'.repeat(9_000)}}`)]);
+    expect(parts).toMatchObject([{ code: 'upstream_error' }]);
+  });
+
+  it('does not take `error: null` for an error', () => {
+    expect(events({ response: 'a', error: null }, { done: true })).toEqual([
+      text('a'),
+      done('unknown'),
+    ]);
+  });
+
+  it('counts its own limit on a line before the newline comes', () => {
+    const wire = [line({ response: 'a' }), Buffer.from(`{"response":"${'b'.repeat(100)}`)];
+    expect(read(wire, 64).map(eventOf)).toEqual([
+      text('a'),
+      { type: 'error', code: 'line_too_long' },
+    ]);
+  });
+});
+
+describe('ollamaBody', () => {
+  const request: CastRequest = {
+    endpoint: 'chat',
+    model: 'm',
+    messages: [{ role: 'user', content: 'hi' }],
+    options: { temperature: 0.5, seed: 1 },
+  };
+
+  it("puts the operator's options under the caller's, his keep_alive beside them", () => {
+    const operator = { options: { num_ctx: 8192, seed: 7 }, keepAlive: '10m' };
+    expect(ollamaBody(request, operator)).toEqual({
+      model: 'm',
+      messages: request.messages,
+      stream: true,
+      options: { num_ctx: 8192, temperature: 0.5, seed: 1 },
+      keep_alive: '10m',
+    });
+  });
+
+  it('sends a keep_alive of 0, and none where none is set', () => {
+    expect(ollamaBody(request, { options: {}, keepAlive: 0 })).toHaveProperty('keep_alive', 0);
+    expect(ollamaBody(request, { options: {}, keepAlive: undefined })).not.toHaveProperty(
+      'keep_alive',
+    );
+  });
+
+  it('passes on what the caller may set, and not our own name of the endpoint', () => {
+    const asked = { prompt: 'p', system: 's', suffix: 'x', images: ['aGk='], think: true };
+    const body = ollamaBody(
+      { endpoint: 'generate', model: 'm', ...asked },
+      { options: {}, keepAlive: undefined },
+    );
+    expect(body).toEqual({ model: 'm', ...asked, stream: true, options: {} });
+  });
+});

@@ -1,0 +1,24 @@
+import { CastError } from '../../protocol/errors.js';
+import { isObject, type JsonObject, number } from '../decoding/json.js';
+import { upstreamError } from '../upstream-error.js';
+
+/**
+ * Reads one line of an Ollama stream.
+ * @param isRest it had no line end: the answer ended behind it
+ * @throws CastError what an error line says; `upstream_protocol_error` for what is no JSON object,
+ * `upstream_truncated` where the end cut it short
+ */
+export function ollamaLine(line: string, isRest: boolean): JsonObject {
+  let said: unknown;
+  try {
+    said = JSON.parse(line);
+  } catch {
+    throw new CastError(isRest ? 'upstream_truncated' : 'upstream_protocol_error');
+  }
+  if (!isObject(said)) throw new CastError('upstream_protocol_error');
+  const error = said['error'] ?? undefined;
+  if (error === undefined) return said;
+  // A cloud model's error carries its status in the line.
+  const status = number(said['StatusCode']);
+  throw upstreamError(status, typeof error === 'string' ? error : line);
+}

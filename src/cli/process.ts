@@ -1,0 +1,27 @@
+import { ConfigError } from '../config/load.js';
+
+/** Ends the process with one sentence that says why it could not start. */
+export function exitWithReason(error: unknown): never {
+  const { code, port } = error as NodeJS.ErrnoException & { port?: number };
+  if (error instanceof ConfigError) console.error(`llm-cast cannot start: ${error.message}`);
+  else if (code === 'EADDRINUSE' || code === 'EACCES' || code === 'EADDRNOTAVAIL') {
+    console.error(`llm-cast cannot listen on port ${port} (${code}): see PORT, SOCKET_PORT, HOST.`);
+  } else console.error(error);
+  process.exit(1);
+}
+
+/** Nest drains at the first SIGTERM or SIGINT and ignores the next: that one ends it at once. */
+export function exitAtSecondSignal(): void {
+  let signals = 0;
+  const onSignal = (_name: string, number: number): void => {
+    signals++;
+    if (signals > 1) process.exit(128 + number);
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+}
+
+/** A log that nobody reads any more is no reason to stop. */
+export function surviveClosedLog(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+}

@@ -1,0 +1,284 @@
+import * as fc from 'fast-check';
+import { ConfigError, loadConfig } from './load.js';
+import { settings } from './settings.js';
+
+const ONE_DAY = 86_400_000;
+const GIB = 1_073_741_824;
+
+/** Settings that are whole numbers: default, smallest, largest. */
+const NUMBERS: Record<string, [number, number, number]> = {
+  PORT: [3000, 0, 65_535],
+  SOCKET_PORT: [4321, 0, 65_535],
+  MAX_CONNECTIONS: [10_000, 1, 1_000_000],
+  CONNECT_TIMEOUT_MS: [10_000, 1, ONE_DAY],
+  FIRST_BYTE_TIMEOUT_MS: [600_000, 1, ONE_DAY],
+  IDLE_TIMEOUT_MS: [120_000, 1, ONE_DAY],
+  GENERATION_TIMEOUT_MS: [1_800_000, 1, ONE_DAY],
+  MAX_LINE_BYTES: [8_388_608, 1024, GIB],
+  MAX_BODY_BYTES: [20_971_520, 1024, GIB],
+  MAX_PROMPT_CHARS: [1_000_000, 1, GIB],
+  MAX_OUTPUT_BYTES: [16_777_216, 1, GIB],
+  MAX_QUEUE: [100, 0, 100_000],
+  QUEUE_TIMEOUT_MS: [600_000, 1, ONE_DAY],
+  MAX_CONCURRENT_PER_USER: [0, 0, 10_000],
+  MAX_QUEUE_PER_USER: [0, 0, 100_000],
+  ABANDON_AFTER_MS: [120_000, 0, ONE_DAY],
+  MAX_LOG_BYTES: [268_435_456, 1_048_576, 1024 * GIB],
+  RETAIN_MS: [600_000, 1, ONE_DAY],
+  SOCKET_BUFFER_BYTES: [65_536, 1024, 67_108_864],
+  SLOW_READER_MS: [30_000, 1, ONE_DAY],
+  DRAIN_MS: [25_000, 0, ONE_DAY],
+};
+
+/** The other settings: default, then pairs of what is written and what is read. */
+const OTHERS: Record<string, [unknown, [string, unknown][]]> = {
+  HOST: [
+    '127.0.0.1',
+    [
+      ['0.0.0.0', '0.0.0.0'],
+      ['::1', '::1'],
+      ['my-host.lan', 'my-host.lan'],
+    ],
+  ],
+  SOCKET_TRANSPORTS: [
+    ['polling', 'websocket'],
+    [
+      ['websocket', ['websocket']],
+      ['websocket, polling', ['websocket', 'polling']],
+    ],
+  ],
+  OLLAMA_BASE_URL: [
+    ['http://localhost:11434'],
+    [
+      ['https://gpu.lan/', ['https://gpu.lan']],
+      ['http://a:1, b,', ['http://a:1', 'http://b:11434']],
+    ],
+  ],
+  OPENAI_BASE_URL: [
+    undefined,
+    [
+      ['https://api.openai.com', 'https://api.openai.com/v1'],
+      ['http://vllm:8000/api/v3/', 'http://vllm:8000/api/v3'],
+    ],
+  ],
+  OPENAI_API_KEY: [undefined, [['sk-1', 'sk-1']]],
+  OPENAI_MODEL: [undefined, [['gpt-x', 'gpt-x']]],
+  MAX_CONCURRENT: [[], [['4', [4]]]],
+  ALLOW_PULL: [false, [['true', true]]],
+  OLLAMA_MODEL: ['llama3.2', [['qwen3:8b', 'qwen3:8b']]],
+  OLLAMA_OPTIONS: [{}, [['{"num_ctx": 8192}', { num_ctx: 8192 }]]],
+  OLLAMA_KEEP_ALIVE: [
+    undefined,
+    [
+      ['300', 300],
+      ['-1', -1],
+      ['10m', '10m'],
+      ['1h30m', '1h30m'],
+    ],
+  ],
+  ALLOWED_MODELS: [[], [[' llama3.2 , qwen3:8b,', ['llama3.2', 'qwen3:8b']]]],
+  TRUST_CLIENT_USER_ID: [
+    false,
+    [
+      ['true', true],
+      ['false', false],
+      ['0', false],
+    ],
+  ],
+  TRUST_PROXY: [
+    false,
+    [
+      ['true', true],
+      ['2', 2],
+      ['loopback, 10.0.0.0/8', ['loopback', '10.0.0.0/8']],
+    ],
+  ],
+  CORS_ORIGINS: [[], [['https://a.lan, http://b:8080', ['https://a.lan', 'http://b:8080']]]],
+  PUBLIC_SOCKET_URL: [
+    undefined,
+    [
+      ['https://chat.lan', 'https://chat.lan'],
+      ['http://10.0.0.7:4321/', 'http://10.0.0.7:4321/'],
+    ],
+  ],
+  LOG_LEVEL: ['log', [['verbose', 'verbose']]],
+  LOG_FORMAT: ['text', [['json', 'json']]],
+};
+
+const WRONG: [string, string[]][] = [
+  ...Object.entries(NUMBERS).map(([name, [, min, max]]): [string, string[]] => [
+    name,
+    [`${min - 1}`, `${max + 1}`, '1.5', '1e3', '0x10', 'many', '1 000', '9'.repeat(400)],
+  ]),
+  ['HOST', ['http://x', 'a b', 'x'.repeat(300)]],
+  ['SOCKET_TRANSPORTS', ['tcp', 'polling,tcp', ',']],
+  [
+    'OLLAMA_BASE_URL',
+    ['http://', 'http://a b', 'ftp://gpu', 'http://x?key=1', 'http://me:pw@gpu:port'],
+  ],
+  ['OPENAI_BASE_URL', ['ftp://gpu', 'http://x?key=1', 'http://me:pw@gpu:port']],
+  ['OPENAI_API_KEY', ['two words', 'schlüssel']],
+  ['ALLOW_PULL', ['perhaps']],
+  ['OLLAMA_OPTIONS', ['{', '[]', 'null', '7', '"x"', 'num_ctx=8192']],
+  ['OLLAMA_KEEP_ALIVE', ['soon', '10 minutes', '5d']],
+  ['TRUST_CLIENT_USER_ID', ['perhaps', '2']],
+  ['TRUST_PROXY', ['everyone!', 'a b']],
+  ['CORS_ORIGINS', ['*', 'chat.lan', 'https://chat.lan/path', 'https://a.lan,b']],
+  ['PUBLIC_SOCKET_URL', ['chat.lan', 'ws://chat.lan', 'https://chat.lan/path', 'http://a b']],
+  ['MAX_CONCURRENT', ['0', '-1', '1.5', 'many', '1,0', ',']],
+  ['LOG_LEVEL', ['loud', 'LOG,WARN']],
+  ['LOG_FORMAT', ['yaml']],
+];
+
+const read = (name: string, value: string): unknown =>
+  (loadConfig({ [name]: value }) as unknown as Record<string, unknown>)[name];
+
+/** What the boot would say. */
+function refusal(env: NodeJS.ProcessEnv): string {
+  try {
+    loadConfig(env);
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return (error as ConfigError).message;
+  }
+  throw new Error(`accepted: ${JSON.stringify(env)}`);
+}
+
+describe('settings', () => {
+  it('have the defaults of the design', () => {
+    const rows = [...Object.entries(NUMBERS), ...Object.entries(OTHERS)];
+    const expected = Object.fromEntries(rows.map(([name, [fallback]]) => [name, fallback]));
+    expect(Object.keys(expected).toSorted()).toEqual(Object.keys(settings.shape).toSorted());
+    expect(loadConfig({})).toEqual(expected);
+  });
+
+  // An empty OLLAMA_BASE_URL means that there is no Ollama.
+  it.each(Object.keys(settings.shape).filter((name) => name !== 'OLLAMA_BASE_URL'))(
+    '%s: an empty or blank value counts as not set',
+    (name) => {
+      expect(loadConfig({ [name]: '' })).toEqual(loadConfig({}));
+      expect(loadConfig({ [name]: ' \t' })).toEqual(loadConfig({}));
+    },
+  );
+
+  it('ignore other variables and blanks around a value, as a .env file may have them', () => {
+    expect(loadConfig({ HOME: '/root', PORT: ' 8080 ' })).toEqual(loadConfig({ PORT: '8080' }));
+  });
+
+  it.each(Object.entries(NUMBERS))('%s takes the ends of its range', (name, [, min, max]) => {
+    expect(read(name, String(min))).toBe(min);
+    expect(read(name, String(max))).toBe(max);
+  });
+
+  it.each(Object.entries(OTHERS))('%s is read as what it means', (name, [, pairs]) => {
+    for (const [written, meant] of pairs) expect(read(name, written)).toEqual(meant);
+  });
+
+  it.each(WRONG)('%s: a wrong value is refused by its name, and not repeated', (name, values) => {
+    const said = values.map((value) => refusal({ [name]: value }));
+    expect(said[0]).toMatch(new RegExp(`^${name} must be [^.]+.*\\.$`));
+    // One sentence for all of them: it holds nothing of the value, which may be a key.
+    expect(new Set(said)).toEqual(new Set([said[0]]));
+  });
+
+  it('of any kind are read from any text, or refuse it by their name', () => {
+    const text = fc.oneof(
+      fc.string(),
+      fc.string({ unit: 'binary' }),
+      fc.integer().map(String),
+      fc.double().map(String),
+      fc.json(),
+      fc.webUrl({ withQueryParameters: true, withFragments: true }),
+      fc.constantFrom('true', 'polling', '-0', '007', '1e9', 'NaN', 'null', '::', '__proto__'),
+    );
+    fc.assert(
+      fc.property(fc.constantFrom(...Object.keys(settings.shape)), text, (name, value) => {
+        let got: unknown;
+        try {
+          got = read(name, value);
+        } catch (error) {
+          expect(error).toBeInstanceOf(ConfigError);
+          expect((error as Error).message).toMatch(new RegExp(`^${name} must `));
+          return;
+        }
+        const bounds = NUMBERS[name];
+        if (bounds === undefined) return;
+        expect(Number.isInteger(got)).toBe(true);
+        expect(got).toBeGreaterThanOrEqual(bounds[1]);
+        expect(got).toBeLessThanOrEqual(bounds[2]);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('that are wrong are all named, and only those', () => {
+    const said = refusal({ PORT: 'x', HOST: '0.0.0.0', LOG_LEVEL: 'loud', MAX_QUEUE: '-1' });
+    expect(said.match(/[A-Z_]{4,}(?= must be )/g)).toEqual(
+      expect.arrayContaining(['PORT', 'LOG_LEVEL', 'MAX_QUEUE']),
+    );
+    expect(said).not.toContain('HOST');
+  });
+
+  it.each<[NodeJS.ProcessEnv, string]>([
+    [{ OLLAMA_BASE_URL: '' }, 'OLLAMA_BASE_URL'],
+    [{ OLLAMA_BASE_URL: '', OPENAI_BASE_URL: 'http://a' }, 'OPENAI_MODEL'],
+    [{ MAX_CONCURRENT: '1,2' }, 'MAX_CONCURRENT'],
+    [{ OLLAMA_BASE_URL: 'a,b', MAX_CONCURRENT: '1,2,3' }, 'MAX_CONCURRENT'],
+  ])('that do not fit together are refused: %j', (env, name) => {
+    expect(refusal(env)).toMatch(new RegExp(`^${name} must `));
+  });
+
+  it('of several upstreams fit together', () => {
+    const env = { OLLAMA_BASE_URL: 'a,b', OPENAI_BASE_URL: 'http://c', MAX_CONCURRENT: '1,2,16' };
+    expect(loadConfig(env).MAX_CONCURRENT).toEqual([1, 2, 16]);
+    const alone = { OLLAMA_BASE_URL: '', OPENAI_BASE_URL: 'http://c', OPENAI_MODEL: 'm' };
+    expect(loadConfig(alone).OLLAMA_BASE_URL).toEqual([]);
+  });
+
+  it('cannot be changed once they are read', () => {
+    const config = loadConfig({}) as { PORT: number };
+    expect(() => (config.PORT = 1)).toThrow(TypeError);
+    expect(Object.isFrozen(config)).toBe(true);
+  });
+});
+
+describe('OLLAMA_HOST, as users of Ollama know it', () => {
+  it.each([
+    ['gpu.lan', 'http://gpu.lan:11434'],
+    ['gpu.lan:8080', 'http://gpu.lan:8080'],
+    ['gpu.lan:80', 'http://gpu.lan'],
+    ['gpu.lan/ollama', 'http://gpu.lan:11434/ollama'],
+    [':11434', 'http://127.0.0.1:11434'],
+    [':8080', 'http://127.0.0.1:8080'],
+    ['0.0.0.0', 'http://127.0.0.1:11434'],
+    ['0.0.0.0:11434', 'http://127.0.0.1:11434'],
+    ['http://0.0.0.0:11434', 'http://127.0.0.1:11434'],
+    ['10.0.0.7', 'http://10.0.0.7:11434'],
+    ['http://gpu.lan', 'http://gpu.lan'],
+    ['http://gpu.lan:11434/', 'http://gpu.lan:11434'],
+    ['https://gpu.lan', 'https://gpu.lan'],
+    ['https://gpu.lan/base/', 'https://gpu.lan/base'],
+    ['HTTPS://GPU.lan/Base', 'https://gpu.lan/Base'],
+    ['[::1]:11434', 'http://[::1]:11434'],
+    ['[::1]', 'http://[::1]:11434'],
+    ['[::]:11434', 'http://[::1]:11434'],
+  ])('%s is %s', (written, url) => {
+    expect(loadConfig({ OLLAMA_HOST: written }).OLLAMA_BASE_URL).toEqual([url]);
+  });
+
+  it('counts for nothing beside OLLAMA_BASE_URL, even where that says that there is no Ollama', () => {
+    const sought = (OLLAMA_BASE_URL: string): readonly string[] =>
+      loadConfig({
+        OLLAMA_HOST: 'gpu.lan',
+        OLLAMA_BASE_URL,
+        OPENAI_BASE_URL: 'http://b',
+        OPENAI_MODEL: 'm',
+      }).OLLAMA_BASE_URL;
+    expect(sought('http://a')).toEqual(['http://a']);
+    expect(sought('')).toEqual([]);
+  });
+
+  it('is named when it is wrong', () => {
+    expect(refusal({ OLLAMA_HOST: 'http://a b' })).toMatch(/OLLAMA_HOST/);
+  });
+});

@@ -1,0 +1,76 @@
+import { z } from 'zod';
+import type { Config } from './config.js';
+import { settings } from './settings.js';
+
+/** A setting has a value that llm-cast cannot start with. The message names the variable. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/**
+ * Reads the settings. An empty variable counts as not set.
+ * @param env by default the process environment, over a `.env` file in the working directory
+ * @throws ConfigError with one sentence for each wrong variable
+ */
+export function loadConfig(env: NodeJS.ProcessEnv = processEnvironment()): Config {
+  const given = Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) => {
+      const trimmed = value?.trim();
+      return trimmed === undefined || trimmed === '' ? [] : [[name, trimmed]];
+    }),
+  );
+  const { OLLAMA_HOST: alias } = given;
+  const isAlias = env['OLLAMA_BASE_URL'] === undefined && alias !== undefined;
+  if (isAlias) given['OLLAMA_BASE_URL'] = alias;
+  // Empty is not unset here: it says that there is no Ollama.
+  else if (env['OLLAMA_BASE_URL']?.trim() === '') given['OLLAMA_BASE_URL'] = ',';
+  const result = settings.safeParse(given);
+  if (result.success) {
+    checkTogether(result.data);
+    return Object.freeze(result.data);
+  }
+  const wrong = new Set(result.error.issues.map((issue) => String(issue.path[0])));
+  throw new ConfigError(
+    [...wrong]
+      .map((name) => {
+        const said = isAlias && name === 'OLLAMA_BASE_URL' ? 'OLLAMA_HOST' : name;
+        return `${said} must be ${expected(name)}.`;
+      })
+      .join(' '),
+  );
+}
+
+/** Rules that need more than one setting. */
+function checkTogether(config: z.output<typeof settings>): void {
+  const { OLLAMA_BASE_URL: ollamas, OPENAI_BASE_URL, MAX_CONCURRENT: slots } = config;
+  const upstreams = ollamas.length + (OPENAI_BASE_URL === undefined ? 0 : 1);
+  if (upstreams === 0) {
+    throw new ConfigError('OLLAMA_BASE_URL must not be empty without an OPENAI_BASE_URL.');
+  }
+  if (slots.length > 1 && slots.length !== upstreams) {
+    throw new ConfigError(
+      `MAX_CONCURRENT must be one number, or one for each of ${upstreams} upstreams.`,
+    );
+  }
+  if (ollamas.length === 0 && config.OPENAI_MODEL === undefined) {
+    throw new ConfigError('OPENAI_MODEL must be set where there is no Ollama.');
+  }
+}
+
+function expected(name: string): string {
+  const schema = settings.shape[name as keyof typeof settings.shape];
+  for (let inner: z.ZodType = schema; ; inner = inner.unwrap() as z.ZodType) {
+    const said = inner.meta()?.['expected'];
+    if (typeof said === 'string') return said;
+    if (!(inner instanceof z.ZodDefault || inner instanceof z.ZodOptional)) return 'well-formed';
+  }
+}
+
+function processEnvironment(): NodeJS.ProcessEnv {
+  try {
+    process.loadEnvFile('.env');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  return process.env;
+}

@@ -1,0 +1,171 @@
+import { z } from 'zod';
+import { flag, integer, jsonObject, list, milliseconds, upstreamUrl } from './values.js';
+
+/** Most Ollama servers in one list. */
+const MAX_UPSTREAMS = 64;
+
+/**
+ * Every setting: its name in the environment, how it is read, its default and what it is for.
+ * The README's table and `.env.example` are checked against this schema.
+ */
+export const settings = z.object({
+  PORT: integer(0, 65_535, 3000).describe('Port of the REST server; 0 = any free port'),
+  HOST: z
+    .string()
+    .regex(/^[\w.:-]{1,253}$/)
+    .meta({ expected: 'a host name or an IP address' })
+    .default('127.0.0.1')
+    .describe('Address both servers listen on; 0.0.0.0 = every interface'),
+  SOCKET_PORT: integer(0, 65_535, 4321).describe(
+    'Port of the Socket.IO server; equal to PORT = one port for both; 0 = any free port',
+  ),
+  PUBLIC_SOCKET_URL: z
+    .string()
+    .regex(/^https?:\/\/[^/?#\s]+\/?$/)
+    .meta({ expected: 'an origin such as https://chat.example.com' })
+    .optional()
+    .describe(
+      'Where the chat page finds Socket.IO; unset = at its own host name, on the port of Socket.IO',
+    ),
+  SOCKET_TRANSPORTS: z
+    .string()
+    .transform(list)
+    .pipe(z.array(z.enum(['polling', 'websocket'])).min(1))
+    .meta({ expected: 'polling, websocket or both, separated by a comma' })
+    .default(['polling', 'websocket'])
+    .describe('Socket.IO transports that are offered'),
+  OLLAMA_BASE_URL: z
+    .string()
+    .transform(list)
+    .pipe(z.array(upstreamUrl).max(MAX_UPSTREAMS))
+    .meta({ expected: 'http or https URLs, such as http://localhost:11434, separated by commas' })
+    .default(['http://localhost:11434'])
+    .describe('Where Ollama answers, one or several; empty = no Ollama; OLLAMA_HOST is an alias'),
+  OLLAMA_MODEL: z.string().default('llama3.2').describe('Model of requests that name none'),
+  OPENAI_BASE_URL: upstreamUrl
+    .transform((url) => (new URL(url).pathname === '/' ? `${url}/v1` : url))
+    .meta({ expected: 'an http or https URL, such as https://api.openai.com/v1' })
+    .optional()
+    .describe('Where an OpenAI-compatible server answers; unset = there is none'),
+  OPENAI_API_KEY: z
+    .string()
+    .regex(/^[\x21-\x7e]+$/)
+    .meta({ expected: 'a key of printable ASCII characters' })
+    .optional()
+    .describe('Key for OPENAI_BASE_URL, sent there and nowhere else'),
+  OPENAI_MODEL: z
+    .string()
+    .optional()
+    .describe('Model of requests that name none, where there is no Ollama'),
+  OLLAMA_OPTIONS: jsonObject
+    .default({})
+    .describe(
+      "Model options put on each request, for example num_ctx; a caller's sampling options win",
+    ),
+  OLLAMA_KEEP_ALIVE: z
+    .string()
+    .regex(/^(-?\d+|(-?\d+(\.\d+)?(ns|us|ms|s|m|h))+)$/)
+    .transform((value) => (/^-?\d+$/.test(value) ? Number(value) : value))
+    .meta({ expected: 'seconds, or a duration such as 10m; negative = for ever' })
+    .optional()
+    .describe("How long Ollama keeps a model loaded after a request; unset = Ollama's default"),
+  ALLOW_PULL: flag(false).describe('Whether clients may have Ollama pull models'),
+  ALLOWED_MODELS: z
+    .string()
+    .transform(list)
+    .default([])
+    .describe('Models that a caller may name, separated by commas; empty = all'),
+  CONNECT_TIMEOUT_MS: milliseconds(10_000).describe('Time for a connection to the upstream'),
+  FIRST_BYTE_TIMEOUT_MS: milliseconds(600_000).describe(
+    'Time until the first byte of an answer; a cold model load takes minutes',
+  ),
+  IDLE_TIMEOUT_MS: milliseconds(120_000).describe('Longest silence inside an answer'),
+  GENERATION_TIMEOUT_MS: milliseconds(1_800_000).describe('Longest time of one generation'),
+  MAX_LINE_BYTES: integer(1024, 1_073_741_824, 8_388_608).describe(
+    'Longest line that is read from the upstream',
+  ),
+  CORS_ORIGINS: z
+    .string()
+    .transform(list)
+    .pipe(z.array(z.string().regex(/^https?:\/\/[^/?#\s]+$/)))
+    .meta({ expected: 'origins such as https://chat.example.com, separated by commas' })
+    .default([])
+    .describe(
+      'Origins whose pages may use the server, besides its own (on a loopback HOST: any loopback origin)',
+    ),
+  MAX_CONNECTIONS: integer(1, 1_000_000, 10_000).describe('Most open connections of each server'),
+  MAX_BODY_BYTES: integer(1024, 1_073_741_824, 20_971_520).describe(
+    'Largest request, over REST and over the socket; images need room',
+  ),
+  MAX_PROMPT_CHARS: integer(1, 1_073_741_824, 1_000_000).describe(
+    'Most characters of text in one request (prompt, system, suffix and messages together)',
+  ),
+  MAX_OUTPUT_BYTES: integer(1, 1_073_741_824, 16_777_216).describe(
+    'Most bytes of one answer, thinking and tool calls included',
+  ),
+  MAX_CONCURRENT: z
+    .string()
+    .transform(list)
+    .pipe(
+      z
+        .array(
+          z
+            .string()
+            .regex(/^\d{1,5}$/)
+            .transform(Number)
+            .pipe(z.number().min(1)),
+        )
+        .min(1),
+    )
+    .meta({ expected: 'a whole number from 1, or a list of them in the order of the upstreams' })
+    .default([])
+    .describe(
+      'Generations that run at once on each upstream; default 1 for Ollama (its OLLAMA_NUM_PARALLEL), 16 for an OpenAI-compatible server',
+    ),
+  MAX_QUEUE: integer(0, 100_000, 100).describe('Most requests that wait for a slot, in all'),
+  QUEUE_TIMEOUT_MS: milliseconds(600_000).describe('Longest time a request waits for a slot'),
+  MAX_CONCURRENT_PER_USER: integer(0, 10_000, 0).describe(
+    'Most generations of one user that run at once; 0 = no limit',
+  ),
+  MAX_QUEUE_PER_USER: integer(0, 100_000, 0).describe(
+    'Most requests of one user that wait; 0 = no limit',
+  ),
+  ABANDON_AFTER_MS: milliseconds(120_000, 0).describe(
+    'How long a generation goes on after its last reader has left',
+  ),
+  MAX_LOG_BYTES: integer(1_048_576, 1_099_511_627_776, 268_435_456).describe(
+    'Memory for all kept generations; over it the oldest ended ones go first',
+  ),
+  RETAIN_MS: milliseconds(600_000).describe('How long a generation is kept after its end'),
+  SOCKET_BUFFER_BYTES: integer(1024, 67_108_864, 65_536).describe(
+    'Bytes held for a socket before its readers wait',
+  ),
+  SLOW_READER_MS: milliseconds(30_000).describe(
+    'A client that takes no byte for so long is cut; it may come back and join',
+  ),
+  TRUST_CLIENT_USER_ID: flag(false).describe(
+    'Believe auth.userId of a handshake although others than this machine can connect',
+  ),
+  TRUST_PROXY: z
+    .string()
+    .regex(/^(true|false|\d{1,3}|[\w.:/-]+(\s*,\s*[\w.:/-]+)*)$/)
+    .transform((value) =>
+      /^\d+$/.test(value) ? Number(value) : ({ true: true, false: false }[value] ?? list(value)),
+    )
+    .meta({ expected: 'true, false, a number of proxies, or addresses separated by commas' })
+    .default(false)
+    .describe('Which proxies in front are believed when they say X-Forwarded-For'),
+  DRAIN_MS: milliseconds(25_000, 0).describe(
+    'On SIGTERM: how long running generations may go on before they are interrupted',
+  ),
+  LOG_LEVEL: z
+    .enum(['verbose', 'debug', 'log', 'warn', 'error', 'fatal'])
+    .meta({ expected: 'verbose, debug, log, warn, error or fatal' })
+    .default('log')
+    .describe('Least important level that is logged'),
+  LOG_FORMAT: z
+    .enum(['text', 'json'])
+    .meta({ expected: 'text or json' })
+    .default('text')
+    .describe('How a log line is written'),
+});

@@ -1,0 +1,62 @@
+import { z } from 'zod';
+
+export const integer = (min: number, max: number, fallback: number) =>
+  z
+    .string()
+    .regex(/^\d{1,15}$/)
+    .transform(Number)
+    .pipe(z.number().min(min).max(max))
+    .meta({ expected: `a whole number from ${min} to ${max}` })
+    .default(fallback);
+
+const ONE_DAY_MS = 86_400_000;
+export const milliseconds = (fallback: number, min = 1) => integer(min, ONE_DAY_MS, fallback);
+
+export const flag = (fallback: boolean) =>
+  z.stringbool().meta({ expected: 'true or false' }).default(fallback);
+
+export const list = (value: string) =>
+  value
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+
+/**
+ * Turns what Ollama's own users write (`host`, `host:port`, `:port`, a URL with or without a path)
+ * into a base URL without a trailing slash. Without a scheme the port is 11434, as in Ollama's
+ * `envconfig.Host`; a bind-all address means this machine.
+ */
+function baseUrl(value: string): string {
+  const bare = !/^https?:\/\//i.test(value);
+  if (bare && value.includes('://')) throw new TypeError('neither http nor https');
+  const url = new URL(bare ? `http://${value.replace(/^:/, '127.0.0.1:')}` : value);
+  if (bare && url.port === '' && !/:80(\/|$)/.test(value)) url.port = '11434';
+  if (url.hostname === '0.0.0.0') url.hostname = '127.0.0.1';
+  if (url.hostname === '[::]') url.hostname = '[::1]';
+  if (url.search !== '' || url.hash !== '') throw new TypeError('a base URL has no query');
+  return url.href.replace(/\/+$/, '');
+}
+
+export const upstreamUrl = z
+  .string()
+  .transform((value, context) => {
+    try {
+      return baseUrl(value);
+    } catch {
+      context.addIssue({ code: 'custom', message: 'not a URL' });
+      return z.NEVER;
+    }
+  })
+  .meta({ expected: 'an http or https URL, such as http://localhost:11434' });
+
+export const jsonObject = z
+  .string()
+  .transform((value, context): Record<string, unknown> => {
+    try {
+      return z.record(z.string(), z.unknown()).parse(JSON.parse(value));
+    } catch {
+      context.addIssue({ code: 'custom', message: 'not a JSON object' });
+      return z.NEVER;
+    }
+  })
+  .meta({ expected: 'a JSON object, such as {"num_ctx": 8192}' });

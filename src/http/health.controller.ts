@@ -1,0 +1,58 @@
+import { Controller, Get, type MessageEvent, Res, Sse } from '@nestjs/common';
+import type { Response } from 'express';
+import { map, type Observable, take, timer } from 'rxjs';
+import { CastService } from '../cast/cast.service.js';
+import { GenerationsService } from '../generations/generations.service.js';
+import { Route } from './open-api.js';
+import { liveness, type Liveness, readiness, type Readiness } from '../protocol/answers.js';
+
+/** What `stream` sends: enough to tell an even flow from a lump. */
+const EVENTS = 5;
+const SPACING_MS = 200;
+
+@Controller('health')
+export class HealthController {
+  constructor(
+    private readonly cast: CastService,
+    private readonly generations: GenerationsService,
+  ) {}
+
+  /** The process answers. Says nothing of the upstream: a restart would not mend that. */
+  @Get('live')
+  @Route({ summary: 'Whether the process answers', answers: { 200: liveness } })
+  live(): Liveness {
+    return { status: 'ok' };
+  }
+
+  /** Whether to send requests here: 503 while draining and with no usable upstream. */
+  @Get('ready')
+  @Route({
+    summary: 'Whether to send requests here',
+    answers: { 200: readiness, 503: readiness },
+  })
+  async ready(@Res({ passthrough: true }) response: Response): Promise<Readiness> {
+    if (!this.generations.accepting) {
+      response.status(503);
+      return { status: 'draining', upstreams: [] };
+    }
+    const upstreams = await this.cast.health();
+    const isUsable = upstreams.some(({ reachable }) => reachable);
+    response.status(isUsable ? 200 : 503);
+    return { status: isUsable ? 'ok' : 'no_upstream', upstreams };
+  }
+
+  /** Whoever gets them all at once has something in between that holds answers back. */
+  @Sse('stream')
+  @Route({
+    summary: 'Whether events arrive when they are sent',
+    description: `The answer of \`/health/live\` as ${EVENTS} Server-Sent Events, ${SPACING_MS} ms apart. No model is asked.`,
+    answers: { 200: liveness },
+    produces: 'text/event-stream',
+  })
+  stream(): Observable<MessageEvent> {
+    return timer(0, SPACING_MS).pipe(
+      take(EVENTS),
+      map(() => ({ data: this.live() })),
+    );
+  }
+}

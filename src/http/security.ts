@@ -1,0 +1,104 @@
+import type { Server } from 'node:http';
+import { randomUUID } from 'node:crypto';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { NextFunction, Request, RequestHandler, Response } from 'express';
+import helmet, { contentSecurityPolicy } from 'helmet';
+import type { Config } from '../config/config.js';
+import { CastError } from '../protocol/errors.js';
+import { isAllowedRequest } from './origins.js';
+
+/** Longest time a request may take to send its headers, and all of itself. */
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 120_000;
+/** Most header lines of a request; Node itself bounds their bytes to 16 KiB. */
+const MAX_HEADERS = 100;
+/** A request id that a caller or proxy gave is kept if it looks like one. */
+const REQUEST_ID = /^[\w.-]{1,64}$/;
+
+/** What every answer has: a request id, and headers that browsers heed. */
+export function hardenHttp(app: NestExpressApplication, config: Config): void {
+  app.disable('x-powered-by');
+  app.set('trust proxy', config.TRUST_PROXY);
+  app.use(nameRequest);
+  app.use(
+    helmet({
+      // The proxy that ends TLS decides on HSTS; plain HTTP in a home network must go on to work.
+      hsts: false,
+      contentSecurityPolicy: {
+        directives: {
+          defaultSrc: ["'self'"],
+          scriptSrc: ["'self'"],
+          imgSrc: ["'self'", 'data:'],
+          frameAncestors: ["'none'"],
+          upgradeInsecureRequests: null,
+        },
+      },
+    }),
+  );
+}
+
+/** What stands before every route: who may ask, what may be sent. */
+export function admitHttp(app: NestExpressApplication, config: Config): void {
+  app.use((request: Request, _response: Response, next: NextFunction) => {
+    if (!isAllowedRequest(request, config)) throw new CastError('forbidden', FOREIGN);
+    next();
+  });
+  // Whoever comes so far is allowed: the origin is only repeated.
+  app.enableCors({
+    origin: true,
+    allowedHeaders: ['Content-Type', 'Idempotency-Key', 'Last-Event-ID', 'X-Request-Id'],
+    exposedHeaders: ['Location', 'Retry-After', 'X-Request-Id'],
+  });
+  app.use(requireJson);
+}
+
+/**
+ * The policy of our own page, stricter than that of the API documents: no inline style, no form, and
+ * connections only to this server. Models write what the page shows.
+ * @param socketOrigin where Socket.IO is for the page that is asked for, such as `http://host:4321`
+ */
+export function pagePolicy(socketOrigin: (request: Request) => string): RequestHandler {
+  return (request, response, next) => {
+    const origin = socketOrigin(request);
+    const policy = contentSecurityPolicy({
+      useDefaults: false,
+      directives: {
+        defaultSrc: ["'self'"],
+        scriptSrc: ["'self'"],
+        styleSrc: ["'self'"],
+        imgSrc: ["'self'", 'data:'],
+        connectSrc: ["'self'", origin, origin.replace(/^http/, 'ws')],
+        objectSrc: ["'none'"],
+        baseUri: ["'none'"],
+        formAction: ["'none'"],
+        frameAncestors: ["'none'"],
+      },
+    });
+    policy(request, response, next);
+  };
+}
+
+const FOREIGN = { message: 'This origin or host name is not allowed here; see CORS_ORIGINS.' };
+
+/** Bounds what one peer can hold of a server. */
+export function boundServer(server: Server, config: Config): void {
+  server.headersTimeout = HEADERS_TIMEOUT_MS;
+  server.requestTimeout = REQUEST_TIMEOUT_MS;
+  server.maxHeadersCount = MAX_HEADERS;
+  server.maxConnections = config.MAX_CONNECTIONS;
+}
+
+function nameRequest(request: Request, response: Response, next: NextFunction): void {
+  const given = request.get('x-request-id') ?? '';
+  response.setHeader('X-Request-Id', REQUEST_ID.test(given) ? given : randomUUID());
+  next();
+}
+
+/** A body that is not JSON would otherwise look like a missing one. */
+function requireJson(request: Request, _response: Response, next: NextFunction): void {
+  const hasBody =
+    request.headers['transfer-encoding'] !== undefined ||
+    Number(request.headers['content-length'] ?? 0) > 0;
+  if (hasBody && !request.is('json')) throw new CastError('unsupported_media_type');
+  next();
+}

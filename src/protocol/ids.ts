@@ -1,0 +1,42 @@
+import { z } from 'zod';
+import { EXAMPLE_ID } from './examples.js';
+
+/** Most characters of an idempotency key. */
+const IDEMPOTENCY_KEY_CHARS = 255;
+
+export const idempotencyKey = z
+  .string()
+  .min(1)
+  .max(IDEMPOTENCY_KEY_CHARS)
+  .meta({
+    id: 'IdempotencyKey',
+    description:
+      'The same key with the same request starts nothing anew. Over REST it is `Idempotency-Key`.',
+    examples: ['4f9c2a54-question-17'],
+  });
+
+export const generationId = z
+  .string()
+  .regex(/^[\w-]{22}$/, 'not a generation id')
+  .meta({
+    id: 'GenerationId',
+    description: 'Names a generation, unguessably (128 random bits, base64url).',
+    examples: [EXAMPLE_ID],
+  });
+export const lastEventId = z
+  .int()
+  .min(0)
+  .meta({
+    id: 'LastEventId',
+    description: 'The seq of the last record that the caller has; the stream goes on behind it.',
+    examples: [17],
+  });
+export const clientId = z
+  .string()
+  .min(1)
+  .max(64)
+  .optional()
+  .describe(
+    'Socket.IO id of the connected client (namespace `/events`) that is to receive the records. ' +
+      'May be left out with `onDisconnect: "keep"`, by callers that read over SSE or GET.',
+  );

@@ -1,0 +1,145 @@
+import { z } from 'zod';
+import { isShallow, TOO_DEEP } from './json-depth.js';
+
+/** Most characters of a model name. */
+const MODEL_NAME_CHARS = 256;
+/** Most stop sequences of one request. */
+const STOP_SEQUENCES = 64;
+
+const int32 = z.int32();
+
+/**
+ * Sampling options a caller may set, under Ollama's own names. Load-time options (`num_ctx`,
+ * `num_gpu`, …) are the operator's: another value than the loaded one reloads the model for everyone.
+ */
+export const samplingOptions = z
+  .strictObject({
+    temperature: z.number(),
+    top_k: int32,
+    top_p: z.number(),
+    min_p: z.number(),
+    typical_p: z.number(),
+    repeat_last_n: int32,
+    repeat_penalty: z.number(),
+    presence_penalty: z.number(),
+    frequency_penalty: z.number(),
+    seed: int32,
+    stop: z.array(z.string().min(1).max(1000)).max(STOP_SEQUENCES),
+    num_predict: int32,
+  })
+  .partial()
+  .meta({
+    id: 'SamplingOptions',
+    description: "How the model chooses its words, under Ollama's own names.",
+    examples: [{ temperature: 0.2, seed: 7, num_predict: 200 }],
+  });
+
+export const modelName = z
+  .string()
+  .regex(/^[^\s\p{Cc}]+$/u, 'a model name has no blanks')
+  .max(MODEL_NAME_CHARS);
+
+/** Base64 without a `data:` prefix. One linear scan: a regular expression over 20 MB may overflow. */
+const base64 = z.string().refine((text) => {
+  const body = text.replace(/={1,2}$/, '');
+  return text.length > 0 && text.length % 4 === 0 && !/[^A-Za-z0-9+/]/.test(body);
+}, 'must be base64 without a data: prefix');
+
+/** What a generate and a chat request have in common. */
+const common = {
+  model: modelName.optional().describe("Default: the operator's model."),
+  format: z
+    .union([z.literal('json'), z.record(z.string(), z.unknown())])
+    .refine(isShallow, TOO_DEEP)
+    .optional()
+    .describe('`"json"` or a JSON Schema that the answer must follow.'),
+  think: z
+    .union([z.boolean(), z.enum(['low', 'medium', 'high', 'max'])])
+    .optional()
+    .describe('Asks a thinking model to think, or how hard.'),
+  options: samplingOptions.optional(),
+  onDisconnect: z
+    .enum(['cancel', 'keep'])
+    .optional()
+    .describe(
+      '`keep`: run to the end even if nobody reads. Otherwise it ends `ABANDON_AFTER_MS` later.',
+    ),
+  audience: z
+    .literal('user')
+    .optional()
+    .describe("The records go to every socket of the asking socket's user."),
+};
+
+export const toolCall = z
+  .object({
+    id: z.string().optional(),
+    function: z.object({
+      index: z.number().optional(),
+      name: z.string(),
+      arguments: z.record(z.string(), z.unknown()).refine(isShallow, TOO_DEEP),
+    }),
+  })
+  .meta({
+    id: 'ToolCall',
+    description: 'A tool call as Ollama writes it: `arguments` is an object, never a string.',
+    examples: [{ function: { name: 'weather', arguments: { city: 'Oslo' } } }],
+  });
+
+export const chatMessage = z
+  .strictObject({
+    role: z.enum(['system', 'user', 'assistant', 'tool']),
+    content: z.string(),
+    thinking: z.string().optional(),
+    images: z.array(base64).optional(),
+    tool_calls: z.array(toolCall).optional(),
+    tool_name: z.string().optional(),
+    tool_call_id: z.string().optional(),
+  })
+  .meta({
+    id: 'ChatMessage',
+    description: 'One message of a conversation.',
+    examples: [{ role: 'user', content: 'Why is the sky blue?' }],
+  });
+
+const tool = z
+  .looseObject({
+    type: z.literal('function'),
+    function: z.looseObject({ name: z.string().min(1) }),
+  })
+  .refine(isShallow, TOO_DEEP)
+  .meta({
+    id: 'Tool',
+    description: 'A function that the model may ask for; passed to the model as it is.',
+    examples: [
+      {
+        type: 'function',
+        function: {
+          name: 'weather',
+          parameters: { type: 'object', properties: { city: { type: 'string' } } },
+        },
+      },
+    ],
+  });
+
+/** What is asked of a model. An empty prompt loads it. */
+export const generateFields = z.strictObject({
+  prompt: z.string(),
+  system: z.string().optional(),
+  suffix: z
+    .string()
+    .optional()
+    .describe('Text after the answer, for models that can fill in the middle.'),
+  images: z.array(base64).optional(),
+  ...common,
+});
+
+/** Empty messages load the model. */
+export const chatFields = z.strictObject({
+  messages: z.array(chatMessage),
+  tools: z.array(tool).optional(),
+  ...common,
+});
+
+export type GenerateFields = z.infer<typeof generateFields>;
+export type ChatFields = z.infer<typeof chatFields>;
+export type ToolCall = z.infer<typeof toolCall>;
