@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Decoder } from '../src/cast/http/exchange.js';
+import type { Decoder } from '../src/cast/decoding/decoder.js';
 import { OllamaDecoder } from '../src/cast/ollama/answer.js';
 import { OpenAiDecoder } from '../src/cast/openai/answer.js';
 import type { Part } from '../src/cast/part.js';

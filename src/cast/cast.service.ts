@@ -4,13 +4,11 @@ import { catchError, type Observable, throwError } from 'rxjs';
 import { Config } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
 import type { ModelList, UpstreamHealth } from '../protocol/answers.js';
-import type { CastRequest } from './model-request.js';
+import { HttpUpstream } from './http/http-upstream.js';
+import type { ModelRequest } from './model-request.js';
 import { ollama } from './ollama/dialect.js';
 import { openAi } from './openai/dialect.js';
-import type { Part } from './part.js';
-import { Upstream } from './upstream.js';
-
-export type { CastRequest, Part, Upstream };
+import type { Upstream } from './upstream.js';
 
 /** How often each upstream is asked for its models, which is also its health check. */
 const REFRESH_MS = 10_000;
@@ -36,11 +34,11 @@ export class CastService implements OnModuleInit, OnApplicationShutdown {
     const ollamas = OLLAMA_BASE_URL.map((url, at) => {
       const name = at === 0 ? 'ollama' : `ollama-${at + 1}`;
       const dialect = ollama(operator, MAX_LINE_BYTES);
-      return new Upstream(name, slots(at, 1), url, dialect, http, config, onPauseOver);
+      return new HttpUpstream(name, slots(at, 1), url, dialect, http, config, onPauseOver);
     });
     const others = (OPENAI_BASE_URL === undefined ? [] : [OPENAI_BASE_URL]).map((url) => {
       const dialect = openAi(config.OPENAI_API_KEY, MAX_LINE_BYTES);
-      return new Upstream(
+      return new HttpUpstream(
         'openai',
         slots(ollamas.length, 16),
         url,
@@ -66,7 +64,7 @@ export class CastService implements OnModuleInit, OnApplicationShutdown {
    * Why none of the upstreams that have the model, or none at all where nobody lists it, can do what
    * is asked; undefined where one can.
    */
-  refusal(request: CastRequest): CastError | undefined {
+  refusal(request: ModelRequest): CastError | undefined {
     const serving = this.upstreams.filter((upstream) => upstream.serves(request.model));
     const asked = serving.length > 0 ? serving : this.upstreams;
     const refusals = asked.map((upstream) => upstream.refuses(request));
@@ -78,7 +76,7 @@ export class CastService implements OnModuleInit, OnApplicationShutdown {
    * whose circuit is open are left out while there is another: an open circuit is a preference,
    * never a refusal.
    */
-  candidates(request: CastRequest): readonly Upstream[] {
+  candidates(request: ModelRequest): readonly Upstream[] {
     const able = this.upstreams.filter(
       (upstream) => upstream.serves(request.model) && upstream.refuses(request) === undefined,
     );

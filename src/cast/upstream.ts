@@ -1,157 +1,58 @@
-import type { HttpService } from '@nestjs/axios';
-import { firstValueFrom, map, type Observable } from 'rxjs';
-import type { z } from 'zod';
-import type { Config } from '../config/config.js';
-import { CastError } from '../protocol/errors.js';
-import type { ErrorCode } from '../protocol/errors.js';
-import type { CastRequest } from './model-request.js';
-import { Circuit } from './circuit.js';
-import type { Dialect, ListedModel } from './http/dialect.js';
-import { exchange, type UpstreamCall } from './http/exchange.js';
-import { JsonDecoder } from './decoding/json-decoder.js';
+import type { Observable } from 'rxjs';
+import type { ModelList } from '../protocol/answers.js';
+import type { CastError } from '../protocol/errors.js';
+import type { ModelRequest } from './model-request.js';
 import type { Part } from './part.js';
-import { upstreamError } from './upstream-error.js';
 
-/** How long a question that costs the upstream nothing (its version, its models) may take. */
-const PROBE_TIMEOUT_MS = 5_000;
+/** A model as its own upstream lists it. */
+export type ListedModel = Omit<ModelList['models'][number], 'upstream'>;
 
-/** Errors that say nothing good of the upstream's health, and whether once is enough. */
-const UNHEALTHY: Partial<Record<ErrorCode, boolean>> = {
-  upstream_unreachable: true,
-  upstream_error: false,
-  upstream_out_of_memory: false,
-  upstream_timeout: false,
-  upstream_truncated: false,
-  upstream_protocol_error: false,
-  bad_content_type: false,
-  upstream_not_found: false,
-};
+export interface StreamOptions {
+  /** Its abort ends the upstream request; the stream then fails with its reason. */
+  signal: AbortSignal;
+  /** The W3C `traceparent` under which the upstream's work is to stand, if there is one. */
+  trace: string | undefined;
+}
 
-/** One server that generates: how it is asked, what it has, and how it fares. */
-export class Upstream {
-  /** The models it listed last; undefined until it did. */
-  models: readonly ListedModel[] | undefined;
+/** One server that generates: what it has, how it fares, and how it is asked. */
+export abstract class Upstream {
+  /** The models it listed last; undefined until it did, or where it has no list. */
+  abstract readonly models: readonly ListedModel[] | undefined;
   /** Why it did not list its models the last time it was asked; undefined if it did. */
-  lastError: CastError | undefined = new CastError('upstream_unreachable');
-  private readonly circuit: Circuit;
-  private refreshing: Promise<void> | undefined;
+  abstract readonly lastError: CastError | undefined;
+  /** Whether requests had better go elsewhere for now. */
+  abstract readonly isAvoided: boolean;
 
   constructor(
     /** What clients and operators call it; never its address. */
     readonly name: string,
     /** Most requests that may be open at it at one time. */
     readonly slots: number,
-    private readonly baseUrl: string,
-    private readonly dialect: Dialect,
-    private readonly http: HttpService,
-    private readonly config: Config,
-    /** Called when it may be tried again. */
-    onPauseOver: () => void,
-  ) {
-    this.circuit = new Circuit(onPauseOver);
-  }
+  ) {}
 
   /** Whether it answered the last time it was asked for its models. */
   get isReachable(): boolean {
     return this.lastError === undefined;
   }
 
-  /** Whether requests had better go elsewhere for now. */
-  get isAvoided(): boolean {
-    return this.circuit.isOpen;
-  }
-
   /** Whether it has the model; one whose list is unknown counts as having it. */
-  serves(model: string): boolean {
-    return this.models === undefined || this.find(model) !== undefined;
-  }
+  abstract serves(model: string): boolean;
 
-  hasLoaded(model: string): boolean {
-    return this.find(model)?.loaded === true;
-  }
+  abstract hasLoaded(model: string): boolean;
 
   /** Why this kind of upstream cannot do what is asked; undefined if it can. */
-  refuses(request: CastRequest): CastError | undefined {
-    return this.dialect.refuses(request);
-  }
+  abstract refuses(request: ModelRequest): CastError | undefined;
 
   /**
-   * Streams one answer. See {@link exchange} for when it ends and what an abort does.
+   * Streams one answer. It ends only when the upstream request is over.
    * @returns the parts that each network read brought
    * @throws CastError through the Observable
    */
-  stream(request: CastRequest, signal: AbortSignal): Observable<Part[]> {
-    const { path, body, decoder } = this.dialect.call(request);
-    this.circuit.begin();
-    // Not `tap`, which each read would pass through.
-    const onOver = (error?: unknown): void => this.judge(error);
-    const call = { method: 'post' as const, body, decoder, onOver, ...this.call(path) };
-    return exchange(this.http, call, signal);
-  }
+  abstract stream(request: ModelRequest, options: StreamOptions): Observable<Part[]>;
 
   /** @throws CastError `upstream_unreachable` and the other upstream codes */
-  version(): Observable<string> {
-    return this.dialect.version((path, schema) => this.ask(path, schema));
-  }
+  abstract version(): Observable<string>;
 
-  /** Asks for the models, which also tells whether it is there. Calls at one time share the answer. */
-  refresh(): Promise<void> {
-    this.refreshing ??= firstValueFrom(
-      this.dialect.models((path, schema) => this.ask(path, schema)),
-    )
-      .then(
-        (models) => {
-          this.models = models;
-          // A list is no proof that it generates: it takes back only what a missing one said.
-          if (this.lastError !== undefined) this.circuit.succeed();
-          this.lastError = undefined;
-        },
-        (error: unknown) => {
-          this.lastError = error instanceof CastError ? error : new CastError('internal');
-          this.circuit.fail(UNHEALTHY[this.lastError.code] === true);
-        },
-      )
-      .finally(() => {
-        this.refreshing = undefined;
-      });
-    return this.refreshing;
-  }
-
-  private find(model: string): ListedModel | undefined {
-    const wanted = this.dialect.canonical(model);
-    return this.models?.find(({ name }) => this.dialect.canonical(name) === wanted);
-  }
-
-  private ask<T>(path: string, schema: z.ZodType<T>): Observable<T> {
-    return exchange(this.http, {
-      ...this.call(path),
-      method: 'get',
-      decoder: new JsonDecoder(schema, this.config.MAX_LINE_BYTES),
-      firstByteTimeoutMs: PROBE_TIMEOUT_MS,
-      idleTimeoutMs: PROBE_TIMEOUT_MS,
-    }).pipe(map(([answer]) => answer as T));
-  }
-
-  /** What the end of an answer says of the upstream's health. */
-  private judge(error: unknown): void {
-    if (error === undefined) this.circuit.succeed();
-    if (!(error instanceof CastError)) return;
-    const certain = UNHEALTHY[error.code];
-    // A request that no retry can help is the caller's fault.
-    const isCaller = error.code === 'upstream_error' && !error.retryable;
-    if (certain !== undefined && !isCaller) this.circuit.fail(certain);
-  }
-
-  private call(path: string): Omit<UpstreamCall<never>, 'method' | 'decoder'> {
-    const { config, dialect } = this;
-    return {
-      url: this.baseUrl + path,
-      headers: dialect.headers,
-      accept: dialect.accept,
-      refused: (status, body, headers) => upstreamError(status, dialect.errorText(body), headers),
-      connectTimeoutMs: config.CONNECT_TIMEOUT_MS,
-      firstByteTimeoutMs: config.FIRST_BYTE_TIMEOUT_MS,
-      idleTimeoutMs: config.IDLE_TIMEOUT_MS,
-    };
-  }
+  /** Asks for the models, which also tells whether it is there. Never rejects. */
+  abstract refresh(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-import type { CastRequest } from '../cast/cast.service.js';
+import type { ModelRequest } from '../cast/model-request.js';
 import type { Config } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
 import type { ChatFields, GenerateFields } from '../protocol/model-fields.js';
@@ -16,9 +16,9 @@ type Rules = Pick<
  * Turns what is asked into what is asked of an upstream: the model is settled, the limits are kept.
  * @throws CastError `forbidden` for a model that is not allowed; `payload_too_large`
  */
-export function decide(asked: Asked, rules: Rules): CastRequest {
+export function decide(asked: Asked, rules: Rules): ModelRequest {
   const { onDisconnect: _keep, audience: _audience, model, ...fields } = asked;
-  const request: CastRequest = { model: modelOf(model, rules), ...fields };
+  const request: ModelRequest = { model: modelOf(model, rules), ...fields };
   const chars = textsOf(request).reduce((sum, text) => sum + text.length, 0);
   if (chars > rules.MAX_PROMPT_CHARS) {
     throw new CastError('payload_too_large', {
@@ -47,7 +47,7 @@ export function isAllowed(model: string, allowed: readonly string[]): boolean {
 }
 
 /** What the caller wrote for the model to read. */
-export function textsOf(request: CastRequest): string[] {
+export function textsOf(request: ModelRequest): string[] {
   switch (request.endpoint) {
     case 'chat':
       return request.messages.flatMap(({ content, thinking }) => [content, thinking ?? '']);
@@ -61,7 +61,7 @@ export function textsOf(request: CastRequest): string[] {
 }
 
 /** Bytes that a request holds while it waits and runs, about: its texts and images. */
-export function sizeOf(request: CastRequest): number {
+export function sizeOf(request: ModelRequest): number {
   const images =
     request.endpoint === 'chat'
       ? request.messages.flatMap((message) => message.images ?? [])

@@ -1,5 +1,5 @@
 import { Observable, Subject } from 'rxjs';
-import type { Part } from '../cast/cast.service.js';
+import type { Part } from '../cast/part.js';
 import { CastError } from '../protocol/errors.js';
 import type { StreamRecord } from '../protocol/records.js';
 import { Generation, type GenerationOptions } from './generation.js';

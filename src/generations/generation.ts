@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs';
-import type { Part } from '../cast/cast.service.js';
+import type { Part } from '../cast/part.js';
 import { CastError } from '../protocol/errors.js';
 import type { GenerationView } from '../protocol/answers.js';
 import type { ErrorCode } from '../protocol/errors.js';

@@ -5,7 +5,8 @@ import {
   Logger,
   type OnModuleInit,
 } from '@nestjs/common';
-import { type CastRequest, CastService } from '../cast/cast.service.js';
+import { CastService } from '../cast/cast.service.js';
+import type { ModelRequest } from '../cast/model-request.js';
 import { Config } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
 import type { QueueView } from '../protocol/answers.js';
@@ -48,7 +49,7 @@ export interface Caller {
 
 /** A generation that has not ended: what was asked, by whom, and its way to an upstream. */
 interface Active {
-  request: CastRequest;
+  request: ModelRequest;
   caller: Caller;
   /** A pull needs no line. */
   run?: Run;
@@ -125,7 +126,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     if (!this.config.ALLOW_PULL) {
       throw new CastError('forbidden', { message: 'Pulling models is not allowed here.' });
     }
-    const request: CastRequest = { endpoint: 'pull', model };
+    const request: ModelRequest = { endpoint: 'pull', model };
     return this.once(request, caller, () => {
       checkModel(model, this.config);
       this.checkUpstreams(request);
@@ -135,7 +136,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
       this.active.set(generation, { request, caller });
       const upstream = this.cast.puller();
       void generation
-        .run(upstream.name, 1, (signal) => upstream.stream(request, signal))
+        .run(upstream.name, 1, (signal) => upstream.stream(request, { signal, trace: undefined }))
         .then((error) => generation.end(error));
       return generation;
     });
@@ -214,7 +215,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
   }
 
   private create(
-    request: CastRequest,
+    request: ModelRequest,
     caller: Caller,
     options: Pick<GenerationOptions, 'keep' | 'timeoutMs'>,
   ): Generation {
@@ -261,13 +262,13 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
   }
 
   /** @throws CastError `invalid_request` for an option that none of the able upstreams has */
-  private checkUpstreams(request: CastRequest): void {
+  private checkUpstreams(request: ModelRequest): void {
     const refusal = this.cast.refusal(request);
     if (refusal !== undefined) throw refusal;
   }
 
   /** @throws CastError `queue_full`, `rate_limited`, with advice when to try again */
-  private checkRoom(request: CastRequest, { turn }: Caller): void {
+  private checkRoom(request: ModelRequest, { turn }: Caller): void {
     const code = this.kept.isFull
       ? 'queue_full'
       : this.admission.refuses({

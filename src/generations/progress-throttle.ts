@@ -1,4 +1,4 @@
-import type { Part } from '../cast/cast.service.js';
+import type { Part } from '../cast/part.js';
 
 type Progress = Extract<Part, { type: 'progress' }>;
 

@@ -1,4 +1,4 @@
-import type { Part } from '../cast/cast.service.js';
+import type { Part } from '../cast/part.js';
 import type { ToolCall } from '../protocol/model-fields.js';
 import type { StreamRecord } from '../protocol/records.js';
 

@@ -1,4 +1,4 @@
-import type { CastRequest } from '../cast/cast.service.js';
+import type { ModelRequest } from '../cast/model-request.js';
 import { textsOf } from './asked.js';
 import type { Generation } from './generation.js';
 import { redact } from './redact.js';
@@ -14,7 +14,7 @@ const SHORT_CHARS = 16;
  */
 export function reportOf(
   generation: Generation,
-  request: CastRequest,
+  request: ModelRequest,
   requestId: string | undefined,
   apiKey = '',
 ): Record<string, unknown> {
@@ -44,7 +44,7 @@ export function reportOf(
 }
 
 /** What was asked and answered. */
-function secretsOf({ log }: Generation, request: CastRequest): string[] {
+function secretsOf({ log }: Generation, request: ModelRequest): string[] {
   // The model's name is no secret, and images are no text.
   const { model: _model, ...fields } = request;
   const said = JSON.stringify(fields, (name, value) => (name === 'images' ? undefined : value));

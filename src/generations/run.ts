@@ -1,4 +1,6 @@
-import type { CastRequest, CastService, Upstream } from '../cast/cast.service.js';
+import type { CastService } from '../cast/cast.service.js';
+import type { ModelRequest } from '../cast/model-request.js';
+import type { Upstream } from '../cast/upstream.js';
 import { CastError } from '../protocol/errors.js';
 import type { Admission, Ticket } from './line/admission.js';
 import type { Durations } from './line/durations.js';
@@ -26,7 +28,7 @@ export class Run implements Ticket {
   constructor(
     readonly user: string,
     private readonly generation: Generation,
-    private readonly request: CastRequest,
+    private readonly request: ModelRequest,
     private readonly cast: CastService,
     private readonly admission: Admission,
     private readonly durations: Durations,
@@ -76,7 +78,7 @@ export class Run implements Ticket {
     this.attempt++;
     this.isAsking = true;
     const error = await generation.run(upstream.name, this.attempt, (signal) =>
-      upstream.stream(request, signal),
+      upstream.stream(request, { signal, trace: undefined }),
     );
     this.isAsking = false;
     this.lastError = error;

@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import type { Decoder } from '../../src/cast/http/exchange.js';
+import type { Decoder } from '../../src/cast/decoding/decoder.js';
 import type { Part } from '../../src/cast/part.js';
 import { CastError } from '../../src/protocol/errors.js';
 import { cut } from './cut.js';

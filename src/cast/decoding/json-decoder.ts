@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { CastError } from '../../protocol/errors.js';
-import type { Decoder } from '../http/exchange.js';
+import type { Decoder } from './decoder.js';
 
 /** Reads an answer that is one JSON value of a known shape. */
 export class JsonDecoder<T> implements Decoder<T> {

@@ -1,5 +1,5 @@
 import { CastError } from '../../protocol/errors.js';
-import type { Decoder } from '../http/exchange.js';
+import type { Decoder } from './decoder.js';
 import type { JsonObject } from './json.js';
 import { LineDecoder } from './lines.js';
 import { ollamaLine } from '../ollama/line.js';

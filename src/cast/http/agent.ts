@@ -1,13 +1,13 @@
 import { Agent, type ClientRequest, type ClientRequestArgs, type IncomingMessage } from 'node:http';
 import { connect, type Socket, type TcpNetConnectOpts } from 'node:net';
-import { ChunkedLane } from './chunked-lane.js';
+import { ChunkLane } from './chunk-lane.js';
 
 /** What one read of a connection brings at most; used for each read of each connection. */
 const buffer = Buffer.allocUnsafeSlow(65_536);
 
 /** Keeps plain connections to upstreams, each read through a lane of its own. */
 export class StreamingAgent extends Agent {
-  private readonly lanes = new WeakMap<Socket, ChunkedLane>();
+  private readonly lanes = new WeakMap<Socket, ChunkLane>();
 
   constructor() {
     super({ keepAlive: true });
@@ -22,7 +22,7 @@ export class StreamingAgent extends Agent {
       },
     };
     const socket = connect({ ...(options as TcpNetConnectOpts), onread });
-    const lane = new ChunkedLane(socket);
+    const lane = new ChunkLane(socket);
     this.lanes.set(socket, lane);
     return socket;
   }

@@ -1,13 +1,10 @@
 import type { Observable } from 'rxjs';
 import type { z } from 'zod';
 import type { CastError } from '../../protocol/errors.js';
-import type { ModelList } from '../../protocol/answers.js';
-import type { CastRequest } from '../model-request.js';
-import type { UpstreamCall } from './exchange.js';
+import type { ModelRequest } from '../model-request.js';
 import type { Part } from '../part.js';
-
-/** A model as its own upstream lists it. */
-export type ListedModel = Omit<ModelList['models'][number], 'upstream'>;
+import type { ListedModel } from '../upstream.js';
+import type { UpstreamCall } from './upstream-call.js';
 
 /** Asks a question that costs the upstream nothing; the answer is one JSON object. */
 export type Ask = <T>(path: string, schema: z.ZodType<T>) => Observable<T>;
@@ -19,9 +16,9 @@ export interface Dialect {
   /** Sent with every request to the base URL, and nowhere else. */
   readonly headers: Record<string, string>;
   /** `invalid_request` for what has no counterpart here; undefined where all of it has. */
-  refuses(request: CastRequest): CastError | undefined;
+  refuses(request: ModelRequest): CastError | undefined;
   /** Only for what it does not refuse. */
-  call(request: CastRequest): Pick<UpstreamCall<Part>, 'body' | 'decoder'> & { path: string };
+  call(request: ModelRequest): Pick<UpstreamCall<Part>, 'body' | 'decoder'> & { path: string };
   /** Undefined where the server has no list. */
   models(ask: Ask): Observable<ListedModel[] | undefined>;
   version(ask: Ask): Observable<string>;

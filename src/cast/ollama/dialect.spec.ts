@@ -1,7 +1,7 @@
 import { decode, eventOf, expectEvents } from '../../../test/support/decoding.js';
 import { bytesOf, bytesOnly, titleOf, wireCases } from '../../../test/support/wire-case.js';
 import { CastError } from '../../protocol/errors.js';
-import type { CastRequest } from '../cast.service.js';
+import type { ModelRequest } from '../model-request.js';
 import { ollamaBody } from './dialect.js';
 import { OllamaDecoder } from './answer.js';
 import type { Part } from '../part.js';
@@ -204,7 +204,7 @@ describe('OllamaDecoder', () => {
 });
 
 describe('ollamaBody', () => {
-  const request: CastRequest = {
+  const request: ModelRequest = {
     endpoint: 'chat',
     model: 'm',
     messages: [{ role: 'user', content: 'hi' }],

@@ -1,7 +1,8 @@
 import { catchError, map, of, zip } from 'rxjs';
 import { z } from 'zod';
-import type { CastRequest } from '../model-request.js';
-import type { Dialect, ListedModel } from '../http/dialect.js';
+import type { ModelRequest } from '../model-request.js';
+import type { Dialect } from '../http/dialect.js';
+import type { ListedModel } from '../upstream.js';
 import { isObject, jsonOrText } from '../decoding/json.js';
 import { OllamaDecoder } from './answer.js';
 import { PullDecoder } from './pull-answer.js';
@@ -54,7 +55,7 @@ export function ollama(operator: OperatorOptions, maxLineBytes: number): Dialect
 }
 
 /** The body of a request, with the operator's options under the caller's. */
-export function ollamaBody(request: CastRequest, operator: OperatorOptions): unknown {
+export function ollamaBody(request: ModelRequest, operator: OperatorOptions): unknown {
   if (request.endpoint === 'pull') return { model: request.model, stream: true };
   const { endpoint: _endpoint, options, ...fields } = request;
   return {

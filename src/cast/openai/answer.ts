@@ -2,7 +2,7 @@ import { CastError } from '../../protocol/errors.js';
 import { isShallow } from '../../protocol/json-depth.js';
 import { type ToolCall } from '../../protocol/model-fields.js';
 import { type FinishReason, type Usage } from '../../protocol/usage.js';
-import type { Decoder } from '../http/exchange.js';
+import type { Decoder } from '../decoding/decoder.js';
 import {
   isObject,
   type JsonObject,

@@ -1,20 +1,20 @@
-import type { CastRequest } from '../cast.service.js';
+import type { ModelRequest } from '../model-request.js';
 import { openAi, openAiBody, openAiRefusal } from './dialect.js';
 
 const user = { role: 'user' as const, content: 'hi' };
-const chat = (more: object = {}): CastRequest => ({
+const chat = (more: object = {}): ModelRequest => ({
   endpoint: 'chat',
   model: 'm',
   messages: [user],
   ...more,
 });
-const generate = (more: object = {}): CastRequest => ({
+const generate = (more: object = {}): ModelRequest => ({
   endpoint: 'generate',
   model: 'm',
   prompt: 'hi',
   ...more,
 });
-const messagesOf = (request: CastRequest): unknown =>
+const messagesOf = (request: ModelRequest): unknown =>
   (openAiBody(request) as { messages: unknown }).messages;
 
 const PNG = 'iVBORw0KGgoAAAAN';
@@ -173,7 +173,7 @@ describe('openAiRefusal', () => {
     },
   );
 
-  it.each<[string, CastRequest]>([
+  it.each<[string, ModelRequest]>([
     ['messages', chat({ messages: [] })],
     ['prompt', generate({ prompt: '' })],
     ['suffix', generate({ suffix: 'x' })],

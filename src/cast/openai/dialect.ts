@@ -1,8 +1,9 @@
 import { catchError, map, type Observable, of, throwError } from 'rxjs';
 import { z } from 'zod';
 import { CastError } from '../../protocol/errors.js';
-import type { CastRequest } from '../model-request.js';
-import type { Dialect, ListedModel } from '../http/dialect.js';
+import type { ModelRequest } from '../model-request.js';
+import type { Dialect } from '../http/dialect.js';
+import type { ListedModel } from '../upstream.js';
 import { jsonOrText } from '../decoding/json.js';
 import { openAiErrorText, OpenAiDecoder } from './answer.js';
 import { chatMessages, promptMessages } from './messages.js';
@@ -64,7 +65,7 @@ function unknownMeans<T>(fallback: T): (error: unknown) => Observable<T> {
 }
 
 /** `invalid_request` for what has no counterpart in chat completions. */
-export function openAiRefusal(request: CastRequest): CastError | undefined {
+export function openAiRefusal(request: ModelRequest): CastError | undefined {
   const no = (path: string, message: string): CastError =>
     new CastError('invalid_request', { details: [{ path, message }] });
   if (request.endpoint === 'pull') return no('model', 'only Ollama pulls models');
@@ -84,7 +85,7 @@ export function openAiRefusal(request: CastRequest): CastError | undefined {
 }
 
 /** The body of `/chat/completions`. A pull has none: it is refused. */
-export function openAiBody(request: CastRequest): unknown {
+export function openAiBody(request: ModelRequest): unknown {
   if (request.endpoint === 'pull') return undefined;
   const { model, format, think } = request;
   const messages = request.endpoint === 'chat' ? chatMessages(request) : promptMessages(request);

@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import type { Upstream } from '../../cast/cast.service.js';
+import type { Upstream } from '../../cast/upstream.js';
 import { Admission, type AdmissionLimits, type Ticket } from './admission.js';
 
 const NO_LIMITS: AdmissionLimits = { maxQueue: 1000, maxConcurrentPerUser: 0, maxQueuePerUser: 0 };

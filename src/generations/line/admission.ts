@@ -1,4 +1,4 @@
-import type { Upstream } from '../../cast/cast.service.js';
+import type { Upstream } from '../../cast/upstream.js';
 
 /** Least time between two announcements of the positions. */
 const TELL_MS = 250;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import * as fc from 'fast-check';
-import type { Part } from '../../cast/cast.service.js';
+import type { Part } from '../../cast/part.js';
 import type { StreamRecord } from '../../protocol/records.js';
 import { GenerationLog, type LogReader, type LogSink, type Proof } from './generation-log.js';
 import { Records } from '../records.js';

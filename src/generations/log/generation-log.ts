@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Part } from '../../cast/cast.service.js';
+import type { Part } from '../../cast/part.js';
 import type { StreamRecord } from '../../protocol/records.js';
 import type { StreamState } from '../../protocol/stream-state.js';
 import type { TerminalRecord } from '../../protocol/terminal-record.js';

@@ -5,7 +5,7 @@ import { Duplex } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import { cut } from '../../../test/support/cut.js';
-import { ChunkedLane } from './chunked-lane.js';
+import { ChunkLane } from './chunk-lane.js';
 
 /** What a client of node:http hears of the bytes of one connection. */
 interface Heard {
@@ -26,14 +26,14 @@ class Client {
     read: () => undefined,
     write: (_bytes, _encoding, done) => done(),
   }) as Socket;
-  private readonly lane: ChunkedLane | undefined;
+  private readonly lane: ChunkLane | undefined;
   private readonly body: Buffer[] = [];
   private readonly closed: Promise<unknown>;
   private failed = false;
   private isReading = false;
 
   constructor(kind: 'with a lane' | 'node alone') {
-    if (kind === 'with a lane') this.lane = new ChunkedLane(this.socket);
+    if (kind === 'with a lane') this.lane = new ChunkLane(this.socket);
     this.request = request('http://upstream', { createConnection: () => this.socket });
     this.request.on('error', () => (this.failed = true));
     this.closed = new Promise((resolve) => this.request.once('close', resolve));
@@ -155,7 +155,7 @@ const response = fc
 /** Half of the answers are read from their beginning. */
 const readFrom = fc.oneof(fc.constant(0), fc.nat());
 
-describe('ChunkedLane', () => {
+describe('ChunkLane', () => {
   it('tells what node:http alone tells, of any answer, cut anywhere', async () => {
     await fc.assert(fc.asyncProperty(response, fc.array(fc.nat()), readFrom, compare), {
       numRuns: 300,

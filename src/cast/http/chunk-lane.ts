@@ -15,7 +15,7 @@ const MAX_SIZE_DIGITS = 7;
  * that is none. So node:http says how an answer ends; only a chunk that does not end where it says is
  * judged here.
  */
-export class ChunkedLane {
+export class ChunkLane {
   /** What comes next; `rest` is all that is the parser's, until the next answer. */
   private next: 'head' | 'size' | 'data' | 'CR' | 'LF' | 'rest' = 'head';
   /** What of a head's last line, which is blank, was read. */
