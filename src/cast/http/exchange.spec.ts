@@ -76,8 +76,10 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 
 describe('Exchange', () => {
   let told: Told;
+  let running: Exchange<string>;
   const begin = (more?: Partial<UpstreamCall<string>>): Exchange<string> =>
-    new Exchange(call(more), (told = new Told()));
+    (running = new Exchange(call(more), (told = new Told())));
+  afterEach(() => running.leave());
 
   describe('receive', () => {
     it.each<[string, IncomingMessage['headers']]>([
@@ -226,8 +228,7 @@ describe('Exchange', () => {
     it('is not told to onOver once the subscriber has left', async () => {
       const overs: unknown[] = [];
       const body = answer();
-      const running = begin({ onOver: (error) => overs.push(error) });
-      running.readBody(body);
+      begin({ onOver: (error) => overs.push(error) }).readBody(body);
       told.closed = true;
       running.leave();
       body.destroy();
