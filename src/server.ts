@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -7,7 +8,7 @@ import { AppModule } from './app.module.js';
 import type { Config } from './config/config.js';
 import { HttpErrorFilter } from './http/http-error-filter.js';
 import { validation } from './http/validation.js';
-import { admitHttp, boundServer, hardenHttp } from './http/security.js';
+import { admitHttp, boundServer, corsHeaders, hardenHttp } from './http/security.js';
 import { ServerLogger } from './telemetry/logger.js';
 import { isAllowedRequest } from './http/origins.js';
 import { type PageDemo, servePage, servePageFiles } from './http/page.js';
@@ -45,7 +46,8 @@ export async function startServer(config: Config, demo?: PageDemo): Promise<Runn
   app.useGlobalPipes(validation);
   app.useGlobalFilters(new HttpErrorFilter());
   app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });
-  const sockets = new SocketAdapter(app, config, (request) => isAllowedRequest(request, config));
+  const isAllowed = (request: IncomingMessage): boolean => isAllowedRequest(request, config);
+  const sockets = new SocketAdapter(app, config, isAllowed, corsHeaders(config));
   app.useWebSocketAdapter(sockets);
   boundServer(app.getHttpServer(), config);
   boundServer(sockets.listener, config);

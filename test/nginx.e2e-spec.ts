@@ -1,6 +1,9 @@
+import { readFile } from 'node:fs/promises';
 import { get } from 'node:http';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createParser } from 'eventsource-parser';
+import { settings } from '../src/config/settings.js';
 import type { StreamRecord } from '../src/protocol/records.js';
 import type { RunningServer } from '../src/server.js';
 import { startApp } from './support/app.js';
@@ -14,6 +17,9 @@ import { until } from './support/until.js';
 /** The public name in `deploy/nginx.conf`, and the page that is served there. */
 const NAME = 'llm.example.com';
 const FROM_PAGE = { host: NAME, origin: `https://${NAME}` };
+
+/** When Node closes an idle connection, unless it is told otherwise: after 5 s and a second of its own. */
+const NODE_KEEP_ALIVE_MS = 6_000;
 
 /** Longer than any of nginx's own limits, where there is time for it. */
 const isPatient = ['CI', 'NGINX_SLOW'].some((name) => process.env[name] !== undefined);
@@ -89,6 +95,32 @@ const SILENCE_MS = isPatient ? 65_000 : 3_000;
     },
     SILENCE_MS + 15_000,
   );
+
+  it('no request meets a connection that llm-cast is just closing', async () => {
+    // nginx tries a GET again by itself, but no POST: this one is refused.
+    const post = async (): Promise<number> =>
+      (await call('POST', `${nginx.url}/llm/generate`, {}, FROM_PAGE)).status;
+    const statuses: number[] = [];
+    for (let round = 0; round < 4; round++) {
+      // Connections that have been idle for about as long as Node keeps them, a little more or less.
+      const asked = Array.from({ length: 64 }, async (_, at) => {
+        await sleep(at / 2);
+        return post();
+      });
+      statuses.push(...(await Promise.all(asked)));
+      await sleep(NODE_KEEP_ALIVE_MS - 30);
+    }
+    expect(statuses).toEqual(Array.from({ length: 256 }, () => 400));
+  });
+
+  it('nginx closes idle connections before llm-cast does', async () => {
+    const shipped = await readFile(join(import.meta.dirname, '../deploy/nginx.conf'), 'utf8');
+    const kept = [...shipped.matchAll(/keepalive_timeout (\d+)s;/g)].map(([, seconds]) => seconds);
+    expect(kept.length).toBe([...shipped.matchAll(/^\s*upstream /gm)].length);
+    for (const seconds of kept) {
+      expect(Number(seconds) * 1_000).toBeLessThan(settings.parse({}).KEEP_ALIVE_TIMEOUT_MS);
+    }
+  });
 
   it('leaves it to llm-cast to refuse what is too large', async () => {
     const prompt = 'x'.repeat(2_000_000);

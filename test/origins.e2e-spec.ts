@@ -4,6 +4,7 @@ import { networkInterfaces } from 'node:os';
 import { io } from 'socket.io-client';
 import type { RunningServer } from '../src/server.js';
 import { startApp } from './support/app.js';
+import { until } from './support/until.js';
 
 /** A request with headers of the test's choice, `Host` among them. */
 function ask(
@@ -162,6 +163,142 @@ describe('who may ask, while others can connect', () => {
       expect(await sockets(local(app.socketUrl), { host, origin })).toEqual([]);
     },
   );
+});
+
+describe('origins that the operator has listed', () => {
+  let app: RunningServer;
+  beforeAll(async () => {
+    app = await startApp({
+      HOST: '0.0.0.0',
+      CORS_ORIGINS:
+        'https://*.example.com:443, HTTP://Chat.lan:80, capacitor://localhost, ionic://localhost, ' +
+        'tauri://localhost, app://obsidian.md, chrome-extension://abcdefghijklmnopabcdefghijklmnop',
+    });
+  });
+  afterAll(() => app?.close());
+
+  const local = (url: string): string => url.replace('0.0.0.0', '127.0.0.1');
+
+  it.each([
+    'https://chat.example.com',
+    'https://a.b.example.com',
+    'http://chat.lan',
+    'capacitor://localhost',
+    'ionic://localhost',
+    'tauri://localhost',
+    'app://obsidian.md',
+    'chrome-extension://abcdefghijklmnopabcdefghijklmnop',
+  ])('%s may use cookies and Authorization, over REST and over the socket', async (origin) => {
+    const preflight = await ask(
+      `${local(app.url)}/llm/generate`,
+      {
+        origin,
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'authorization,content-type,x-of-the-app',
+      },
+      'OPTIONS',
+    );
+    expect(preflight.status).toBe(204);
+    expect(preflight.headers).toMatchObject({
+      'access-control-allow-origin': origin,
+      'access-control-allow-credentials': 'true',
+      'access-control-allow-headers': 'authorization,content-type,x-of-the-app',
+    });
+    for (const url of [
+      `${local(app.url)}/health/live`,
+      `${local(app.socketUrl)}/socket.io/?EIO=4&transport=polling`,
+    ]) {
+      const answer = await ask(url, { origin });
+      expect(answer.status).toBe(200);
+      expect(answer.headers).toMatchObject({
+        'access-control-allow-origin': origin,
+        'access-control-allow-credentials': 'true',
+      });
+      expect(answer.headers['vary']).toMatch(/Origin/i);
+    }
+    expect(await sockets(local(app.socketUrl), { origin })).toEqual(['polling', 'websocket']);
+  });
+
+  it.each([
+    'https://example.com',
+    'https://evilexample.com',
+    'https://evil.com#.example.com',
+    'https://chat.example.com.evil.com',
+    'https://.example.com',
+    'https://a@chat.example.com',
+    'https://chat.example.com:444',
+    'http://chat.example.com',
+    'http://chat.lan:8080',
+    'capacitor://localhost:1',
+    'tauri://evil',
+    'chrome-extension://ponmlkjihgfedcbaponmlkjihgfedcba',
+  ])('are not %s', async (origin) => {
+    expect((await ask(`${local(app.url)}/health/live`, { origin })).status).toBe(403);
+    expect(await sockets(local(app.socketUrl), { origin })).toEqual([]);
+  });
+
+  it('are the only ones: credentials of other pages are not taken', async () => {
+    const own = new URL(local(app.url)).origin;
+    const answer = await ask(`${local(app.url)}/health/live`, { origin: own });
+    expect(answer.status).toBe(200);
+    expect(answer.headers['access-control-allow-credentials']).toBeUndefined();
+  });
+
+  it('are names for the server too, while only this machine can connect', async () => {
+    const behindProxy = await startApp({ CORS_ORIGINS: 'https://*.example.com,app://evil.lan' });
+    try {
+      const status = async (host: string): Promise<number> =>
+        (await ask(`${behindProxy.url}/health/live`, { host })).status;
+      expect(await status('llm.example.com')).toBe(200);
+      expect(await status('llm.example.com:443')).toBe(200);
+      expect(await status('example.com')).toBe(403);
+      expect(await status('evil.lan')).toBe(403);
+    } finally {
+      await behindProxy.close();
+    }
+  });
+});
+
+describe('idle connections', () => {
+  /** What one connection gets when it asks, is silent for `ms` and asks again. */
+  async function askTwice(url: string, ms: number): Promise<string> {
+    const { hostname, port } = new URL(url);
+    const connection = connect(Number(port), hostname);
+    let got = '';
+    connection.setEncoding('utf8').on('data', (text: string) => (got += text));
+    const ask = (): unknown => connection.write('GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    ask();
+    await pause(ms);
+    if (!connection.readableEnded) ask();
+    await until(() => connection.closed || (got.match(/HTTP\/1.1 404/g) ?? []).length === 2);
+    connection.destroy();
+    return got;
+  }
+
+  it('are kept on both ports for longer than nginx keeps its own, and than Node would', async () => {
+    const app = await startApp();
+    try {
+      const got = await Promise.all([app.url, app.socketUrl].map((url) => askTwice(url, 7_000)));
+      for (const answers of got) {
+        expect(answers.match(/HTTP\/1.1 404/g)).toHaveLength(2);
+        // What Node says is its time less a second or so.
+        const [, said] = /keep-alive: timeout=(\d+)/i.exec(answers) ?? [];
+        expect(Number(said)).toBeGreaterThan(60);
+      }
+    } finally {
+      await app.close();
+    }
+  });
+
+  it('are closed on both ports after KEEP_ALIVE_TIMEOUT_MS', async () => {
+    const app = await startApp({ KEEP_ALIVE_TIMEOUT_MS: 200 });
+    try {
+      const got = await Promise.all([app.url, app.socketUrl].map((url) => askTwice(url, 4_000)));
+      for (const answers of got) expect(answers.match(/HTTP\/1.1 404/g)).toHaveLength(1);
+    } finally {
+      await app.close();
+    }
+  });
 });
 
 describe('what a peer can hold of the servers', () => {

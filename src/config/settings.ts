@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { origin } from './origin.js';
 import { flag, integer, jsonObject, list, milliseconds, upstreamUrl } from './values.js';
 
 /** Most Ollama servers in one list. */
@@ -87,12 +88,18 @@ export const settings = z.object({
   CORS_ORIGINS: z
     .string()
     .transform(list)
-    .pipe(z.array(z.string().regex(/^https?:\/\/[^/?#\s]+$/)))
-    .meta({ expected: 'origins such as https://chat.example.com, separated by commas' })
+    .pipe(z.array(origin))
+    .meta({
+      expected:
+        'origins such as https://chat.example.com, https://*.example.com or capacitor://localhost, without a path, separated by commas',
+    })
     .default([])
     .describe(
-      'Origins whose pages may use the server, besides its own (on a loopback HOST: any loopback origin)',
+      'Origins whose pages may use the server, besides its own (on a loopback HOST: any loopback origin); https://*.example.com = every name below it',
     ),
+  KEEP_ALIVE_TIMEOUT_MS: milliseconds(75_000).describe(
+    'How long an idle connection is kept, on both ports; more than the idle time of the proxy or balancer in front',
+  ),
   MAX_CONNECTIONS: integer(1, 1_000_000, 10_000).describe('Most open connections of each server'),
   MAX_BODY_BYTES: integer(1024, 1_073_741_824, 20_971_520).describe(
     'Largest request, over REST and over the socket; images need room',

@@ -18,25 +18,34 @@ export function isAllowedRequest(request: IncomingMessage, settings: Settings): 
   const server = parse(`http://${host ?? ''}`);
   if (server === undefined) return false;
   const local = isLoopback(settings.HOST);
-  const listed = settings.CORS_ORIGINS;
-  if (
-    local &&
-    !isLoopbackName(server.hostname) &&
-    !listed.some((trusted) => parse(trusted)?.host === server.host)
-  ) {
-    return false;
-  }
+  const isNamed = ['http', 'https'].some((scheme) =>
+    isListed(parse(`${scheme}://${host}`)?.origin ?? '', settings),
+  );
+  if (local && !isLoopbackName(server.hostname) && !isNamed) return false;
   if (origin === undefined) {
     const { 'sec-fetch-site': site, 'sec-fetch-mode': mode } = request.headers;
     return site !== 'cross-site' || mode === 'navigate';
   }
-  if (listed.includes(origin)) return true;
+  if (isListed(origin, settings)) return true;
   const page = parse(origin);
   if (page === undefined || page.origin !== origin || !/^https?:$/.test(page.protocol))
     return false;
   if (local) return isLoopbackName(page.hostname);
   const ownPorts = [String(settings.PORT), String(settings.SOCKET_PORT), server.port];
   return page.hostname === server.hostname && ownPorts.includes(page.port);
+}
+
+/** Whether the operator named this origin in `CORS_ORIGINS`, by itself or by a `*.`. */
+export function isListed(origin: string, { CORS_ORIGINS }: Pick<Config, 'CORS_ORIGINS'>): boolean {
+  return CORS_ORIGINS.some((trusted) => matches(trusted, origin));
+}
+
+/** @param trusted as `CORS_ORIGINS` has it: a `*` stands for one label or more */
+function matches(trusted: string, origin: string): boolean {
+  const [before = '', after] = trusted.split('*');
+  if (after === undefined) return trusted === origin;
+  const name = origin.slice(before.length, -after.length);
+  return origin === before + name + after && /^[\w-]+(\.[\w-]+)*$/.test(name);
 }
 
 /** A name that can only mean this machine (RFC 6761, section 6.3). */

@@ -1,11 +1,12 @@
 import type { Server } from 'node:http';
 import { randomUUID } from 'node:crypto';
+import type { CorsOptions } from '@nestjs/common/interfaces/external/cors-options.interface.js';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import helmet, { contentSecurityPolicy } from 'helmet';
 import type { Config } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
-import { isAllowedRequest } from './origins.js';
+import { isAllowedRequest, isListed } from './origins.js';
 
 /** Longest time a request may take to send its headers, and all of itself. */
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -43,13 +44,25 @@ export function admitHttp(app: NestExpressApplication, config: Config): void {
     if (!isAllowedRequest(request, config)) throw new CastError('forbidden', FOREIGN);
     next();
   });
-  // Whoever comes so far is allowed: the origin is only repeated.
-  app.enableCors({
-    origin: true,
-    allowedHeaders: ['Content-Type', 'Idempotency-Key', 'Last-Event-ID', 'X-Request-Id'],
-    exposedHeaders: ['Location', 'Retry-After', 'X-Request-Id'],
-  });
+  app.enableCors(corsHeaders(config));
   app.use(requireJson);
+}
+
+/**
+ * What an allowed page is told (Fetch, section 3.3). Whoever comes so far is allowed: the origin and
+ * the headers that it asks for are only repeated. Cookies, and a proxy's credentials, are for the
+ * origins that the operator has named.
+ */
+export function corsHeaders(config: Config) {
+  return (
+    request: { headers: { origin?: string | undefined } },
+    answer: (error: null, options: CorsOptions) => void,
+  ): void =>
+    answer(null, {
+      origin: true,
+      credentials: isListed(request.headers.origin ?? '', config),
+      exposedHeaders: ['Location', 'Retry-After', 'X-Request-Id'],
+    });
 }
 
 /**
@@ -84,6 +97,8 @@ const FOREIGN = { message: 'This origin or host name is not allowed here; see CO
 export function boundServer(server: Server, config: Config): void {
   server.headersTimeout = HEADERS_TIMEOUT_MS;
   server.requestTimeout = REQUEST_TIMEOUT_MS;
+  // Whoever closes an idle connection first must be the proxy: ours would meet its next request.
+  server.keepAliveTimeout = config.KEEP_ALIVE_TIMEOUT_MS;
   server.maxHeadersCount = MAX_HEADERS;
   server.maxConnections = config.MAX_CONNECTIONS;
 }

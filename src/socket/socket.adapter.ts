@@ -36,11 +36,15 @@ export class SocketAdapter extends IoAdapter {
   private readonly isShared: boolean;
   private readonly log = new Logger('Socket.IO');
 
-  /** @param isAllowed whether this request may come from a page that is served or trusted */
+  /**
+   * @param isAllowed whether this request may come from a page that is served or trusted
+   * @param cors what such a page is told
+   */
   constructor(
     app: INestApplication,
     private readonly config: Config,
     private readonly isAllowed: (request: IncomingMessage) => boolean,
+    private readonly cors: ServerOptions['cors'],
   ) {
     super(app);
     this.isShared = config.SOCKET_PORT === config.PORT && config.PORT !== 0;
@@ -67,7 +71,7 @@ export class SocketAdapter extends IoAdapter {
         const allowed = !isFull && this.isAllowed(request);
         decide(allowed ? null : isFull ? 'too many connections' : 'forbidden', allowed);
       },
-      cors: { origin: true },
+      cors: this.cors,
     });
     return server;
   }
