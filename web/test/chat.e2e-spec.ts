@@ -69,7 +69,7 @@ describeInBrowser('the chat page', () => {
     await chat.sees('Stopped.');
   });
 
-  it('replaces an answer on Retry', async () => {
+  it('keeps each answer as a version when it is asked for again', async () => {
     await chat.ask('A number?');
     (await stage.upstream.nextCall()).text('Seven.').done();
     await chat.answered();
@@ -79,9 +79,61 @@ describeInBrowser('the chat page', () => {
     call.text('Eight.').done();
     await chat.sees('Eight.');
     expect(await chat.page.getByText('Seven.').count()).toBe(0);
+    await chat.sees('2/2');
+    const before = chat.button('Version before');
+    await before.focus();
+    await chat.page.keyboard.press('Enter');
+    await chat.sees('Seven.');
+    await chat.sees('1/2');
+    expect(await before.evaluate((button) => button === document.activeElement)).toBe(true);
+    await chat.page.reload();
+    await chat.sees('Seven.');
+    await chat.button('Next version').click();
+    await chat.sees('Eight.');
+    expect(chat.offences).toEqual([]);
   });
 
-  it('asks an edited question again, says what is dropped, and drops it', async () => {
+  it('keeps what an answer had when another one is asked for and stopped', async () => {
+    await chat.ask('A story?');
+    (await stage.upstream.nextCall()).text('A long story. '.repeat(100)).done();
+    await chat.answered();
+    await chat.button(/^Retry/).click();
+    (await stage.upstream.nextCall()).text('Once upon ');
+    await chat.sees('Once upon');
+    await chat.page.keyboard.press('Escape');
+    await chat.sees('Stopped.');
+    await chat.button('Version before').click();
+    await chat.sees(/^(A long story\. ?){100}$/);
+  });
+
+  it('goes on in the version that is shown, and reads an answer in one that is not', async () => {
+    await chat.ask('One?');
+    (await stage.upstream.nextCall()).text('First.').done();
+    await chat.answered();
+    await chat.button(/^Retry/).click();
+    const call = await stage.upstream.nextCall();
+    call.text('Second ');
+    await chat.sees('Second');
+    await chat.button('Version before').click();
+    await chat.sees('First.');
+    call.text('and whole.').done();
+    await chat.ask('And then?');
+    const next = await stage.upstream.nextCall();
+    expect(next.body['messages']).toEqual([
+      { role: 'user', content: 'One?' },
+      { role: 'assistant', content: 'First.' },
+      { role: 'user', content: 'And then?' },
+    ]);
+    next.text('Nothing.').done();
+    await chat.answered();
+    await chat.button('Next version').click();
+    await chat.sees('Second and whole.');
+    expect(await chat.answers.count()).toBe(1);
+    await chat.button('Version before').click();
+    await chat.sees('Nothing.');
+  });
+
+  it('asks an edited question again, and keeps all that followed the one before', async () => {
     for (const [question, answer] of [
       ['First?', 'One.'],
       ['Second?', 'Two.'],
@@ -92,7 +144,7 @@ describeInBrowser('the chat page', () => {
       await chat.answered();
     }
     await chat.button('Edit the question').first().click();
-    await chat.sees('The answer below is replaced, and the 2 questions after it dropped.');
+    await chat.sees('all that follows it, stays as a version');
     await chat.page.getByLabel('Edit your question').fill('First of all?');
     await chat.button('Send again').click();
     const call = await stage.upstream.nextCall();
@@ -103,6 +155,17 @@ describeInBrowser('the chat page', () => {
     await chat.page.reload();
     await chat.sees('Another.');
     expect(await chat.answers.count()).toBe(1);
+    await chat.button('Version before').click();
+    await chat.sees('Three.');
+    expect(await chat.answers.count()).toBe(3);
+    await chat.button('Edit the question').nth(1).click();
+    await chat.page.getByLabel('Edit your question').fill('Second of all?');
+    await chat.button('Send again').click();
+    expect((await stage.upstream.nextCall()).body['messages']).toEqual([
+      { role: 'user', content: 'First?' },
+      { role: 'assistant', content: 'One.' },
+      { role: 'user', content: 'Second of all?' },
+    ]);
   });
 
   it('asks the model that was picked, and goes on with it', async () => {

@@ -1,28 +1,32 @@
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
 import type { Conversation } from './conversation';
+import { openTabs } from './tabs';
+import { type KeptConversation, upgraded } from './upgrade';
 
-/** Of the shape of what is kept. A new one needs a step in `upgrade`. */
-const VERSION = 1;
+/** Of the database. Version 2 has images and versions of a turn; see `upgraded`. */
+const VERSION = 2;
 const NAME = 'llm-cast';
 
 interface Schema extends DBSchema {
-  conversations: { key: string; value: Conversation };
+  conversations: { key: string; value: KeptConversation };
+  /** By id, as base64. They never change. */
+  images: { key: string; value: string };
 }
 
 /**
- * The conversations of this browser: in IndexedDB, and told to its other tabs. Whatever is asked of
- * it throws a DOMException where the browser keeps nothing, as in some private windows, or no more.
+ * The conversations of this browser, in IndexedDB; the other tabs hear of each change. Its methods
+ * throw a DOMException where the browser keeps nothing, as in some private windows, or no more.
  */
 export class ConversationStore {
   #db: Promise<IDBPDatabase<Schema>> | undefined;
-  readonly #tabs = new BroadcastChannel(NAME);
+  readonly #tabs = openTabs();
 
   /** @param heard gets what another tab has changed; undefined = it has removed it */
   onChange(heard: (id: string, conversation: Conversation | undefined) => void): void {
-    this.#tabs.addEventListener('message', ({ data: id }: MessageEvent<string>) => {
+    this.#tabs.onTold((id) => {
       void this.#get(id).then(
         (conversation) => heard(id, conversation),
-        // What cannot be read is no reason to forget what is shown.
+        // What is shown stays when it cannot be read.
         () => undefined,
       );
     });
@@ -43,13 +47,13 @@ export class ConversationStore {
   async put(conversation: Conversation): Promise<void> {
     const db = await this.#open();
     await db.put('conversations', conversation);
-    this.#tabs.postMessage(conversation.id);
+    this.#tabs.tell(conversation.id);
   }
 
   async remove(id: string): Promise<void> {
     const db = await this.#open();
     await db.delete('conversations', id);
-    this.#tabs.postMessage(id);
+    this.#tabs.tell(id);
   }
 
   /**
@@ -63,16 +67,17 @@ export class ConversationStore {
     const db = await this.#open();
     const { store, done } = db.transaction('conversations', 'readwrite');
     const before = await store.get(id);
-    const after = before && change(before);
+    const after = before && change(upgraded(before));
     if (after !== undefined) await store.put(after);
     await done;
-    if (after !== undefined) this.#tabs.postMessage(id);
+    if (after !== undefined) this.#tabs.tell(id);
     return after;
   }
 
   async #get(id: string): Promise<Conversation | undefined> {
     const db = await this.#open();
-    return db.get('conversations', id);
+    const kept = await db.get('conversations', id);
+    return kept && upgraded(kept);
   }
 
   /** Opens it anew where it could not be opened, or where the browser has closed it since. */
@@ -80,7 +85,10 @@ export class ConversationStore {
     const forget = (): void => void (this.#db = undefined);
     try {
       this.#db ??= openDB<Schema>(NAME, VERSION, {
-        upgrade: (db) => void db.createObjectStore('conversations', { keyPath: 'id' }),
+        upgrade(db, from) {
+          if (from < 1) db.createObjectStore('conversations', { keyPath: 'id' });
+          if (from < 2) db.createObjectStore('images');
+        },
         // A tab with a newer page must not wait for this one.
         blocking: (_from, _to, event) => {
           (event.target as IDBDatabase).close();

@@ -1,4 +1,5 @@
-import type { ChatMessage, ChatRequest, ClientErrorCode, ErrorCode } from 'llm-cast-client';
+import type { ClientErrorCode, ErrorCode, ToolCall } from 'llm-cast-client';
+import { newId } from './new-id';
 
 /** Why an answer is missing or not whole. */
 export interface Failure {
@@ -11,58 +12,99 @@ export interface Measured {
   tokens: number | null;
   tokensPerSecond: number | null;
   firstTokenMs: number | null;
+  /** Tokens of the question and everything before it. */
+  promptTokens?: number | null;
 }
 
-/** An answer as the browser keeps it. While it runs, what is shown comes from the stream. */
+/** How the model is to answer. A missing setting is the model's choice. */
+export interface Settings {
+  /** 0 = always the likeliest word; up to 2. */
+  readonly temperature?: number;
+  /** Most tokens of an answer. */
+  readonly num_predict?: number;
+  /** The same seed, question and model give the same answer. */
+  readonly seed?: number;
+  /** Whether a model that can think does so. */
+  readonly think?: boolean;
+}
+
+/** An answer as the browser keeps it. While it runs, the stream has more of it. */
 export interface Answer {
-  /** Its idempotency key too: whichever tab asks for it, and however often, it is one answer. */
+  /** Also its idempotency key: every tab and every attempt that asks for it gets the one answer. */
   readonly id: string;
   /** In milliseconds since 1970. */
   readonly askedAt: number;
-  /** Asked for by name; undefined = the server's choice. */
+  /** Undefined = the server's choice. */
   readonly model: string | undefined;
-  /** Once the server has accepted it. */
+  readonly settings?: Settings;
+  /** Known once the server has accepted the request. */
   readonly generationId?: string;
   readonly state: 'running' | 'completed' | 'cancelled' | 'failed';
   readonly text: string;
   readonly thinking: string;
+  /** When the model began to think, in milliseconds since 1970. */
+  readonly thinkingFrom?: number;
+  /** How long it thought before it wrote, in milliseconds. */
+  readonly thinkingMs?: number;
+  /** What the model says where it declines. */
+  readonly refusal?: string;
+  /** Tools that the model wants to be called. */
+  readonly toolCalls?: readonly ToolCall[];
+  /** What an earlier answer had written before this one went on with it. */
+  readonly begun?: string;
   /** The finish reason, or why it was cancelled. */
   readonly reason?: string;
   readonly failure?: Failure;
   readonly measured?: Measured;
 }
 
-/** A question and its answer. */
+/** A question and its answer. The versions of a turn are the turns with the same parent. */
 export interface Turn {
   readonly id: string;
+  /** Id of the turn before it; empty = it begins the conversation. */
+  readonly parent: string;
   readonly question: string;
+  /** Ids of its images in the store. */
+  readonly images?: readonly string[];
   readonly answer: Answer;
 }
 
-/** Questions and answers under one title. Never changed in place. */
+/** A tree of turns under one title. It is never changed in place. */
 export interface Conversation {
+  /** Of this shape; see `upgraded`. */
+  readonly version: 2;
   readonly id: string;
   readonly title: string;
   /** The system prompt; empty = none. */
   readonly system: string;
   /** For the next question; undefined = the server's choice. */
   readonly model: string | undefined;
+  /** For the next question. */
+  readonly settings: Settings;
   /** In milliseconds since 1970. */
   readonly updatedAt: number;
+  /** All versions, in the order in which they were asked. */
   readonly turns: readonly Turn[];
+  /** By the parent's id: the version that is shown. Where nothing stands, it is the latest. */
+  readonly shown: Readonly<Record<string, string>>;
 }
 
 const TITLE_CHARS = 60;
 
-/** One that is begun. It is kept from its first question on. */
+/** A conversation without a question. The browser keeps it from its first question on. */
 export function newConversation(model: string | undefined): Conversation {
-  return { id: newId(), title: '', system: '', model, updatedAt: 0, turns: [] };
-}
-
-/** Not `randomUUID`: plain HTTP pages have none. */
-export function newId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  const id = newId();
+  return {
+    version: 2,
+    id,
+    title: '',
+    system: '',
+    model,
+    settings: {},
+    updatedAt: 0,
+    turns: [],
+    shown: {},
+  };
 }
 
 /** The first line of the first question, shortened at a word. */
@@ -73,41 +115,14 @@ export function titleOf(question: string): string {
   return `${cut.slice(0, cut.lastIndexOf(' ') + 1 || TITLE_CHARS).trimEnd()}…`;
 }
 
-/** A turn that is about to be asked. */
-export function newTurn(question: string, model: string | undefined): Turn {
-  return { id: newId(), question, answer: newAnswer(model) };
-}
-
-export function newAnswer(model: string | undefined): Answer {
-  return { id: newId(), askedAt: Date.now(), model, state: 'running', text: '', thinking: '' };
-}
-
-/** Whether an answer is on its way. Only the last one can be. */
-export function isRunning({ turns }: Conversation): boolean {
-  return turns.at(-1)?.answer.state === 'running';
-}
-
-/** Replaces one answer, wherever it stands; the conversation itself where it does not. */
-export function withAnswer(
-  conversation: Conversation,
-  id: string,
-  change: (answer: Answer) => Answer,
-): Conversation {
-  const turns = conversation.turns.map((turn) =>
-    turn.answer.id === id ? { ...turn, answer: change(turn.answer) } : turn,
-  );
-  return { ...conversation, turns };
-}
-
-/** What is asked of the model for the last turn: the same each time, as its key demands. */
-export function requestOf({ system, turns }: Conversation): ChatRequest {
-  const messages: ChatMessage[] = turns.flatMap(({ question, answer }) => [
-    { role: 'user', content: question },
-    ...(answer.text === '' || answer.state === 'running'
-      ? []
-      : [{ role: 'assistant' as const, content: answer.text }]),
-  ]);
-  if (system !== '') messages.unshift({ role: 'system', content: system });
-  const { model, id } = turns.at(-1)!.answer;
-  return { messages, model, idempotencyKey: id };
+export function newAnswer({ model, settings }: Pick<Conversation, 'model' | 'settings'>): Answer {
+  return {
+    id: newId(),
+    askedAt: Date.now(),
+    model,
+    settings,
+    state: 'running',
+    text: '',
+    thinking: '',
+  };
 }

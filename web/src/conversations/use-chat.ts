@@ -1,14 +1,8 @@
 import type { Cast } from 'llm-cast-client';
 import { computed, shallowRef } from 'vue';
-import {
-  type Conversation,
-  isRunning,
-  newAnswer,
-  newConversation,
-  newTurn,
-  titleOf,
-  withAnswer,
-} from './conversation';
+import { type Conversation, newAnswer, newConversation, type Turn } from './conversation';
+import { newId } from './new-id';
+import { isRunning, runningTurns, showing, shownTurns, withTurn } from './turns';
 import { useAddress } from './use-address';
 import type { Conversations } from './use-conversations';
 import { useRunningAnswers } from './use-running-answers';
@@ -17,18 +11,22 @@ import { useRunningAnswers } from './use-running-answers';
 export function useChat(cast: Cast, conversations: Conversations) {
   const running = useRunningAnswers(cast, conversations);
   const selected = useAddress();
-  // Who has picked a model goes on with it.
+  // The model that was picked last is the one to go on with.
   const blank = () => newConversation(conversations.list.value[0]?.model);
   const draft = shallowRef(blank());
   const current = computed(() => conversations.get(selected.value) ?? draft.value);
-  const last = computed(() => current.value.turns.at(-1));
+  /** The turns that are shown. */
+  const turns = computed(() => shownTurns(current.value));
 
   function stop(): void {
-    if (last.value !== undefined) running.get(last.value.answer.id)?.cancel();
+    const last = turns.value.at(-1);
+    if (last !== undefined) running.get(last.answer.id)?.cancel();
   }
 
-  /** What is not a question: the system prompt, the model. */
-  async function set(change: Partial<Pick<Conversation, 'system' | 'model'>>): Promise<void> {
+  /** Changes what is not a question. */
+  async function set(
+    change: Partial<Pick<Conversation, 'system' | 'model' | 'settings'>>,
+  ): Promise<void> {
     const { id } = current.value;
     if (id === draft.value.id) draft.value = { ...draft.value, ...change };
     else await conversations.change(id, (now) => ({ ...now, ...change }));
@@ -36,45 +34,37 @@ export function useChat(cast: Cast, conversations: Conversations) {
 
   async function ask(question: string): Promise<void> {
     if (isRunning(current.value)) return;
-    const turn = newTurn(question, current.value.model);
+    const id = newId();
     const asked = (now: Conversation): Conversation => {
       // Another tab may have asked meanwhile.
       if (isRunning(now)) return now;
-      const title = now.title || titleOf(question);
-      return { ...now, title, updatedAt: Date.now(), turns: [...now.turns, turn] };
+      const parent = shownTurns(now).at(-1)?.id ?? '';
+      return withTurn(now, { id, parent, question, answer: newAnswer(now) });
     };
-    const { id } = current.value;
-    if (id !== draft.value.id) return conversations.change(id, asked);
-    const added = conversations.add(asked(draft.value));
+    if (current.value.id !== draft.value.id) return conversations.change(current.value.id, asked);
+    const begun = asked(draft.value);
+    const added = conversations.add(begun);
     draft.value = blank();
-    selected.value = id;
+    selected.value = begun.id;
     return added;
   }
 
-  /** Asks the last question again; its answer is replaced. */
-  async function retry(): Promise<void> {
-    const { id, model } = current.value;
-    if (last.value === undefined || isRunning(current.value)) return;
-    const { answer } = last.value;
-    await conversations.change(id, (now) => withAnswer(now, answer.id, () => newAnswer(model)));
+  /** Adds a version of a turn: another answer, and perhaps another question. */
+  async function askAgain(turn: Turn, question = turn.question): Promise<void> {
+    stop();
+    const version = { ...turn, id: newId(), question, answer: newAnswer(current.value) };
+    await conversations.change(current.value.id, (now) => withTurn(now, version));
   }
 
-  /** Asks another question in place of one; what follows that is dropped. */
-  async function edit(turnId: string, question: string): Promise<void> {
-    stop();
-    const turn = newTurn(question, current.value.model);
-    await conversations.change(current.value.id, (now) => {
-      const at = now.turns.findIndex(({ id }) => id === turnId);
-      // Another tab may have dropped it.
-      if (at === -1) return now;
-      const title = at === 0 ? titleOf(question) : now.title;
-      return { ...now, title, updatedAt: Date.now(), turns: [...now.turns.slice(0, at), turn] };
-    });
+  /** Shows another version of a turn. */
+  async function show(version: Turn): Promise<void> {
+    await conversations.change(current.value.id, (now) => showing(now, version));
   }
 
   async function remove(id: string): Promise<void> {
-    const answer = conversations.get(id)?.turns.at(-1)?.answer;
-    if (answer !== undefined) running.get(answer.id)?.cancel();
+    const conversation = conversations.get(id);
+    const unfinished = conversation === undefined ? [] : runningTurns(conversation);
+    for (const { answer } of unfinished) running.get(answer.id)?.cancel();
     if (selected.value === id) begin();
     await conversations.remove(id);
   }
@@ -85,10 +75,23 @@ export function useChat(cast: Cast, conversations: Conversations) {
     if (id !== undefined) selected.value = id;
   }
 
-  /** A new conversation. */
+  /** Begins a new conversation. */
   function begin(): void {
     selected.value = '';
   }
 
-  return { running, selected, current, ask, retry, edit, stop, set, remove, undoRemove, begin };
+  return {
+    running,
+    selected,
+    current,
+    turns,
+    ask,
+    askAgain,
+    show,
+    stop,
+    set,
+    remove,
+    undoRemove,
+    begin,
+  };
 }

@@ -1,12 +1,15 @@
 import type { Cast, View } from 'llm-cast-client';
 import { useCast } from 'llm-cast-client/vue';
 import { effectScope, shallowReactive, type ShallowRef, watch } from 'vue';
-import { type Answer, type Conversation, isRunning, requestOf, withAnswer } from './conversation';
+import { ended, neverAsked, partOf } from './answer-of-view';
+import type { Answer, Conversation, Turn } from './conversation';
+import { requestOf } from './request';
+import { runningTurns, withAnswer } from './turns';
 import type { Conversations } from './use-conversations';
 
 /** How often an answer that runs is kept, so that a server that goes down takes little with it. */
 const KEEP_MS = 1_000;
-/** The server forgets an idempotency key after RETAIN_MS (10 min): behind that, asking starts anew. */
+/** The server forgets an idempotency key after RETAIN_MS (10 min): after that, asking starts anew. */
 const KEY_LIVES_MS = 300_000;
 
 interface RunningAnswer {
@@ -23,7 +26,8 @@ interface RunningAnswer {
 export function useRunningAnswers(cast: Cast, conversations: Conversations) {
   const running = shallowReactive(new Map<string, RunningAnswer>());
 
-  function read(conversation: Conversation, answer: Answer): RunningAnswer {
+  function read(conversation: Conversation, turn: Turn): RunningAnswer {
+    const { answer } = turn;
     const scope = effectScope(true);
     const change = (update: (answer: Answer) => Answer): Promise<void> =>
       conversations.change(conversation.id, (now) => whileRunning(now, answer.id, update));
@@ -35,34 +39,40 @@ export function useRunningAnswers(cast: Cast, conversations: Conversations) {
         if (now.result !== undefined || now.error !== undefined) {
           scope.stop();
           void change((kept) => ended(kept, now)).then(() => running.delete(answer.id));
-        } else if (now.generationId !== before.generationId || Date.now() > keptAt + KEEP_MS) {
+        } else if (stepOf(now) !== stepOf(before) || Date.now() > keptAt + KEEP_MS) {
           keptAt = Date.now();
           void change((kept) => partOf(kept, now));
         }
       });
       if (answer.generationId !== undefined) follow(cast.join(answer.generationId));
-      else chat(requestOf(conversation));
+      else chat(requestOf(conversation, turn));
       return { view, cancel, leave: () => scope.stop() };
     })!;
   }
 
+  function begin(conversation: Conversation, turn: Turn): void {
+    const { id, generationId, askedAt } = turn.answer;
+    if (generationId !== undefined || Date.now() <= askedAt + KEY_LIVES_MS) {
+      running.set(id, read(conversation, turn));
+    } else {
+      void conversations.change(conversation.id, (now) => whileRunning(now, id, neverAsked));
+    }
+  }
+
   watch(
-    () => conversations.list.value.filter(isRunning),
-    (list) => {
-      const asked = list.map((conversation) => ({ conversation, answer: lastOf(conversation) }));
+    () =>
+      conversations.list.value.flatMap((conversation) =>
+        runningTurns(conversation).map((turn) => ({ conversation, turn })),
+      ),
+    (asked) => {
+      const ids = new Set(asked.map(({ turn }) => turn.answer.id));
       for (const [id, { leave }] of running) {
-        if (asked.some(({ answer }) => answer.id === id)) continue;
+        if (ids.has(id)) continue;
         leave();
         running.delete(id);
       }
-      for (const { conversation, answer } of asked) {
-        if (running.has(answer.id)) continue;
-        const isStale = Date.now() > answer.askedAt + KEY_LIVES_MS;
-        if (answer.generationId === undefined && isStale) {
-          void conversations.change(conversation.id, (now) =>
-            whileRunning(now, answer.id, neverAsked),
-          );
-        } else running.set(answer.id, read(conversation, answer));
+      for (const { conversation, turn } of asked) {
+        if (!running.has(turn.answer.id)) begin(conversation, turn);
       }
     },
     { immediate: true },
@@ -71,47 +81,17 @@ export function useRunningAnswers(cast: Cast, conversations: Conversations) {
   return running;
 }
 
-const lastOf = ({ turns }: Conversation): Answer => turns.at(-1)!.answer;
+/** A new step of a running answer is kept at once. */
+const stepOf = ({ generationId, thinking, text }: View): string =>
+  `${generationId} ${thinking !== ''} ${text !== ''}`;
 
-/** Another tab may know already how it has ended: one that wakes late must not know better. */
+/** Another tab may have kept already how it has ended: a tab that wakes late does not change that. */
 function whileRunning(
   conversation: Conversation,
   id: string,
   update: (answer: Answer) => Answer,
 ): Conversation {
   return withAnswer(conversation, id, (kept) => (kept.state === 'running' ? update(kept) : kept));
-}
-
-/** As much of it as is there. */
-export function partOf(
-  answer: Answer,
-  { seq, generationId, text, thinking, refusal }: View,
-): Answer {
-  const asked = generationId === undefined ? answer : { ...answer, generationId };
-  // Before the first record, what was kept before a reload is the longer one.
-  return seq === 0 ? asked : { ...asked, text: text || refusal, thinking };
-}
-
-/** All of it, or why not. */
-function ended(answer: Answer, view: View): Answer {
-  const { result, error } = view;
-  const part = partOf(answer, view);
-  if (error?.code === 'aborted') return { ...part, state: 'cancelled', reason: 'client' };
-  if (error !== undefined) {
-    const { code, message } = error;
-    return { ...part, state: 'failed', failure: { code, message } };
-  }
-  if (result?.state === 'cancelled') return { ...part, state: 'cancelled', reason: result.reason };
-  if (result?.state !== 'completed') return part;
-  const { finishReason: reason, usage, timings } = result;
-  const { tokensPerSecond, firstTokenMs } = timings;
-  const measured = { tokens: usage?.completionTokens ?? null, tokensPerSecond, firstTokenMs };
-  return { ...part, state: 'completed', reason, measured };
-}
-
-function neverAsked(answer: Answer): Answer {
-  const message = 'The page was closed before the server had the question.';
-  return { ...answer, state: 'failed', failure: { code: 'unanswered', message } };
 }
 
 export type RunningAnswers = ReturnType<typeof useRunningAnswers>;
