@@ -78,18 +78,19 @@ describeInBrowser('conversations that an older page has kept', () => {
 function keepInVersion1(conversation: typeof CONVERSATION_OF_VERSION_1): Promise<void> {
   return new Promise((resolve, reject) => {
     const request = indexedDB.open('llm-cast', 1);
-    request.onerror = () => reject(request.error!);
-    request.onupgradeneeded = () =>
-      request.result.createObjectStore('conversations', { keyPath: 'id' });
-    request.onsuccess = () => {
+    request.addEventListener('error', () => reject(request.error!));
+    request.addEventListener('upgradeneeded', () =>
+      request.result.createObjectStore('conversations', { keyPath: 'id' }),
+    );
+    request.addEventListener('success', () => {
       const transaction = request.result.transaction('conversations', 'readwrite');
       const store = transaction.objectStore('conversations');
       store.put(conversation);
       store.put({ ...conversation, id: 'damaged', title: 'Damaged' });
-      transaction.oncomplete = () => {
+      transaction.addEventListener('complete', () => {
         request.result.close();
         resolve();
-      };
-    };
+      });
+    });
   });
 }
