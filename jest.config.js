@@ -1,7 +1,7 @@
 export default {
   testEnvironment: 'node',
   // Real processes on a shared machine: a test that hangs is what this finds, not a slow one.
-  testTimeout: 120_000,
+  testTimeout: 300_000,
   // The tests wait more than they compute.
   maxWorkers: 3,
   // The doctor's cases wait for a heartbeat each.

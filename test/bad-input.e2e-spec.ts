@@ -6,6 +6,7 @@ import { startApp } from './support/app.js';
 import { Client } from './support/client.js';
 import { call } from './support/rest.js';
 import { ScriptedUpstream } from './support/scripted-upstream.js';
+import { PATIENCE_MS } from './support/until.js';
 
 /** Stands for what the user wrote, in every value that a test sends. */
 const SAID = 'Zebra-secret-4711';
@@ -135,7 +136,7 @@ describe('bad input', () => {
     return { status: answer.status, body: await answer.json() };
   };
   const ask = (event: string, ...args: unknown[]): Promise<unknown> =>
-    client.socket.timeout(2_000).emitWithAck(event, ...args) as Promise<unknown>;
+    client.socket.timeout(PATIENCE_MS).emitWithAck(event, ...args) as Promise<unknown>;
 
   function expectHttp(answer: { status: number; body: unknown }, status: number, code: ErrorCode) {
     const refused = overHttp.parse(answer.body);

@@ -8,34 +8,11 @@ import { CHECKS } from '../doctor/src/examine.js';
 import type { Finding } from '../doctor/src/finding.js';
 import { NOBODY, startApp } from './support/app.js';
 import { ALL, CASES, Ward } from './support/doctor-cases.js';
+import { CLI, doctor, findings } from './support/doctor-run.js';
 import { type Faults, FaultyFront } from './support/faulty-front.js';
 import { freePort } from './support/free-port.js';
-import { hasNginx, Nginx } from './support/nginx.js';
 import { OpenAiUpstream } from './support/openai-upstream.js';
 import type { UpstreamCall } from './support/scripted-upstream.js';
-
-const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
-
-interface Run {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
-function doctor(...args: string[]): Promise<Run> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [CLI, 'doctor', ...args], (error, stdout, stderr) =>
-      resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
-    );
-  });
-}
-
-async function findings(...args: string[]): Promise<{ code: number; found: Finding[] }> {
-  const { code, stdout, stderr } = await doctor('--json', ...args);
-  expect(stderr).toBe('');
-  const lines = stdout.split('\n').slice(0, -1);
-  return { code, found: lines.map((line) => JSON.parse(line) as Finding) };
-}
 
 const named = (found: readonly Finding[], status: Finding['status']): string[] =>
   found.filter((finding) => finding.status === status).map(({ id }) => id);
@@ -66,24 +43,6 @@ describe('llm-cast doctor', () => {
       // No colours, and nothing that takes a line back, in a pipe.
       expect(stdout).not.toMatch(/(?!\n)\p{Cc}/u);
     }),
-  );
-
-  (hasNginx() ? it : it.skip).concurrent(
-    'finds everything in order behind nginx with deploy/nginx.conf',
-    () =>
-      Ward.during(async (ward) => {
-        const port = await freePort();
-        const upstream = await ward.upstream();
-        const env = {
-          OLLAMA_BASE_URL: upstream.url,
-          PUBLIC_SOCKET_URL: `http://127.0.0.1:${port}`,
-          TRUST_PROXY: 'loopback',
-        };
-        const nginx = ward.keep(await Nginx.start(ward.keep(await startApp(env)), port));
-        const { code, found } = await findings(nginx.url);
-        expect(found.filter(({ status }) => status !== 'ok')).toEqual([]);
-        expect([found.length, code]).toEqual([ALL.length, 0]);
-      }),
   );
 
   it.concurrent('warns of slow round trips, which break nothing', () =>

@@ -9,7 +9,7 @@ import { FaultProxy, type ProxiedConnection } from './support/fault-proxy.js';
 import { Oracle } from './support/oracle.js';
 import { ResumingClient, SseReader } from './support/resuming-client.js';
 import { ScriptedUpstream } from './support/scripted-upstream.js';
-import { until } from './support/until.js';
+import { PATIENCE_MS, untilAtLast } from './support/until.js';
 
 const GENERATIONS = 50;
 const CUTS = 20;
@@ -84,12 +84,18 @@ describe('on a network that cuts each connection at a random byte', () => {
     try {
       // A plain client whose WebSocket is cut in mid-upgrade stays in the dark until the heartbeat
       // runs out, 25 s later (docs/decisions.md). That can happen to one of them more than once.
-      await until(() => lines.every(({ proxy }) => cuts(proxy) >= CUTS), 100_000);
+      await untilAtLast(
+        () => lines.every(({ proxy }) => cuts(proxy) >= CUTS),
+        () => lines.reduce((sum, { proxy }) => sum + proxy.connections.length, 0),
+      );
     } finally {
       clearInterval(writing);
     }
     for (const call of upstream.calls) call.done();
-    await until(() => lines.every(({ client }) => client.isDone));
+    await untilAtLast(
+      () => lines.every(({ client }) => client.isDone),
+      () => lines.filter(({ client }) => client.isDone).length,
+    );
 
     expect(lines.flatMap(({ oracle }) => oracle.problems())).toEqual([]);
     expect(lines.flatMap(({ client }) => client.refusals)).toEqual([]);
@@ -102,7 +108,7 @@ describe('on a network that cuts each connection at a random byte', () => {
     // Not all cuts fell into the handshake.
     const connects = lines.reduce((sum, { client }) => sum + client.connects, 0);
     expect(connects).toBeGreaterThan((GENERATIONS * CUTS) / 4);
-  }, 180_000);
+  }, 600_000);
 });
 
 describe('what has ended leaves nothing behind', () => {
@@ -170,7 +176,7 @@ describe('what has ended leaves nothing behind', () => {
       events.connect();
       await entered;
       // Answered, so the server knows this socket; then gone, and known to be gone.
-      await events.timeout(5_000).emitWithAck('leave', { generationId: 'A'.repeat(22) });
+      await events.timeout(PATIENCE_MS).emitWithAck('leave', { generationId: 'A'.repeat(22) });
       events.disconnect();
       await sleep(20);
     };

@@ -8,8 +8,11 @@ import type { StreamRecord } from '../src/protocol/records.js';
 import type { RunningServer } from '../src/server.js';
 import { startApp } from './support/app.js';
 import { Client, textOf } from './support/client.js';
+import { ALL } from './support/doctor-cases.js';
+import { findings } from './support/doctor-run.js';
 import { freePort } from './support/free-port.js';
-import { hasNginx, Nginx } from './support/nginx.js';
+import { describeIf } from './support/needs.js';
+import { NGINX, Nginx } from './support/nginx.js';
 import { call } from './support/rest.js';
 import { ScriptedUpstream, type UpstreamCall } from './support/scripted-upstream.js';
 import { until } from './support/until.js';
@@ -25,7 +28,7 @@ const NODE_KEEP_ALIVE_MS = 6_000;
 const isPatient = ['CI', 'NGINX_SLOW'].some((name) => process.env[name] !== undefined);
 const SILENCE_MS = isPatient ? 65_000 : 3_000;
 
-(hasNginx() ? describe : describe.skip)('behind nginx, with deploy/nginx.conf', () => {
+describeIf(...NGINX)('behind nginx, with deploy/nginx.conf', () => {
   let upstream: ScriptedUpstream;
   let app: RunningServer;
   let nginx: Nginx;
@@ -136,6 +139,26 @@ const SILENCE_MS = isPatient ? 65_000 : 3_000;
   it('names each request for both logs', async () => {
     const { headers } = await call('GET', `${nginx.url}/llm/queue`, undefined, FROM_PAGE);
     expect(headers.get('x-request-id')).toMatch(/^[0-9a-f]{32}$/);
+  });
+
+  it('has nothing that the doctor would mend', async () => {
+    const port = await freePort();
+    const env = {
+      OLLAMA_BASE_URL: upstream.url,
+      PUBLIC_SOCKET_URL: `http://127.0.0.1:${port}`,
+      TRUST_PROXY: 'loopback',
+    };
+    const healthy = await startApp(env);
+    const front = await Nginx.start(healthy, port);
+    try {
+      const { code, found } = await findings(front.url);
+      // Round trips are slow on a busy machine.
+      expect(found.filter(({ id, status }) => status !== 'ok' && id !== 'ping')).toEqual([]);
+      expect([found.length, code]).toEqual([ALL.length, 0]);
+    } finally {
+      await front.close();
+      await healthy.close();
+    }
   });
 });
 

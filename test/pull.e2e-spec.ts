@@ -54,9 +54,9 @@ describe('POST /llm/models/pull', () => {
       await sleep(10);
     }
     request.line(layer(100)).line(layer(100, 'sha256:other'));
-    const seconds = (performance.now() - begun) / 1000;
     request.line({ status: 'verifying sha256 digest' }).line({ status: 'success' }).end();
     expect(await client.ended(id)).toMatchObject({ state: 'completed', finishReason: 'success' });
+    const seconds = (performance.now() - begun) / 1000;
     for (const digest of [DIGEST, 'sha256:other']) {
       const completed = completedOf(client.of(id), digest);
       // The first and the last come besides.

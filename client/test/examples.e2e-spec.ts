@@ -1,11 +1,11 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { RunningServer } from '../../src/server.js';
 import { startApp } from '../../test/support/app.js';
 import { ScriptedUpstream } from '../../test/support/scripted-upstream.js';
+import { until } from '../../test/support/until.js';
 
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 const readme = readFileSync(at('../README.md'), 'utf8');
@@ -28,11 +28,8 @@ class Example {
   }
 
   async shows(text: string): Promise<void> {
-    const deadline = Date.now() + 15_000;
-    while (!this.output.includes(text)) {
-      if (Date.now() > deadline) throw new Error(`no "${text}" in: ${this.output}`);
-      await sleep(10);
-    }
+    await until(() => this.output.includes(text)).catch(() => undefined);
+    if (!this.output.includes(text)) throw new Error(`no "${text}" in: ${this.output}`);
   }
 
   async ends(): Promise<void> {

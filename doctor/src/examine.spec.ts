@@ -34,7 +34,8 @@ describe('a check that breaks itself', () => {
 });
 
 describe('a server that never answers', () => {
-  const silent = createServer(() => undefined);
+  let asked = 0;
+  const silent = createServer(() => asked++);
   let url: string;
   beforeAll(async () => {
     silent.listen(0, '127.0.0.1');
@@ -52,11 +53,11 @@ describe('a server that never answers', () => {
     for await (const finding of examine(url, { origin: url })) findings.push(finding);
     const took = performance.now() - since;
     expect(took).toBeGreaterThanOrEqual(CHECKS[0]!.limitMs - 100);
-    expect(took).toBeLessThan(CHECKS[0]!.limitMs * 2.5);
     expect(findings.map(({ status }) => status)).toEqual([
       'failed',
       ...findings.slice(1).map(() => 'skipped'),
     ]);
+    expect(asked).toBe(1);
   });
 
   it('is left at once when the caller aborts', async () => {

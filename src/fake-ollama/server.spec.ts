@@ -7,7 +7,7 @@ import {
 } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { until as eventually } from '../../test/support/until.js';
+import { until as eventually, within } from '../../test/support/until.js';
 import { GUIDE } from './guide.js';
 import { dueMs, until } from './pace.js';
 import { type FakeOllama, startFakeOllama } from './server.js';
@@ -374,13 +374,12 @@ describe('refusals', () => {
 
 describe('pace', () => {
   it('--rate is the number of tokens a second, without drift', async () => {
-    const heard = await echo(await start({ rate: 50 }), 'x '.repeat(30));
+    const heard = await within(2_500, echo(await start({ rate: 50 }), 'x '.repeat(30)));
     const { eval_count, eval_duration } = last(heard)!;
     expect(eval_count).toBe(31);
     expect(heard.totalMs).toBeGreaterThan(600);
-    expect(heard.totalMs).toBeLessThan(2_500);
     expect(eval_duration / 1e6).toBeGreaterThanOrEqual(620);
-    expect(eval_duration / 1e6).toBeLessThan(2_500);
+    expect(eval_duration / 1e6).toBeLessThan(heard.totalMs);
     expect(heard.pieces.length).toBeGreaterThan(5);
   });
 
@@ -512,9 +511,15 @@ describe('the line', () => {
 
   it('--parallel lets more run at once', async () => {
     const fake = await start({ rate: 20, parallel: 3 });
-    const heard = await Promise.all([1, 2, 3].map(() => echo(fake, 'x '.repeat(9))));
-    // One after the other, the last would wait for 900 ms.
-    for (const { headersMs } of heard) expect(headersMs).toBeLessThan(850);
+    const order: string[] = [];
+    const run = async (): Promise<void> => {
+      const out = send(fake, '/api/generate', { model: 'echo', prompt: 'x '.repeat(9) });
+      out.once('response', () => order.push('begins'));
+      await hear(out);
+      order.push('ends');
+    };
+    await Promise.all([run(), run(), run()]);
+    expect(order).toEqual(['begins', 'begins', 'begins', 'ends', 'ends', 'ends']);
   });
 
   it('passes the place of a client that leaves on to the next one', async () => {
@@ -528,9 +533,9 @@ describe('the line', () => {
     await sleep(40);
     outs[1]!.destroy();
     outs[0]!.destroy();
-    const { headersMs } = await heard;
+    // That it waited for the first one, too, would be seen by the second second.
+    const { headersMs } = await within(1_990, heard);
     expect(headersMs).toBeGreaterThan(995);
-    expect(headersMs).toBeLessThan(1_990);
   });
 
   it('forgets who leaves it, at once and without a trace', async () => {
@@ -566,7 +571,8 @@ describe('the line', () => {
     const waiting = echo(fake, 'a');
     await sleep(50);
     out.destroy();
-    expect((await waiting).headersMs).toBeLessThan(5_000);
+    // The answer would take 10 s more.
+    await within(5_000, waiting);
   });
 
   it('does not run ahead of a client that does not read', async () => {
@@ -593,9 +599,7 @@ describe('start and close', () => {
     const out = send(fake, '/api/generate', { model: 'demo', prompt: 'a' });
     const [incoming] = (await once(out, 'response')) as [IncomingMessage];
     const cut = once(incoming.resume(), 'error');
-    const before = performance.now();
-    await fake.close();
-    expect(performance.now() - before).toBeLessThan(10_000);
+    await within(10_000, fake.close());
     await Promise.all([cut, idleClosed, fake.close()]);
   });
 

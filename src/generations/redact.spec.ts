@@ -64,9 +64,9 @@ describe('redact: what the caller wrote', () => {
 
   it('costs little time although it may be long', () => {
     const long = 'the quick brown fox '.repeat(50_000);
-    const begun = performance.now();
+    const begun = process.cpuUsage();
     expect(redact(`error: ${'the quick brown fix '.repeat(15)}`, [long])).not.toContain('quick');
-    expect(performance.now() - begun).toBeLessThan(2_000);
+    expect(process.cpuUsage(begun).user).toBeLessThan(2_000_000);
   });
 });
 

@@ -1,22 +1,19 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RunningServer } from '../../src/server.js';
+import { programInPath } from './needs.js';
 import { until } from './until.js';
 
-const BINARY = ['nginx', '/usr/sbin/nginx'].find(
-  (binary) => spawnSync(binary, ['-v']).error === undefined,
-);
+const BINARY = programInPath('nginx');
 
-/** Whether there is an nginx. Says so where there is none. */
-export function hasNginx(): boolean {
-  if (BINARY === undefined) {
-    console.warn('No nginx here: deploy/nginx.conf is NOT tested (apt-get install nginx-light).');
-  }
-  return BINARY !== undefined;
-}
+/** What `describeIf` asks for. */
+export const NGINX = [
+  BINARY !== undefined,
+  'deploy/nginx.conf is not tested, as PATH has no nginx (apt-get install nginx-light)',
+] as const;
 
 /** A real nginx with the shipped configuration; only ports, addresses and paths are its own. */
 export class Nginx {

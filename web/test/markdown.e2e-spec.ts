@@ -297,7 +297,7 @@ describeInBrowser('Markdown in an answer', () => {
       expect(await box.getAttribute('tabindex')).toBe('0');
       await box.focus();
       await page.keyboard.press('ArrowRight');
-      await until(() => box.evaluate((element) => element.scrollLeft > 0), 5_000);
+      await until(() => box.evaluate((element) => element.scrollLeft > 0));
     }
   });
 

@@ -91,14 +91,14 @@ describeInBrowser('what the chat page survives', () => {
     await context.setOffline(true);
     const isOver = chat.page.waitForTimeout(20_000);
     call.text('meanwhile, ');
-    await chat.page.getByText('You are offline.').waitFor({ timeout: 20_000 });
+    await chat.page.getByText('You are offline.').waitFor();
     await chat.sees('Before,');
     await isOver;
     call.text('still meanwhile, ');
     expect(await chat.page.getByText('You are offline.').isVisible()).toBe(true);
     await context.setOffline(false);
     proxy.resume();
-    await chat.page.getByText('still meanwhile,').waitFor({ timeout: 30_000 });
+    await chat.page.getByText('still meanwhile,').waitFor();
     await chat.page.getByText('You are offline.').waitFor({ state: 'detached' });
     call.text('after.').done();
     await chat.answered();

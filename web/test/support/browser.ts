@@ -1,14 +1,14 @@
-import { existsSync } from 'node:fs';
 import { type Browser, chromium, type Page } from 'playwright-core';
+import { describeIf, programInPath } from '../../../test/support/needs.js';
 
 /** Debian's browsers. The shell draws no window, which takes half the time. */
-const EXECUTABLES = ['/usr/bin/chromium-headless-shell', '/usr/bin/chromium'];
-const executablePath = EXECUTABLES.find(existsSync);
+const executablePath = programInPath('chromium-headless-shell', 'chromium');
 
 /** `describe` where there is a browser; else it says so and skips. */
-export const describeInBrowser: jest.Describe = executablePath
-  ? describe
-  : (process.stderr.write('No chromium: the tests of the page are skipped.\n'), describe.skip);
+export const describeInBrowser = describeIf(
+  executablePath !== undefined,
+  'the page is not tested, as PATH has no chromium-headless-shell or chromium (apt-get install)',
+);
 
 /** Debian's chromium, without a window. Close it. */
 export function launchBrowser(): Promise<Browser> {
