@@ -33,8 +33,11 @@ async function run(): Promise<void> {
 async function start(args: string[], program: () => Promise<unknown>): Promise<void> {
   const { answerOrApply } = await import('./cli/settings.js');
   const answer = answerOrApply(args);
-  if (answer === undefined) await program();
-  else {
+  if (answer === undefined) {
+    // They are in the environment now.
+    process.argv.splice(2);
+    await program();
+  } else {
     process.stdout.on('error', () => process.exit(EXIT.closedPipe));
     process.stdout.write(answer);
   }

@@ -1,7 +1,13 @@
 import { startDemo } from './demo/start.js';
-import { exitAtSecondSignal, exitWithReason, surviveClosedLog } from './cli/process.js';
+import {
+  exitAtSecondSignal,
+  exitWithReason,
+  refuseArguments,
+  surviveClosedLog,
+} from './cli/process.js';
 
 /** `npm run demo`: the server in front of the built-in upstream, no Ollama needed. */
+refuseArguments('npx llm-cast demo');
 exitAtSecondSignal();
 surviveClosedLog();
 try {

@@ -1,7 +1,13 @@
 import { loadConfig } from './config/load.js';
-import { exitAtSecondSignal, exitWithReason, surviveClosedLog } from './cli/process.js';
+import {
+  exitAtSecondSignal,
+  exitWithReason,
+  refuseArguments,
+  surviveClosedLog,
+} from './cli/process.js';
 import { startServer } from './server.js';
 
+refuseArguments('npx llm-cast');
 exitAtSecondSignal();
 surviveClosedLog();
 try {

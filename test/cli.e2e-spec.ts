@@ -64,6 +64,38 @@ describe('llm-cast', () => {
     expect(stdout).not.toContain('hush');
   });
 
+  it('takes an empty variable for none: .env counts, except where empty says something', async () => {
+    const cwd = await mkdtemp(join(tmpdir(), 'llm-cast-'));
+    const file =
+      'PORT=8080\nOLLAMA_BASE_URL=http://box\nOPENAI_BASE_URL=http://a\nOPENAI_MODEL=m\n';
+    await writeFile(join(cwd, '.env'), `\ufeff${file}`);
+    const env = { PORT: '', OLLAMA_BASE_URL: '', OPENAI_MODEL: ' ' };
+    const { stdout } = await finished(['--print-config'], { env, cwd });
+    const lines = stdout.split('\n');
+    expect(lines).toEqual(
+      expect.arrayContaining(['PORT=8080', 'OLLAMA_BASE_URL=', 'OPENAI_MODEL=m']),
+    );
+  });
+
+  it('does not start with a .env that it cannot read, and says why', async () => {
+    const cwd = await mkdtemp(join(tmpdir(), 'llm-cast-'));
+    await writeFile(join(cwd, '.env'), Buffer.from('PORT=8080\n', 'utf16le'));
+    expect(await finished([], { cwd })).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: 'llm-cast cannot start: .env must be text in UTF-8.\n',
+    });
+  });
+
+  it.each(['main.js', 'demo.js'])('%s alone has no flags, and says so', async (file) => {
+    const server = Program.run(file, ['--port', '0']);
+    programs.push(server);
+    expect(await server.exited).toBe(2);
+    expect(server.stderr).toMatch(
+      /^This program takes no arguments, and was given "--port": .*\n$/,
+    );
+  });
+
   it('prints its settings so that they read back as a .env file', async () => {
     const cwd = await mkdtemp(join(tmpdir(), 'llm-cast-'));
     const args = ['--ollama-options', '{"num_ctx": 8192}', '--max-concurrent', '2'];

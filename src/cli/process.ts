@@ -1,4 +1,5 @@
-import { ConfigError } from '../config/load.js';
+import { ConfigError } from '../config/config-error.js';
+import { EXIT } from './exit.js';
 
 /** Ends the process with one sentence that says why it could not start. */
 export function exitWithReason(error: unknown): never {
@@ -24,4 +25,17 @@ export function exitAtSecondSignal(): void {
 /** A log that nobody reads any more is no reason to stop. */
 export function surviveClosedLog(): void {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+}
+
+/**
+ * Ends the process where a program that has no flags is given some: they would be ignored unsaid.
+ * @param command what takes them instead
+ */
+export function refuseArguments(command: string): void {
+  const [, , argument] = process.argv;
+  if (argument === undefined) return;
+  console.error(
+    `This program takes no arguments, and was given ${JSON.stringify(argument)}: settings come from the environment or from .env. As flags they go to ${command}.`,
+  );
+  process.exit(EXIT.usage);
 }

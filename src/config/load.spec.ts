@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
-import { ConfigError, loadConfig } from './load.js';
+import { ConfigError } from './config-error.js';
+import { loadConfig } from './load.js';
 import { settings } from './settings.js';
 
 const ONE_DAY = 86_400_000;

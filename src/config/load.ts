@@ -1,16 +1,16 @@
 import { z } from 'zod';
+import { ConfigError } from './config-error.js';
 import type { Config } from './config.js';
+import { readEnvFile } from './env-file.js';
 import { settings } from './settings.js';
 
-/** A setting has a value that llm-cast cannot start with. The message names the variable. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
-}
+/** Empty is not unset here: it says that there is no Ollama. */
+const MAY_BE_EMPTY = 'OLLAMA_BASE_URL';
 
 /**
  * Reads the settings. An empty variable counts as not set.
  * @param env by default the process environment, over a `.env` file in the working directory
- * @throws ConfigError with one sentence for each wrong variable
+ * @throws ConfigError with one sentence for each wrong variable, or for a `.env` that cannot be read
  */
 export function loadConfig(env: NodeJS.ProcessEnv = processEnvironment()): Config {
   const given = Object.fromEntries(
@@ -20,10 +20,9 @@ export function loadConfig(env: NodeJS.ProcessEnv = processEnvironment()): Confi
     }),
   );
   const { OLLAMA_HOST: alias } = given;
-  const isAlias = env['OLLAMA_BASE_URL'] === undefined && alias !== undefined;
-  if (isAlias) given['OLLAMA_BASE_URL'] = alias;
-  // Empty is not unset here: it says that there is no Ollama.
-  else if (env['OLLAMA_BASE_URL']?.trim() === '') given['OLLAMA_BASE_URL'] = ',';
+  const isAlias = env[MAY_BE_EMPTY] === undefined && alias !== undefined;
+  if (isAlias) given[MAY_BE_EMPTY] = alias;
+  else if (env[MAY_BE_EMPTY]?.trim() === '') given[MAY_BE_EMPTY] = ',';
   const result = settings.safeParse(given);
   if (result.success) {
     checkTogether(result.data);
@@ -66,11 +65,11 @@ function expected(name: string): string {
   }
 }
 
+/** What is set to nothing in the environment does not hide what `.env` says. */
 function processEnvironment(): NodeJS.ProcessEnv {
-  try {
-    process.loadEnvFile('.env');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
-  return process.env;
+  const file = readEnvFile('.env');
+  const given = Object.entries(process.env).filter(
+    ([name, value]) => file[name] === undefined || MAY_BE_EMPTY === name || value?.trim() !== '',
+  );
+  return { ...file, ...Object.fromEntries(given) };
 }
