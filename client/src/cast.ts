@@ -1,89 +1,75 @@
-import type { ManagerOptions, SocketOptions } from 'socket.io-client';
+import { bare } from './address.js';
 import { EMPTY } from './answer.js';
+import { Cancellation } from './cancellation.js';
 import { CastError } from './cast-error.js';
+import type { Connection } from './connection.js';
 import { Link } from './link.js';
+import type { ConnectOptions, JoinOptions, StreamOptions } from './options.js';
+import { randomId, utf8Length } from './platform.js';
 import type {
   ChatRequest,
   GenerateRequest,
   ModelList,
   Refusal,
   SendMessageRequest,
-  StreamRecord,
+  TerminalRecord,
 } from './protocol.js';
-import { Reader, type Source } from './reader.js';
+import { type Listener, Reader, type Source } from './reader.js';
+import { RecentIds } from './recent-ids.js';
 import { CastStream } from './stream.js';
-import { type TextStorage, type Unfinished, UnfinishedList } from './unfinished.js';
-import type { Result } from './view.js';
-
-export interface ConnectOptions {
-  /** Where REST is, for `models()`. Default: where the socket is. */
-  restUrl?: string;
-  /** What the server is told of who connects, such as `{ userId }`. */
-  auth?: Record<string, unknown>;
-  /**
-   * Hears of each generation of this user that runs and that this page does not read: another tab
-   * started it, or another device. `join` reads it.
-   */
-  onGeneration?: (generationId: string) => void;
-  /** `sessionStorage`, to go on after a reload; see `unfinished()`. */
-  storage?: TextStorage;
-  /** The server's `MAX_BODY_BYTES`: it hangs up on a larger request. Default: 20 MiB. */
-  maxRequestBytes?: number;
-  /** A connection that gives no answer for so long is replaced. Default: 10 s. */
-  ackTimeoutMs?: number;
-  /** Options of socket.io-client, such as `transports` or `path`. */
-  socket?: Partial<ManagerOptions & SocketOptions>;
-}
-
-export interface StreamOptions {
-  /** Abort is cancel. */
-  signal?: AbortSignal;
-  /** Gets each record as it is applied: once, in order. For what a stream does not offer. */
-  onRecord?: (record: StreamRecord) => void;
-}
-
-export interface JoinOptions extends StreamOptions {
-  /** The text that is still there, and the last record that it holds; reading goes on behind it. */
-  known?: { seq: number; text: string };
-}
+import { type Unfinished, UnfinishedList } from './unfinished.js';
+import { onPageHide, pageWakes } from './wake.js';
 
 const MAX_REQUEST_BYTES = 20 * 1024 * 1024;
 const ACK_TIMEOUT_MS = 10_000;
+const CONNECT_TIMEOUT_MS = 30_000;
 /** What Socket.IO puts around a request. */
 const FRAME_BYTES = 256;
 
-/** A connection to llm-cast. One is enough for a page. */
+/** A connection to llm-cast. One is enough for a page. It connects when something is asked. */
 export class Cast {
   readonly #link: Link;
   readonly #readers = new Set<Reader>();
+  readonly #cancellations = new Set<Cancellation>();
+  readonly #connectionListeners = new Set<(connection: Connection) => void>();
   readonly #restUrl: string;
   readonly #maxRequestBytes: number;
+  readonly #connectTimeoutMs: number;
   readonly #unfinished: UnfinishedList | undefined;
-  /** Generations that this page reads, has read or has heard of. */
-  readonly #known = new Set<string>();
+  /** Generations that this page has heard of: those that it reads, has read or was told of. */
+  readonly #heardOf = new RecentIds();
   readonly #onGeneration: ConnectOptions['onGeneration'];
-  #isClosed = false;
+  #stopFlushing: (() => void) | undefined;
 
   /** @internal */
   constructor(url: string, options: ConnectOptions = {}) {
-    const { auth, storage, restUrl = url, ackTimeoutMs = ACK_TIMEOUT_MS, socket } = options;
+    const { auth, storage, restUrl = url, onWake = pageWakes, socket } = options;
     this.#restUrl = bare(restUrl);
     this.#maxRequestBytes = options.maxRequestBytes ?? MAX_REQUEST_BYTES;
+    this.#connectTimeoutMs = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
     this.#onGeneration = options.onGeneration;
     this.#unfinished = storage && new UnfinishedList(storage, `llm-cast ${bare(url)}`);
-    const each = (tell: (reader: Reader) => void): void => this.#readers.forEach(tell);
-    this.#link = new Link(bare(url), { ...(auth && { auth }), ...socket }, ackTimeoutMs, {
-      up: () => each((reader) => reader.up()),
-      down: () => each((reader) => reader.down()),
-      doubt: () => each((reader) => reader.ask()),
-      refused: (error) => each((reader) => reader.fail(error)),
+    const each = (tell: (listener: Listener) => void): void => {
+      this.#readers.forEach(tell);
+      this.#cancellations.forEach(tell);
+    };
+    const ackTimeoutMs = options.ackTimeoutMs ?? ACK_TIMEOUT_MS;
+    const linkOptions = { ackTimeoutMs, onWake, socket: { ...(auth && { auth }), ...socket } };
+    this.#link = new Link(bare(url), linkOptions, {
+      up: () => each((listener) => listener.up()),
+      down: () => each((listener) => listener.down()),
+      doubt: () => each((listener) => listener.ask()),
+      refused: (error) => each((listener) => listener.fail(error)),
+      changed: () => {
+        for (const changed of this.#connectionListeners) changed(this.connection);
+      },
       record: (record) => {
         this.#hearOf(record.generationId);
-        each((reader) => reader.receive(record));
+        each((listener) => listener.receive(record));
       },
       state: (state) => {
         this.#hearOf(state.generationId);
-        each((reader) => reader.hear(state));
+        each((listener) => listener.hear(state));
       },
     });
   }
@@ -93,14 +79,40 @@ export class Cast {
     return this.#link.isUp;
   }
 
-  /** The `clientId` of REST requests: undefined without a connection, and new with each one. */
+  /** How the connection is. The object is the same one until something changes. */
+  get connection(): Connection {
+    return this.#link.connection;
+  }
+
+  /**
+   * Hears of each change of `connection`, and connects if nothing has done so yet.
+   * @returns a function that ends it
+   */
+  subscribe(changed: (connection: Connection) => void): () => void {
+    this.#connectionListeners.add(changed);
+    this.open();
+    return () => void this.#connectionListeners.delete(changed);
+  }
+
+  /**
+   * The `clientId` of REST requests: undefined without a connection, and new with each one. Looking
+   * for it connects, if nothing has done so yet.
+   */
   get clientId(): string | undefined {
+    if (this.connection.state === 'idle') this.open();
     return this.#link.id;
+  }
+
+  /** Connects now. The first request does so too; `onGeneration` hears nothing before. */
+  open(): void {
+    if (this.connection.state === 'closed') return;
+    this.#stopFlushing ??= onPageHide(() => this.#unfinished?.flush());
+    this.#link.open();
   }
 
   /** The next message of a conversation. */
   chat(request: ChatRequest, options?: StreamOptions): CastStream {
-    const asked = { idempotencyKey: newKey(), ...request };
+    const asked = { idempotencyKey: randomId(), ...request };
     const bytes = bytesOf(asked);
     return this.#start(
       bytes,
@@ -111,7 +123,7 @@ export class Cast {
 
   /** What follows a prompt. */
   generate(request: GenerateRequest, options?: StreamOptions): CastStream {
-    const asked = { idempotencyKey: newKey(), ...request };
+    const asked = { idempotencyKey: randomId(), ...request };
     const bytes = bytesOf(asked);
     return this.#start(
       bytes,
@@ -121,11 +133,16 @@ export class Cast {
   }
 
   /**
-   * A chat whose records go to every tab of the user that `auth` names. Asked as `chat`, because the
-   * event `send_message` takes no idempotency key.
+   * A chat whose records go to every tab of the user that `auth` names. Asked as `chat`: the event
+   * `send_message` wants the user's id once more.
    */
   sendMessage(
-    { user_content, system_content, temperature }: Omit<SendMessageRequest, 'user_id'>,
+    {
+      user_content,
+      system_content,
+      temperature,
+      idempotencyKey = randomId(),
+    }: Omit<SendMessageRequest, 'user_id'>,
     options?: StreamOptions,
   ): CastStream {
     const user = { role: 'user' as const, content: user_content };
@@ -133,19 +150,51 @@ export class Cast {
       system_content === undefined
         ? [user]
         : [{ role: 'system' as const, content: system_content }, user];
-    return this.chat({ messages, options: { temperature }, audience: 'user' }, options);
+    const request = {
+      messages,
+      options: { temperature },
+      audience: 'user',
+      idempotencyKey,
+    } as const;
+    return this.chat(request, options);
   }
 
-  /** Reads a generation that is there: of another tab, or from before a reload. */
+  /**
+   * Reads a generation that is there: of another tab, or from before a reload. Where this page reads
+   * it already, this is a second view of the same text, and `onRecord` gets the records from now on.
+   */
   join(generationId: string, options: JoinOptions = {}): CastStream {
-    const open = [...this.#readers].find(({ view }) => view.generationId === generationId);
-    if (open !== undefined) return this.#stream(open, options.signal);
-    return this.#open({ generationId, answer: { ...EMPTY, ...options.known } }, options);
+    const open = this.#readerOf(generationId);
+    if (open === undefined) {
+      return this.#open({ generationId, answer: { ...EMPTY, ...options.known } }, options);
+    }
+    if (options.onRecord !== undefined) open.onRecord(options.onRecord);
+    return this.#stream(open, options.signal);
   }
 
-  /** Stops a generation, whoever started it. Resolves when the model has stopped. */
-  cancel(generationId: string): Promise<Result> {
-    return this.join(generationId).cancel();
+  /**
+   * Stops a generation, whoever started it, without fetching its text.
+   * @returns its terminal record, when the model has stopped
+   * @throws CastError `generation_not_found`, `closed`, `unreachable`
+   */
+  cancel(generationId: string): Promise<TerminalRecord> {
+    const reader = this.#readerOf(generationId);
+    if (reader !== undefined) return reader.cancel();
+    const cancellation = new Cancellation(this.#link, generationId);
+    const { ended } = cancellation;
+    if (this.connection.state === 'closed') cancellation.fail(closed());
+    else {
+      this.#cancellations.add(cancellation);
+      const stopWaiting = this.#waitForConnection(cancellation);
+      const forget = (): void => {
+        stopWaiting();
+        this.#cancellations.delete(cancellation);
+      };
+      void ended.then(forget, forget);
+      this.open();
+      cancellation.ask();
+    }
+    return ended;
   }
 
   /** The models that can be asked. @throws CastError */
@@ -170,44 +219,72 @@ export class Cast {
 
   /** Ends the connection. The models go on for those who may come back. */
   close(): void {
-    this.#isClosed = true;
-    for (const reader of this.#readers) reader.fail(CLOSED);
+    this.#unfinished?.flush();
+    this.#stopFlushing?.();
     this.#link.close();
+    for (const listener of [...this.#readers, ...this.#cancellations]) listener.fail(closed());
   }
 
   #start(bytes: number, source: Source, options?: StreamOptions): CastStream {
     if (bytes <= this.#maxRequestBytes) return this.#open(source, options);
     const reader = new Reader(this.#link, source);
     const message = `The request has ${bytes} bytes; ${this.#maxRequestBytes} are allowed.`;
-    reader.fail({ code: 'payload_too_large', message });
+    reader.fail(new CastError({ code: 'payload_too_large', message, retryable: false }));
     return this.#stream(reader);
   }
 
   #open(source: Source, { signal, onRecord }: StreamOptions = {}): CastStream {
     const reader = new Reader(this.#link, source);
     if (onRecord !== undefined) reader.onRecord(onRecord);
-    if (this.#isClosed) reader.fail(CLOSED);
+    if (this.connection.state === 'closed') reader.fail(closed());
     // Before it is asked for: what was aborted by then is never sent.
     const stream = this.#stream(reader, signal);
     if (reader.isOver) return stream;
     this.#readers.add(reader);
+    const stopWaiting = this.#waitForConnection(reader);
     reader.subscribe(() => {
       // What is only closed here may go on after a reload.
-      if (!this.#isClosed) this.#unfinished?.note(reader.view);
-      if (reader.isOver) this.#readers.delete(reader);
+      if (this.connection.state !== 'closed') this.#unfinished?.note(reader.view);
+      if (!reader.isOver) return;
+      stopWaiting();
+      this.#readers.delete(reader);
     });
-    this.#link.open();
+    this.open();
     reader.ask();
     return stream;
   }
 
+  /**
+   * Fails what was asked where the first connection does not come in time.
+   * @returns a function that ends the wait
+   */
+  #waitForConnection(listener: Listener): () => void {
+    const ms = this.#connectTimeoutMs;
+    if (this.#link.wasUp || !Number.isFinite(ms)) return () => undefined;
+    const timer = setTimeout(() => {
+      if (this.#link.wasUp) return;
+      const message = this.connection.error?.message ?? `No connection within ${ms} ms.`;
+      listener.fail(new CastError({ code: 'unreachable', message, retryable: true }));
+    }, ms);
+    return () => clearTimeout(timer);
+  }
+
+  #readerOf(generationId: string): Reader | undefined {
+    for (const reader of this.#readers) {
+      if (reader.view.generationId === generationId) return reader;
+    }
+    return undefined;
+  }
+
   #hearOf(generationId: string): void {
-    const ids = new Set([...this.#readers].map(({ view }) => view.generationId));
-    // It may be the one whose ack was lost. The server speaks of it again.
-    if (ids.has(undefined)) return;
-    const isKnown = ids.has(generationId) || this.#known.has(generationId);
-    this.#known.add(generationId);
-    if (!isKnown) this.#onGeneration?.(generationId);
+    if (this.#onGeneration === undefined) return;
+    let isRead = false;
+    for (const { view } of this.#readers) {
+      // It may be the one whose ack was lost. The server speaks of it again.
+      if (view.generationId === undefined) return;
+      if (view.generationId === generationId) isRead = true;
+    }
+    if (this.#heardOf.add(generationId) && !isRead) this.#onGeneration(generationId);
   }
 
   #stream(reader: Reader, signal?: AbortSignal): CastStream {
@@ -221,17 +298,14 @@ export class Cast {
   }
 }
 
-const CLOSED = { code: 'closed', message: 'The connection was closed.' } as const;
-
-const bare = (url: string): string => url.replace(/\/+$/, '');
-
-/** Not `randomUUID`: plain HTTP pages have none. */
-function newKey(): string {
-  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join(
-    '-',
-  );
+function closed(): CastError {
+  return new CastError({
+    code: 'closed',
+    message: 'The connection was closed.',
+    retryable: false,
+  });
 }
 
 function bytesOf(request: object): number {
-  return new TextEncoder().encode(JSON.stringify(request)).length + FRAME_BYTES;
+  return utf8Length(JSON.stringify(request)) + FRAME_BYTES;
 }

@@ -1,19 +1,20 @@
 import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
-import { CastError } from './cast-error.js';
+import { addressOf } from './address.js';
+import type { CastError } from './cast-error.js';
+import { type Connection, failedAttempt, refusalOf } from './connection.js';
 import type {
   ClientToServerEvents,
-  Refusal,
   ServerToClientEvents,
   StreamRecord,
   StreamState,
 } from './protocol.js';
-import { onWake } from './wake.js';
+import type { WakeSource } from './wake.js';
 
 /** The slowest upload that counts as alive. */
 const BYTES_PER_MS = 50;
-/** In a row; then polling it is: where a firewall kills every WebSocket, trying would never end. */
+/** In a row; then it stays with polling: a firewall that kills every WebSocket would kill the next. */
 const MAX_FAILED_UPGRADES = 3;
-/** Socket.IO leaves it to us to come back when it was the server that hung up. */
+/** After the server has hung up, Socket.IO does not connect again by itself. */
 const RETURN_MS = 1_000;
 
 type Asked = 'generate' | 'chat' | 'join' | 'leave' | 'cancel';
@@ -29,54 +30,60 @@ export interface LinkEvents {
   doubt(): void;
   /** The server does not want this client. */
   refused(error: CastError): void;
+  /** `connection` has changed. */
+  changed(): void;
   record(record: StreamRecord): void;
   state(state: StreamState): void;
 }
 
-/** The connection: comes back by itself, and notices when it is dead. */
+export interface LinkOptions {
+  /** A connection that gives no answer for so long is dead. */
+  ackTimeoutMs: number;
+  onWake: WakeSource;
+  socket: Partial<ManagerOptions & SocketOptions>;
+}
+
+/** The connection: is made when it is first needed, comes back by itself, notices when it is dead. */
 export class Link {
+  connection: Connection = { state: 'idle', error: undefined };
+  readonly #url: string;
   readonly #socket: Socket<ServerToClientEvents, ClientToServerEvents>;
-  readonly #stopWaking: () => void;
+  readonly #ackTimeoutMs: number;
+  readonly #onWake: WakeSource;
+  readonly #events: LinkEvents;
+  #stopWaking: (() => void) | undefined;
+  #wasUp = false;
   #failedUpgrades = 0;
   #returning: ReturnType<typeof setTimeout> | undefined;
 
-  /** @param ackTimeoutMs a connection that gives no answer for so long is dead */
-  constructor(
-    url: string,
-    options: Partial<ManagerOptions & SocketOptions>,
-    private readonly ackTimeoutMs: number,
-    events: LinkEvents,
-  ) {
-    // The delay doubles up to the most, and each is off by as much as half, so that those whom one
-    // server lost do not come back as one.
-    const backOff = {
+  /** @throws TypeError where `url` is no address */
+  constructor(url: string, { ackTimeoutMs, onWake, socket }: LinkOptions, events: LinkEvents) {
+    const { origin, path } = addressOf(url);
+    this.#url = url;
+    this.#ackTimeoutMs = ackTimeoutMs;
+    this.#onWake = onWake;
+    this.#events = events;
+    this.#socket = io(`${origin}/events`, {
+      path: `${path}/socket.io`,
+      forceNew: true,
+      autoConnect: false,
+      // The delay doubles up to the most, and each is off by as much as half, so that those whom one
+      // server lost do not come back as one.
       reconnectionDelay: 500,
       reconnectionDelayMax: 5_000,
       randomizationFactor: 0.5,
-    };
-    this.#socket = io(`${url}/events`, { forceNew: true, ...backOff, ...options });
-    this.#socket.io.on('open', () => this.#watchUpgrade());
-    this.#socket.on('connect', () => events.up());
-    this.#socket.on('disconnect', (reason) => {
-      events.down();
-      if (reason !== 'io server disconnect') return;
-      const delay = RETURN_MS * (0.5 + Math.random());
-      this.#returning = setTimeout(() => this.#socket.connect(), delay);
+      ...socket,
     });
-    this.#socket.on('connect_error', (error) => {
-      // Any other failure is of the network, and it tries again.
-      if (!this.#socket.active) events.refused(refusalOf(error));
-    });
-    this.#socket.on('streamData', (record) => events.record(record));
-    this.#socket.on('streamState', (state) => events.state(state));
-    this.#stopWaking = onWake(() => {
-      if (this.isUp) events.doubt();
-      else this.#restart();
-    });
+    this.#listen();
   }
 
   get isUp(): boolean {
     return this.#socket.connected;
+  }
+
+  /** Whether it was up at least once: then the address is right. */
+  get wasUp(): boolean {
+    return this.#wasUp;
   }
 
   /** What the server calls this connection; undefined while it is down. */
@@ -84,14 +91,21 @@ export class Link {
     return this.#socket.id;
   }
 
-  /** Connects again after it was refused. */
+  /** Connects, unless it is connected or tries to; also after it was refused. */
   open(): void {
-    if (!this.#socket.active) this.#socket.connect();
+    if (this.#socket.active) return;
+    this.#stopWaking ??= this.#onWake(() => {
+      if (this.isUp) this.#events.doubt();
+      else this.#restart();
+    });
+    if (!this.#wasUp) this.#change('connecting');
+    this.#socket.connect();
   }
 
   close(): void {
-    this.#stopWaking();
+    this.#stopWaking?.();
     clearTimeout(this.#returning);
+    this.#change('closed');
     this.#socket.disconnect();
   }
 
@@ -107,13 +121,56 @@ export class Link {
     bytes = 0,
   ): void {
     const { id } = this.#socket;
-    const emit = this.#socket.timeout(this.ackTimeoutMs + bytes / BYTES_PER_MS) as unknown as {
+    const emit = this.#socket.timeout(this.#ackTimeoutMs + bytes / BYTES_PER_MS) as unknown as {
       emit(event: E, request: Request<E>, ack: (lost: unknown, answer: AnswerTo<E>) => void): void;
     };
     emit.emit(event, request, (lost, answer) => {
       if (!lost) answered(answer);
       else if (this.isUp && this.#socket.id === id) this.#restart();
     });
+  }
+
+  #listen(): void {
+    const events = this.#events;
+    this.#socket.io.on('open', () => this.#watchUpgrade());
+    this.#socket.on('connect', () => {
+      this.#wasUp = true;
+      this.#change('up');
+      events.up();
+    });
+    this.#socket.on('disconnect', (reason) => {
+      this.#change('down');
+      events.down();
+      if (reason !== 'io server disconnect') return;
+      const delay = RETURN_MS * (0.5 + Math.random());
+      this.#returning = setTimeout(() => this.#socket.connect(), delay);
+    });
+    this.#socket.on('connect_error', (error) => {
+      // While it is active, the network has failed, and Socket.IO tries again.
+      if (this.#socket.active) return this.#failed(failedAttempt(this.#url, error));
+      const refusal = refusalOf(error);
+      this.#change('refused', refusal);
+      events.refused(refusal);
+    });
+    this.#socket.on('streamData', (record) => events.record(record));
+    this.#socket.on('streamState', (state) => events.state(state));
+  }
+
+  /** A wrong address must not be silent: whoever tries it for the first time is told once. */
+  #failed(error: CastError): void {
+    const isFirst = !this.#wasUp && this.connection.error === undefined;
+    this.#change(this.#wasUp ? 'down' : 'connecting', error);
+    if (!isFirst) return;
+    console.warn(
+      `llm-cast-client: ${error.message} Is Socket.IO of llm-cast there (SOCKET_PORT, usually 4321), ` +
+        'and may this page use it (CORS_ORIGINS)? It tries again.',
+    );
+  }
+
+  #change(state: Connection['state'], error?: CastError): void {
+    if (this.connection.state === 'closed') return;
+    this.connection = { state, error };
+    this.#events.changed();
   }
 
   /** Comes back by polling where WebSockets die as soon as they are used. */
@@ -146,10 +203,4 @@ export class Link {
   #restart(): void {
     this.#socket.disconnect().connect();
   }
-}
-
-function refusalOf(error: Error & { data?: unknown }): CastError {
-  const { message } = error;
-  const refusal = error.data as Refusal | undefined;
-  return new CastError(refusal ?? { code: 'forbidden', message, retryable: false }, error);
 }

@@ -645,6 +645,8 @@ export type CancelAck =
   | {
       ok: true;
       state: GenerationState;
+      /** The terminal record: `join` after `seq - 1` gets it alone. */
+      seq: number;
     }
   | {
       ok: false;

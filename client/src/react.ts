@@ -1,3 +1,5 @@
+'use client';
+
 import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from 'react';
 import type { Cast } from './cast.js';
 import type { CastStream } from './stream.js';

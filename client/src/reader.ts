@@ -5,7 +5,7 @@ import { isWhole } from './proof.js';
 import type { StartedAck, StreamRecord, StreamState, TerminalRecord } from './protocol.js';
 import { IDLE, type Result, type View } from './view.js';
 
-/** A request that broke the connection so often breaks it: nobody is helped by sending it again. */
+/** A request that broke the connection so often would break the next one too. */
 const MAX_STARTS = 10;
 
 /** What was added to the text, unless it was replaced by another one. */
@@ -17,8 +17,20 @@ export type Source =
   /** Asks for it, each time under the same idempotency key. */
   | { start: (answered: (answer: StartedAck) => void) => void };
 
+/** What the connection tells of; nothing happens to what is over. */
+export interface Listener {
+  /** There is a new connection. */
+  up(): void;
+  down(): void;
+  /** Asks for what comes next, unless that is being asked. */
+  ask(): void;
+  receive(record: StreamRecord): void;
+  hear(state: StreamState): void;
+  fail(error: CastError): void;
+}
+
 /** Reads one generation to its proven end, over as many connections as that takes. */
-export class Reader {
+export class Reader implements Listener {
   readonly ended: Promise<Result>;
   #view: View;
   #resolve!: (result: Result) => void;
@@ -45,7 +57,7 @@ export class Reader {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    // Who only reads the text gets the error there: nobody need look at this one.
+    // A caller that only reads the text gets the error there, and need not look at this one.
     this.ended.catch(() => undefined);
   }
 
@@ -57,19 +69,18 @@ export class Reader {
     return this.#view.result !== undefined || this.#view.error !== undefined;
   }
 
-  /** @returns ends it */
+  /** @returns a function that ends it */
   subscribe(listener: (text: TextChange) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
 
-  /** Gets each record as it is applied. @returns ends it */
+  /** Gets each record as it is applied. @returns a function that ends it */
   onRecord(listener: (record: StreamRecord) => void): () => void {
     this.#recordListeners.add(listener);
     return () => void this.#recordListeners.delete(listener);
   }
 
-  /** There is a new connection. */
   up(): void {
     this.#isAsking = false;
     this.#update({ connected: true });
@@ -80,7 +91,6 @@ export class Reader {
     this.#update({ connected: false });
   }
 
-  /** Asks for what comes next, unless that is being asked. */
   ask(): void {
     if (this.isOver || this.#isAsking || !this.link.isUp) return;
     this.#isAsking = true;
@@ -110,7 +120,7 @@ export class Reader {
   cancel(): Promise<Result> {
     if (this.isOver || this.#isCancelling) return this.ended;
     if (this.#starts === 0 && this.#view.generationId === undefined) {
-      this.fail({ code: 'aborted', message: 'Cancelled before it was sent.' });
+      this.#giveUp('aborted', 'Cancelled before it was sent.');
     } else {
       this.#isCancelling = true;
       this.#update({ state: 'cancelling' });
@@ -120,24 +130,26 @@ export class Reader {
   }
 
   leave(): void {
-    // Who cancels stays until the server has heard of it.
+    // A cancel goes first: this stays until the server has heard of it.
     if (this.isOver || this.#isCancelling) return;
     this.#askLeave();
-    this.fail({ code: 'closed', message: 'The stream was left.' });
+    this.#giveUp('closed', 'The stream was left.');
   }
 
-  fail(error: CastError | { code: CastError['code']; message: string }): void {
+  fail(error: CastError): void {
     if (this.isOver) return;
-    const failure =
-      error instanceof CastError ? error : new CastError({ ...error, retryable: false });
-    this.#update({ error: failure });
-    this.#reject(failure);
+    this.#update({ error });
+    this.#reject(error);
+  }
+
+  #giveUp(code: CastError['code'], message: string): void {
+    this.fail(new CastError({ code, message, retryable: false }));
   }
 
   #start(start: Extract<Source, { start: unknown }>['start']): void {
     if (++this.#starts > MAX_STARTS) {
       const message = `The connection broke each of ${MAX_STARTS} times that the request was sent.`;
-      return this.fail({ code: 'unanswered', message });
+      return this.#giveUp('unanswered', message);
     }
     start((answer) => {
       this.#isAsking = false;

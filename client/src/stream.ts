@@ -16,8 +16,9 @@ export class CastStream implements AsyncIterable<string> {
   }
 
   /**
-   * The text in pieces, from its beginning, for as many loops as you like. Who is slow gets larger
-   * pieces. Ends after the last one, also where the answer was cancelled.
+   * The text in pieces, from its beginning, for as many loops as you like. A slow loop gets larger
+   * pieces. Ends after the last one, also where the answer was cancelled. A `break` ends only the
+   * loop: the stream is read on, and the model goes on to its end. `cancel()` stops the model.
    * @throws CastError where the answer failed, or did not arrive whole
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<string, void, undefined> {
@@ -89,14 +90,14 @@ export class CastStream implements AsyncIterable<string> {
     return this.#reader.view;
   }
 
-  /** @returns ends it */
+  /** @returns a function that ends it */
   subscribe(changed: () => void): () => void {
     return this.#reader.subscribe(() => changed());
   }
 
   /**
    * Gets each record from now on as it is applied: once, in order. For what a stream does not offer.
-   * @returns ends it
+   * @returns a function that ends it
    */
   onRecord(listener: (record: StreamRecord) => void): () => void {
     return this.#reader.onRecord(listener);

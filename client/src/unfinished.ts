@@ -10,8 +10,15 @@ export interface Unfinished {
   seq: number;
 }
 
+/** How often, at most, the progress of running answers is written, in milliseconds. */
+const WRITE_MS = 1_000;
+
 /** Remembers over a reload what is being read. */
 export class UnfinishedList {
+  /** What was read here, as it is in the storage or newer. */
+  readonly #mine = new Map<string, number>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
   constructor(
     private readonly storage: TextStorage,
     private readonly key: string,
@@ -21,18 +28,41 @@ export class UnfinishedList {
     try {
       return JSON.parse(this.storage.getItem(this.key) ?? '[]') as Unfinished[];
     } catch {
-      // Somebody else's, or nobody may look: then there is nothing to go on with.
+      // The value is not ours, or the browser forbids the access: there is nothing to go on with.
       return [];
     }
   }
 
+  /** A new answer and an end are written at once, what lies between from time to time. */
   note({ generationId, seq, result, error }: View): void {
     if (generationId === undefined) return;
-    const others = this.read().filter((other) => other.generationId !== generationId);
-    const isOver = result !== undefined || error !== undefined;
-    const list = isOver ? others : [...others, { generationId, seq }];
+    // An answer that could not be asked for may still be there after a reload.
+    if (result !== undefined || (error !== undefined && error.code !== 'unreachable')) {
+      this.#mine.delete(generationId);
+      return this.#write(generationId);
+    }
+    const isNew = !this.#mine.has(generationId);
+    this.#mine.set(generationId, seq);
+    if (isNew) this.#write();
+    else this.#timer ??= setTimeout(() => this.#write(), WRITE_MS);
+  }
+
+  /** Writes what is not yet written: the page goes away. */
+  flush(): void {
+    if (this.#timer !== undefined) this.#write();
+  }
+
+  /** @param over a generation that is taken out of the list */
+  #write(over?: string): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    // Other tabs may use the same storage: what they have written stays.
+    const others = this.read().filter(
+      ({ generationId }) => generationId !== over && !this.#mine.has(generationId),
+    );
+    const mine = Array.from(this.#mine, ([generationId, seq]) => ({ generationId, seq }));
     try {
-      this.storage.setItem(this.key, JSON.stringify(list));
+      this.storage.setItem(this.key, JSON.stringify([...others, ...mine]));
     } catch {
       // The storage is full or forbidden. The answer matters more.
     }

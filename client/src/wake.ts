@@ -1,10 +1,14 @@
+/** Calls `wake` when there is reason to doubt the connection. @returns a function that ends it */
+export type WakeSource = (wake: () => void) => () => void;
+
+const NOTHING = (): void => undefined;
+
 /**
- * Calls back when a page has reason to doubt its connection: the network is there again, or somebody
- * looks at the page again. Does nothing where there is no page.
- * @returns ends it
+ * The signals of a web page: the network is there again, or somebody looks at the page again.
+ * Node.js and React Native have no such events, and there this does nothing.
  */
-export function onWake(wake: () => void): () => void {
-  if (typeof addEventListener !== 'function') return () => undefined;
+export const pageWakes: WakeSource = (wake) => {
+  if (typeof addEventListener !== 'function') return NOTHING;
   const page = typeof document === 'undefined' ? undefined : document;
   const look = (): void => {
     if (page?.visibilityState === 'visible') wake();
@@ -15,4 +19,11 @@ export function onWake(wake: () => void): () => void {
     removeEventListener('online', wake);
     page?.removeEventListener('visibilitychange', look);
   };
+};
+
+/** Calls `leave` when the page goes away. @returns a function that ends it */
+export function onPageHide(leave: () => void): () => void {
+  if (typeof addEventListener !== 'function') return NOTHING;
+  addEventListener('pagehide', leave);
+  return () => removeEventListener('pagehide', leave);
 }

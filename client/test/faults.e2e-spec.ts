@@ -57,6 +57,7 @@ describe('the client on a bad network', () => {
   const open = (options: ConnectOptions = {}): Cast => {
     const cast = connect(proxy.url, { socket, ...options });
     casts.push(cast);
+    cast.open();
     return cast;
   };
   /** Cuts the connection, and lets no new one in until `proxy.refusing` is over. */

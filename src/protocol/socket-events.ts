@@ -76,10 +76,13 @@ export const clientEvents = {
   cancel: {
     summary: 'Stop a generation. Answered when the upstream request is over, however often asked.',
     request: generationRef,
-    ack: ack({ state: generationState }).meta({
+    ack: ack({
+      state: generationState,
+      seq: z.int().min(1).describe('The terminal record: `join` after `seq - 1` gets it alone.'),
+    }).meta({
       id: 'CancelAck',
       description: 'The final state; or the refusal.',
-      examples: [{ ok: true, state: 'cancelled' }],
+      examples: [{ ok: true, state: 'cancelled', seq: 9 }],
     }),
   },
 };

@@ -1,6 +1,7 @@
 import {
   createServer,
   type IncomingMessage,
+  type RequestListener,
   type Server as HttpServer,
   type ServerResponse,
 } from 'node:http';
@@ -48,7 +49,12 @@ export class SocketAdapter extends IoAdapter {
   ) {
     super(app);
     this.isShared = config.SOCKET_PORT === config.PORT && config.PORT !== 0;
-    this.listener = this.isShared ? app.getHttpServer() : createServer(answerNotFound);
+    const rest = app.getHttpAdapter().getInstance() as RequestListener;
+    this.listener = this.isShared
+      ? app.getHttpServer()
+      : createServer((request, response) =>
+          (isForClients(request) ? rest : answerNotFound)(request, response),
+        );
   }
 
   override createIOServer(_port: number, options?: Partial<ServerOptions>): Server {
@@ -117,6 +123,13 @@ export class SocketAdapter extends IoAdapter {
     await server.close();
     clearTimeout(cut);
   }
+}
+
+/** What a client needs besides Socket.IO: with one address it has all. */
+const FOR_CLIENTS: ReadonlySet<string> = new Set(['/llm/models']);
+
+function isForClients({ url = '' }: IncomingMessage): boolean {
+  return FOR_CLIENTS.has(url.split('?', 1)[0]!);
 }
 
 /** What is not Socket.IO, on its own port: without an answer it would hang. */

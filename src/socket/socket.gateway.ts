@@ -190,10 +190,10 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
   async cancel(
     @ConnectedSocket() socket: ClientSocket,
     @MessageBody({ schema: generationRef }) { generationId }: GenerationRef,
-    @Ack() ack?: AckOf<{ state: GenerationState }>,
+    @Ack() ack?: AckOf<{ state: GenerationState; seq: number }>,
   ): Promise<void> {
-    const { state } = await this.generations.getFor(socket.data.user, generationId).cancel();
-    ack?.({ ok: true, state });
+    const { state, seq } = await this.generations.getFor(socket.data.user, generationId).cancel();
+    ack?.({ ok: true, state, seq });
   }
 
   private start(
