@@ -3,9 +3,9 @@ export default {
   // Real processes on a shared machine: a test that hangs is what this finds, not a slow one.
   testTimeout: 300_000,
   // The tests wait more than they compute.
-  maxWorkers: 3,
+  maxWorkers: 4,
   // The doctor's cases wait for a heartbeat each.
-  maxConcurrency: 8,
+  maxConcurrency: 12,
   testMatch: [
     '<rootDir>/src/**/*.spec.ts',
     '<rootDir>/doctor/src/**/*.spec.ts',

@@ -1,13 +1,13 @@
-import { startDemo } from '../src/demo/start.js';
-import type { RunningServer } from '../src/server.js';
-import { startApp } from './support/app.js';
-import { Client } from './support/client.js';
-import { freePort } from './support/free-port.js';
-import { Oracle, type OracleReader } from './support/oracle.js';
-import { Program } from './support/program.js';
-import { ResumingClient } from './support/resuming-client.js';
-import { call } from './support/rest.js';
-import { until } from './support/until.js';
+import { startDemo } from '../../src/demo/start.js';
+import type { RunningServer } from '../../src/server.js';
+import { startApp } from '../support/app.js';
+import { Client } from '../support/client.js';
+import { freePort } from '../support/free-port.js';
+import { Oracle, type OracleReader } from '../support/oracle.js';
+import { Program } from '../support/program.js';
+import { ResumingClient } from '../support/resuming-client.js';
+import { call } from '../support/rest.js';
+import { until } from '../support/until.js';
 
 /** Its answer takes longer than a fault does. */
 const LONG_QUESTION = 'How is its speed measured?';

@@ -4,15 +4,15 @@ import { EventEmitter, once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import type { StreamRecord } from '../src/protocol/records.js';
-import type { RunningServer } from '../src/server.js';
-import { startApp } from './support/app.js';
-import { Client } from './support/client.js';
-import { FaultProxy } from './support/fault-proxy.js';
-import { Oracle, type OracleReader } from './support/oracle.js';
-import { call } from './support/rest.js';
-import { ResumingClient, SseReader } from './support/resuming-client.js';
-import { until } from './support/until.js';
+import type { StreamRecord } from '../../src/protocol/records.js';
+import type { RunningServer } from '../../src/server.js';
+import { startApp } from '../support/app.js';
+import { Client } from '../support/client.js';
+import { FaultProxy } from '../support/fault-proxy.js';
+import { Oracle, type OracleReader } from '../support/oracle.js';
+import { call } from '../support/rest.js';
+import { ResumingClient, SseReader } from '../support/resuming-client.js';
+import { until } from '../support/until.js';
 
 const MIB = 1_048_576;
 /** A piece and how many of them: more than the kernel's buffers on the way take. */

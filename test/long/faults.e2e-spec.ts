@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import { io } from 'socket.io-client';
-import type { RunningServer } from '../src/server.js';
-import { startApp } from './support/app.js';
-import { Client } from './support/client.js';
-import { startAppWithEngine } from './support/engine.js';
-import { FaultProxy, type ProxiedConnection } from './support/fault-proxy.js';
-import { Oracle } from './support/oracle.js';
-import { ResumingClient, SseReader } from './support/resuming-client.js';
-import { ScriptedUpstream } from './support/scripted-upstream.js';
-import { PATIENCE_MS, untilAtLast } from './support/until.js';
+import type { RunningServer } from '../../src/server.js';
+import { startApp } from '../support/app.js';
+import { Client } from '../support/client.js';
+import { startAppWithEngine } from '../support/engine.js';
+import { FaultProxy, type ProxiedConnection } from '../support/fault-proxy.js';
+import { Oracle } from '../support/oracle.js';
+import { ResumingClient, SseReader } from '../support/resuming-client.js';
+import { ScriptedUpstream } from '../support/scripted-upstream.js';
+import { PATIENCE_MS, untilAtLast } from '../support/until.js';
 
 const GENERATIONS = 50;
 const CUTS = 20;

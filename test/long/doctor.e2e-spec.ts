@@ -4,15 +4,15 @@ import { readFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { CHECKS } from '../doctor/src/examine.js';
-import type { Finding } from '../doctor/src/finding.js';
-import { NOBODY, startApp } from './support/app.js';
-import { ALL, CASES, Ward } from './support/doctor-cases.js';
-import { CLI, doctor, findings } from './support/doctor-run.js';
-import { type Faults, FaultyFront } from './support/faulty-front.js';
-import { freePort } from './support/free-port.js';
-import { OpenAiUpstream } from './support/openai-upstream.js';
-import type { UpstreamCall } from './support/scripted-upstream.js';
+import { CHECKS } from '../../doctor/src/examine.js';
+import type { Finding } from '../../doctor/src/finding.js';
+import { NOBODY, startApp } from '../support/app.js';
+import { ALL, CASES, Ward } from '../support/doctor-cases.js';
+import { CLI, doctor, findings } from '../support/doctor-run.js';
+import { type Faults, FaultyFront } from '../support/faulty-front.js';
+import { freePort } from '../support/free-port.js';
+import { OpenAiUpstream } from '../support/openai-upstream.js';
+import type { UpstreamCall } from '../support/scripted-upstream.js';
 
 const named = (found: readonly Finding[], status: Finding['status']): string[] =>
   found.filter((finding) => finding.status === status).map(({ id }) => id);
@@ -304,7 +304,7 @@ describe('GET /health/stream', () => {
 
 describe('docs/doctor.md', () => {
   it('lists every check with its id and its limit, in their order', () => {
-    const file = fileURLToPath(new URL('../docs/doctor.md', import.meta.url));
+    const file = fileURLToPath(new URL('../../docs/doctor.md', import.meta.url));
     const [, table = ''] =
       /<!-- checks -->(.*)<!-- \/checks -->/s.exec(readFileSync(file, 'utf8')) ?? [];
     const rows = [...table.matchAll(/^\| (.+?) +\| `(\w+)` +\|.*\| (\d+) s +\|$/gm)];

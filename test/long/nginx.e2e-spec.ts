@@ -3,19 +3,19 @@ import { get } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createParser } from 'eventsource-parser';
-import { settings } from '../src/config/settings.js';
-import type { StreamRecord } from '../src/protocol/records.js';
-import type { RunningServer } from '../src/server.js';
-import { startApp } from './support/app.js';
-import { Client, textOf } from './support/client.js';
-import { ALL } from './support/doctor-cases.js';
-import { findings } from './support/doctor-run.js';
-import { freePort } from './support/free-port.js';
-import { describeIf } from './support/needs.js';
-import { NGINX, Nginx } from './support/nginx.js';
-import { call } from './support/rest.js';
-import { ScriptedUpstream, type UpstreamCall } from './support/scripted-upstream.js';
-import { until } from './support/until.js';
+import { settings } from '../../src/config/settings.js';
+import type { StreamRecord } from '../../src/protocol/records.js';
+import type { RunningServer } from '../../src/server.js';
+import { startApp } from '../support/app.js';
+import { Client, textOf } from '../support/client.js';
+import { ALL } from '../support/doctor-cases.js';
+import { findings } from '../support/doctor-run.js';
+import { freePort } from '../support/free-port.js';
+import { describeIf } from '../support/needs.js';
+import { NGINX, Nginx } from '../support/nginx.js';
+import { call } from '../support/rest.js';
+import { ScriptedUpstream, type UpstreamCall } from '../support/scripted-upstream.js';
+import { until } from '../support/until.js';
 
 /** The public name in `deploy/nginx.conf`, and the page that is served there. */
 const NAME = 'llm.example.com';
@@ -117,7 +117,7 @@ describeIf(...NGINX)('behind nginx, with deploy/nginx.conf', () => {
   });
 
   it('nginx closes idle connections before llm-cast does', async () => {
-    const shipped = await readFile(join(import.meta.dirname, '../deploy/nginx.conf'), 'utf8');
+    const shipped = await readFile(join(import.meta.dirname, '../../deploy/nginx.conf'), 'utf8');
     const kept = [...shipped.matchAll(/keepalive_timeout (\d+)s;/g)].map(([, seconds]) => seconds);
     expect(kept.length).toBe([...shipped.matchAll(/^\s*upstream /gm)].length);
     for (const seconds of kept) {
