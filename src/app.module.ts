@@ -4,10 +4,11 @@ import { Config } from './config/config.js';
 import { GenerationsModule } from './generations/generations.module.js';
 import { HealthController } from './http/health.controller.js';
 import { LlmModule } from './llm/llm.module.js';
+import { TelemetryModule } from './telemetry/telemetry.module.js';
 import { SocketModule } from './socket/socket.module.js';
 
 @Module({
-  imports: [CastModule, GenerationsModule, SocketModule, LlmModule],
+  imports: [CastModule, GenerationsModule, SocketModule, LlmModule, TelemetryModule],
   controllers: [HealthController],
 })
 export class AppModule {

@@ -6,12 +6,12 @@ import { CastError } from '../protocol/errors.js';
 const USER_ID_CHARS = 128;
 
 /**
- * Whose socket this is: `auth.userId` of the handshake, or undefined where none was given. What a
+ * The user that a socket says it is of: `auth.userId` of the handshake, or undefined where none was given. What a
  * client says of itself is believed only where everybody who can connect may be believed: on this
  * machine, and not through a proxy, or where the operator says so.
  * @throws CastError `forbidden` where it is not; `invalid_request` for something that is no id
  */
-export function userOf(handshake: Socket['handshake'], config: Config): string | undefined {
+export function claimedUser(handshake: Socket['handshake'], config: Config): string | undefined {
   const said: unknown = handshake.auth['userId'];
   if (said === undefined || said === null) return undefined;
   const isLocal = isLoopback(config.HOST) && handshake.headers['x-forwarded-for'] === undefined;

@@ -1,10 +1,11 @@
 import { Module } from '@nestjs/common';
 import { CastModule } from '../cast/cast.module.js';
 import { GenerationsService } from './generations.service.js';
+import { Lifecycle } from './lifecycle.js';
 
 @Module({
   imports: [CastModule],
-  providers: [GenerationsService],
-  exports: [GenerationsService],
+  providers: [GenerationsService, Lifecycle],
+  exports: [GenerationsService, Lifecycle],
 })
 export class GenerationsModule {}

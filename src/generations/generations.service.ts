@@ -1,26 +1,27 @@
 import { randomBytes } from 'node:crypto';
-import {
-  type BeforeApplicationShutdown,
-  Injectable,
-  Logger,
-  type OnModuleInit,
-} from '@nestjs/common';
+import { type BeforeApplicationShutdown, Injectable, type OnModuleInit } from '@nestjs/common';
+import type { Caller } from '../access/caller.js';
+import { mayReach, userOf } from '../access/principal.js';
 import { CastService } from '../cast/cast.service.js';
 import type { ModelRequest } from '../cast/model-request.js';
 import { Config } from '../config/config.js';
-import { CastError } from '../protocol/errors.js';
 import type { QueueView } from '../protocol/answers.js';
+import { CastError } from '../protocol/errors.js';
+import type { StreamState } from '../protocol/stream-state.js';
 import type { Accepted } from './accepted.js';
-import { Admission } from './line/admission.js';
-import { type Asked, checkModel, decide, sizeOf } from './asked.js';
-import { Durations } from './line/durations.js';
-import { Generation, type GenerationOptions } from './generation.js';
+import { ActiveOfUsers } from './active-of-users.js';
+import { type Asked, checkModel, decide } from './asked.js';
+import { Attempts } from './attempts.js';
+import type { Generation } from './generation.js';
 import { IdempotencyKeys } from './idempotency.js';
 import { KeptGenerations } from './kept-generations.js';
-import { reportOf } from './report.js';
-import { Run } from './run.js';
+import { type Life, Lifecycle } from './lifecycle.js';
+import { Admission } from './line/admission.js';
+import { Durations } from './line/durations.js';
+import { type Limits, Running } from './running.js';
 
-export type { Asked };
+/** In memory it is there at once; another node has to be asked. */
+type Eventually<T> = T | Promise<T>;
 
 /** Silent generations are told again at the second tick: at most 14 s after the last word. */
 const REASSURE_MS = 7_000;
@@ -36,57 +37,53 @@ const LAST_RECORDS_POLL_MS = 10;
 const MIN_RETRY_AFTER_MS = 1_000;
 const MAX_RETRY_AFTER_MS = 60_000;
 
-/** Who asks, as far as it matters here. */
-export interface Caller {
-  /** Whose the generation will be, where that is known. */
-  user: string | undefined;
-  /** Whose turn it takes in the line. */
-  turn: string;
-  idempotencyKey?: string | undefined;
-  /** For the log: the HTTP request that asked. */
-  requestId?: string | undefined;
+/** A generation that has not ended, and what drives it. */
+interface Active {
+  readonly life: Life;
+  readonly running: Running;
+  readonly attempts: Attempts;
 }
 
-/** A generation that has not ended: what was asked, by whom, and its way to an upstream. */
-interface Active {
-  request: ModelRequest;
+/** What is asked, by whom, and under which idempotency key. */
+interface Order {
+  asked: Asked | { endpoint: 'pull'; model: string };
   caller: Caller;
-  /** A pull needs no line. */
-  run?: Run;
+  idempotencyKey: string | undefined;
 }
 
 /** Starts generations, with all decisions on model, options and limits; finds and drains them. */
 @Injectable()
 export class GenerationsService implements OnModuleInit, BeforeApplicationShutdown {
-  private readonly logger = new Logger('Generations');
+  private readonly keys = new IdempotencyKeys();
   private readonly kept: KeptGenerations;
   private readonly active = new Map<Generation, Active>();
-  private readonly admission: Admission;
-  private readonly keys = new IdempotencyKeys();
+  private readonly ofUsers = new ActiveOfUsers();
+  private readonly line: Admission;
   private readonly durations = new Durations();
   private reassuring: NodeJS.Timeout | undefined;
   private draining = false;
 
   constructor(
     private readonly cast: CastService,
+    private readonly lifecycle: Lifecycle,
     private readonly config: Config,
   ) {
-    // At one moment, so that no key is known whose generation has just been forgotten.
-    this.kept = new KeptGenerations(config, (id) => this.keys.forget(id));
-    this.admission = new Admission(cast.upstreams, {
+    this.kept = new KeptGenerations(config, this.keys);
+    this.line = new Admission(cast.upstreams, {
       maxQueue: config.MAX_QUEUE,
       maxConcurrentPerUser: config.MAX_CONCURRENT_PER_USER,
       maxQueuePerUser: config.MAX_QUEUE_PER_USER,
     });
+    for (const listener of [this.kept, this.durations, this.ofUsers]) lifecycle.listen(listener);
   }
 
   onModuleInit(): void {
     this.reassuring = setInterval(() => {
-      for (const generation of this.active.keys()) generation.reassure();
+      for (const { running } of this.active.values()) running.reassure();
     }, REASSURE_MS).unref();
     this.cast.onChange(() => {
-      for (const { run } of this.active.values()) run?.failWithoutUpstream();
-      this.admission.dispatch();
+      for (const { attempts } of this.active.values()) attempts.failWithoutUpstream();
+      this.line.dispatch();
     });
   }
 
@@ -101,20 +98,16 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
    * `queue_full`, `rate_limited`, `idempotency_conflict`; `generation_not_found` for a known key whose
    * log had to make room
    */
-  start(asked: Asked, caller: Caller): Accepted {
-    return this.once(asked, caller, () => {
-      const request = decide(asked, this.config);
-      this.checkUpstreams(request);
-      this.checkRoom(request, caller);
-      const generation = this.create(request, caller, {
-        keep: asked.onDisconnect === 'keep',
-        timeoutMs: this.config.GENERATION_TIMEOUT_MS,
-      });
-      const { cast, admission, durations } = this;
-      const run = new Run(caller.turn, generation, request, cast, admission, durations);
-      this.active.set(generation, { request, caller, run });
-      run.begin();
-      return generation;
+  start(asked: Asked, caller: Caller, idempotencyKey?: string): Eventually<Accepted> {
+    const order = { asked, caller, idempotencyKey };
+    const known = this.known(order);
+    if (known !== undefined) return known;
+    const request = decide(asked, this.config);
+    this.checkUpstreams(request);
+    this.checkRoom(request, caller);
+    return this.begin(order, request, {
+      keep: asked.onDisconnect === 'keep',
+      timeoutMs: this.config.GENERATION_TIMEOUT_MS,
     });
   }
 
@@ -122,58 +115,47 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
    * Has an Ollama pull a model. Takes no slot: it needs the network, not the GPU.
    * @throws CastError `forbidden` where the operator does not allow it; else like {@link start}
    */
-  pull(model: string, caller: Caller): Accepted {
+  pull(model: string, caller: Caller, idempotencyKey?: string): Eventually<Accepted> {
     if (!this.config.ALLOW_PULL) {
       throw new CastError('forbidden', { message: 'Pulling models is not allowed here.' });
     }
-    const request: ModelRequest = { endpoint: 'pull', model };
-    return this.once(request, caller, () => {
-      checkModel(model, this.config);
-      this.checkUpstreams(request);
-      const pulls = [...this.active.values()].filter(({ run }) => run === undefined).length;
-      if (this.kept.isFull || pulls >= MAX_PULLS) throw this.comeBack('queue_full', model);
-      const generation = this.create(request, caller, { keep: false, timeoutMs: PULL_TIMEOUT_MS });
-      this.active.set(generation, { request, caller });
-      const upstream = this.cast.puller();
-      void generation
-        .run(upstream.name, 1, (signal) => upstream.stream(request, { signal, trace: undefined }))
-        .then((error) => generation.end(error));
-      return generation;
-    });
-  }
-
-  /** @throws CastError `generation_not_found` */
-  get(id: string): Generation {
-    return this.kept.get(id);
+    const asked = { endpoint: 'pull' as const, model };
+    const order = { asked, caller, idempotencyKey };
+    const known = this.known(order);
+    if (known !== undefined) return known;
+    checkModel(model, this.config);
+    this.checkUpstreams(asked);
+    const pulls = [...this.active.values()].filter(({ life }) => life.request.endpoint === 'pull');
+    if (this.kept.isFull || pulls.length >= MAX_PULLS) throw this.comeBack('queue_full', model);
+    return this.begin(order, asked, { keep: false, timeoutMs: PULL_TIMEOUT_MS });
   }
 
   /**
-   * A generation as somebody at a socket may see it: one of another user is not there.
+   * The only way to a generation: one that the caller may not see is not there.
    * @throws CastError `generation_not_found`
    */
-  getFor(user: string | undefined, id: string): Generation {
+  get(id: string, { principal }: Caller): Eventually<Generation> {
     const generation = this.kept.get(id);
-    if (generation.user === undefined || generation.user === user) return generation;
+    if (mayReach(principal, generation.owner)) return generation;
     throw new CastError('generation_not_found');
   }
 
-  /** The generations of a user that have not ended; none of nobody. */
-  activeOf(user: string | undefined): Generation[] {
-    if (user === undefined) return [];
-    return [...this.active.keys()].filter((generation) => generation.user === user);
+  /** What the caller's own generations do that have not ended; none where he is not known. */
+  activeOf({ principal }: Caller): Eventually<StreamState[]> {
+    return this.ofUsers.of(userOf(principal)).map(({ status }) => status);
   }
 
   /** How many run and wait. */
-  queue(): QueueView {
-    const { admission } = this;
+  queue(): Eventually<QueueView> {
+    const { line } = this;
     return {
-      waiting: admission.waiting,
+      waiting: line.waiting,
       maxWaiting: this.config.MAX_QUEUE,
       upstreams: this.cast.upstreams.map((upstream) => ({
         name: upstream.name,
-        running: admission.running(upstream),
+        running: line.running(upstream),
         slots: upstream.slots,
-        waiting: admission.waitingFor(upstream),
+        waiting: line.waitingFor(upstream),
       })),
     };
   }
@@ -184,13 +166,13 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
    */
   async beforeApplicationShutdown(): Promise<void> {
     this.draining = true;
-    const active = [...this.active.keys()];
-    for (const generation of active) {
-      if (generation.state === 'queued') void generation.interrupt();
+    const active = [...this.active.values()].map(({ running }) => running);
+    for (const running of active) {
+      if (running.generation.state === 'queued') void running.interrupt();
     }
-    const ended = Promise.all(active.map((generation) => generation.ended));
+    const ended = Promise.all(active.map(({ generation }) => generation.ended));
     await within(this.config.DRAIN_MS, ended);
-    await Promise.all(active.map((generation) => generation.interrupt()));
+    await Promise.all(active.map((running) => running.interrupt()));
     const deadline = performance.now() + LAST_RECORDS_MS;
     while (this.kept.hasReadersBehind && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, LAST_RECORDS_POLL_MS));
@@ -198,67 +180,56 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     clearInterval(this.reassuring);
   }
 
-  /** Begins what is asked, unless its idempotency key stands for it already. */
-  private once(
-    asked: unknown,
-    { idempotencyKey: key, user }: Caller,
-    begin: () => Generation,
-  ): Accepted {
-    // A retry gets its generation whatever the limits are by now.
-    const known = key === undefined ? undefined : this.keys.find(key, user, asked);
-    if (known !== undefined) return { generation: this.kept.get(known), deduplicated: true };
-
+  /**
+   * What an idempotency key stands for already: a retry gets it whatever the limits are by now.
+   * @throws CastError `shutting_down` where something new would have to begin
+   */
+  private known({ asked, caller, idempotencyKey: key }: Order): Accepted | undefined {
+    const id = key === undefined ? undefined : this.keys.find(key, userOf(caller.principal), asked);
+    if (id !== undefined) return { generation: this.kept.get(id), deduplicated: true };
     if (this.draining) throw new CastError('shutting_down');
-    const generation = begin();
-    if (key !== undefined) this.keys.remember(key, user, asked, generation.id);
-    return { generation, deduplicated: false };
+    return undefined;
   }
 
-  private create(
+  private begin(
+    { asked, caller, idempotencyKey: key }: Order,
     request: ModelRequest,
-    caller: Caller,
-    options: Pick<GenerationOptions, 'keep' | 'timeoutMs'>,
-  ): Generation {
-    const { config, kept } = this;
-    const generation = new Generation({
-      // 128 random bits: whoever knows the id may read the answer.
+    { keep, timeoutMs }: Pick<Limits, 'keep' | 'timeoutMs'>,
+  ): Accepted {
+    const { config, kept, lifecycle, cast, line, durations } = this;
+    const owner = userOf(caller.principal);
+    const facts = {
+      // 128 random bits: whoever knows the id of nobody's generation may read the answer.
       id: randomBytes(16).toString('base64url'),
       endpoint: request.endpoint,
       model: request.model,
-      user: caller.user,
+      owner,
+    };
+    const limits = {
+      keep,
+      timeoutMs,
       maxOutputBytes: config.MAX_OUTPUT_BYTES,
       queueTimeoutMs: config.QUEUE_TIMEOUT_MS,
       abandonAfterMs: config.ABANDON_AFTER_MS,
+    };
+    const running: Running = new Running(facts, limits, {
       onGrow: (bytes) => kept.grow(bytes),
-      onEnd: (ended) => this.onEnd(ended),
-      ...options,
+      onFirst: () => lifecycle.tell('first', life),
+      onEnd: (end) => {
+        // From here on nothing holds the request any more: it may be large.
+        this.active.delete(generation);
+        attempts.stop();
+        lifecycle.tell('ended', life, end, running.failure);
+      },
     });
-    kept.add(generation);
-    kept.grow(sizeOf(request));
-    return generation;
-  }
-
-  /** From here on nothing holds the request any more: it may be large. */
-  private onEnd(generation: Generation): void {
-    const active = this.active.get(generation);
-    this.active.delete(generation);
-    this.kept.end(generation, active?.caller.idempotencyKey !== undefined);
-    if (active === undefined) return;
-    this.kept.grow(-sizeOf(active.request));
-    if (active.run !== undefined) this.admission.leave(active.run);
-    try {
-      this.report(generation, active);
-    } catch (error) {
-      // A line of the log must not decide how a generation ends.
-      this.logger.error(error);
-    }
-  }
-
-  private report(generation: Generation, { request, caller }: Active): void {
-    const { OPENAI_API_KEY: key } = this.config;
-    const line = reportOf(generation, request, caller.requestId, key);
-    if (generation.failure === undefined) this.logger.log('generation ended', line);
-    else this.logger.warn('generation failed', line);
+    const { generation } = running;
+    const life: Life = { generation, request, caller };
+    const attempts = new Attempts(life, running, { cast, line, durations, lifecycle });
+    this.active.set(generation, { life, running, attempts });
+    if (key !== undefined) this.keys.remember(key, owner, asked, generation.id);
+    lifecycle.tell('accepted', life);
+    attempts.begin();
+    return { generation, deduplicated: false };
   }
 
   /** @throws CastError `invalid_request` for an option that none of the able upstreams has */
@@ -271,7 +242,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
   private checkRoom(request: ModelRequest, { turn }: Caller): void {
     const code = this.kept.isFull
       ? 'queue_full'
-      : this.admission.refuses({
+      : this.line.refuses({
           user: turn,
           candidates: () => this.cast.candidates(request),
           prefers: () => false,

@@ -42,6 +42,11 @@ export class IdempotencyKeys {
     if (oldest !== undefined) this.forget(oldest.generationId);
   }
 
+  /** Whether a key stands for this generation. */
+  has(generationId: string): boolean {
+    return this.nameOf.has(generationId);
+  }
+
   /** The next request with the key of this generation, if it has one, starts anew. */
   forget(generationId: string): void {
     const name = this.nameOf.get(generationId);

@@ -1,22 +1,25 @@
 import type { Config } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
-import { LOG_BYTES } from './log/generation-log.js';
+import { sizeOf } from './asked.js';
 import type { Generation } from './generation.js';
+import type { IdempotencyKeys } from './idempotency.js';
+import type { Life, LifecycleListener } from './lifecycle.js';
+import { LOG_BYTES } from './log/generation-log.js';
 
 /**
- * All generations that can be asked for: those that go on, and ended ones for `RETAIN_MS`, as long as
- * all logs fit into `MAX_LOG_BYTES`; over it the oldest ended ones go first.
+ * All generations that can be asked for: those that go on, and ended ones for `RETAIN_MS`, as long
+ * as all logs fit into `MAX_LOG_BYTES`; over it the oldest ended ones go first. Their idempotency
+ * keys expire with them, so that no key is known whose generation has just expired.
  */
-export class KeptGenerations {
+export class KeptGenerations implements LifecycleListener {
   private readonly byId = new Map<string, Generation>();
   /** Those that have ended, in that order, and the timer to clear where one has to make room. */
-  private readonly ended = new Map<Generation, NodeJS.Timeout | undefined>();
+  private readonly retained = new Map<Generation, NodeJS.Timeout | undefined>();
   private bytes = 0;
 
-  /** @param onExpiry told, `RETAIN_MS` after its end, of each that is kept until then, or keyed */
   constructor(
     private readonly config: Pick<Config, 'RETAIN_MS' | 'MAX_LOG_BYTES'>,
-    private readonly onExpiry: (generationId: string) => void,
+    private readonly keys: IdempotencyKeys,
   ) {}
 
   /** @throws CastError `generation_not_found` */
@@ -26,7 +29,7 @@ export class KeptGenerations {
     return generation;
   }
 
-  /** Whether some reader has not yet been given every record. */
+  /** Whether some reader has not yet been given every entry. */
   get hasReadersBehind(): boolean {
     for (const { log } of this.byId.values()) if (log.hasReadersBehind) return true;
     return false;
@@ -37,31 +40,30 @@ export class KeptGenerations {
     return this.bytes > this.config.MAX_LOG_BYTES;
   }
 
-  add(generation: Generation): void {
-    this.byId.set(generation.id, generation);
-    this.grow(LOG_BYTES);
-  }
-
   /** A log takes so many bytes more. */
   grow(bytes: number): void {
     this.bytes += bytes;
     if (this.isFull) this.makeRoom();
   }
 
-  /**
-   * From now on it is kept only for a while.
-   * @param isKeyed an idempotency key stands for it: `onExpiry` is told even if it has to make room
-   */
-  end(generation: Generation, isKeyed: boolean): void {
+  accepted({ generation, request }: Life): void {
+    this.byId.set(generation.id, generation);
+    this.grow(LOG_BYTES + sizeOf(request));
+  }
+
+  /** From now on it is kept only for a while, and its request not at all. */
+  ended({ generation, request }: Life): void {
     const { id } = generation;
+    this.bytes -= sizeOf(request);
     // By its id, so that the timer keeps no log in memory that had to make room.
     const timer = setTimeout(() => this.expire(id), this.config.RETAIN_MS).unref();
-    this.ended.set(generation, isKeyed ? undefined : timer);
+    // The key is remembered as long, even where the log has to make room before.
+    this.retained.set(generation, this.keys.has(id) ? undefined : timer);
     if (this.isFull) this.makeRoom();
   }
 
   private makeRoom(): void {
-    for (const generation of this.ended.keys()) {
+    for (const generation of this.retained.keys()) {
       if (!this.isFull) return;
       this.forget(generation);
     }
@@ -70,13 +72,14 @@ export class KeptGenerations {
   private expire(id: string): void {
     const generation = this.byId.get(id);
     if (generation !== undefined) this.forget(generation);
-    this.onExpiry(id);
+    this.keys.forget(id);
   }
 
   private forget(generation: Generation): void {
-    clearTimeout(this.ended.get(generation));
-    this.ended.delete(generation);
+    clearTimeout(this.retained.get(generation));
+    this.retained.delete(generation);
     this.byId.delete(generation.id);
-    this.bytes -= LOG_BYTES + generation.log.size;
+    // A slow reader may still hold the log: its memory is free when the last one has left.
+    generation.log.onceUnread(() => (this.bytes -= LOG_BYTES + generation.log.size));
   }
 }

@@ -1,12 +1,16 @@
+import { Logger } from '@nestjs/common';
 import type { Response } from 'express';
 import type { Config } from '../config/config.js';
-import type { LogReader, LogSink } from '../generations/log/generation-log.js';
 import type { Generation } from '../generations/generation.js';
-import type { StreamRecord } from '../protocol/records.js';
+import type { Entry } from '../generations/log/entry.js';
+import type { LogReader, LogSink } from '../generations/log/reader.js';
+import { RecordRenderer } from '../socket/record-renderer.js';
 import { StallWatch, unsent } from '../socket/stall-watch.js';
 
 /** A comment goes out so often, so that no proxy takes a silent stream for a dead one. */
 const HEARTBEAT_MS = 15_000;
+
+const logger = new Logger('Sse');
 
 /**
  * One SSE response as a reader (WHATWG HTML, section 9.2): `id:` is the seq and `data:` the record,
@@ -16,11 +20,31 @@ const HEARTBEAT_MS = 15_000;
 export class EventStream implements LogSink {
   private readonly stall: StallWatch;
   private readonly heartbeat: NodeJS.Timeout;
-  private reader: LogReader | undefined;
+  private readonly renderer: RecordRenderer;
+  private readonly reader: LogReader;
 
-  constructor(
+  /**
+   * Streams the records after `after`, then those to come. Nothing where the caller has gone.
+   * @param onSlow called when a caller is cut because it took nothing
+   */
+  static open(
+    response: Response,
+    config: Pick<Config, 'SOCKET_BUFFER_BYTES' | 'SLOW_READER_MS'>,
+    generation: Generation,
+    after: number,
+    onSlow: () => void,
+  ): void {
+    // Its `close` has been told already: nothing would ever take the reader off again.
+    if (response.destroyed || response.closed) return;
+    new EventStream(response, config, generation, after, onSlow).reader.advance();
+  }
+
+  private constructor(
     private readonly response: Response,
     private readonly config: Pick<Config, 'SOCKET_BUFFER_BYTES' | 'SLOW_READER_MS'>,
+    generation: Generation,
+    after: number,
+    onSlow: () => void,
   ) {
     response.status(200).set({
       'Content-Type': 'text/event-stream',
@@ -29,30 +53,30 @@ export class EventStream implements LogSink {
       'X-Accel-Buffering': 'no',
     });
     response.flushHeaders();
+    this.renderer = new RecordRenderer(generation);
     this.stall = new StallWatch(
       config.SLOW_READER_MS,
       () => String(unsent(response.socket)),
-      () => response.destroy(),
+      () => {
+        onSlow();
+        response.destroy();
+      },
     );
     this.heartbeat = setInterval(() => {
       if (this.writable) response.write(': still here\n\n');
     }, HEARTBEAT_MS);
+    this.reader = generation.read(this, after);
     // What is wrong with the connection is told by `close`.
     response.on('error', () => undefined);
     response.on('drain', () => {
       this.stall.stop();
-      this.reader?.advance();
+      this.reader.advance();
     });
     response.once('close', () => {
       this.stall.stop();
       clearInterval(this.heartbeat);
-      this.reader?.leave();
+      this.reader.leave();
     });
-  }
-
-  read(generation: Generation, after: number): void {
-    this.reader = generation.read(this, after);
-    this.reader.advance();
   }
 
   get writable(): boolean {
@@ -63,15 +87,21 @@ export class EventStream implements LogSink {
     return !isFull;
   }
 
-  write(record: StreamRecord): void {
-    this.response.write(`id: ${record.seq}\ndata: ${JSON.stringify(record)}\n\n`);
-    if (!('state' in record)) return;
+  write(entry: Entry): void {
+    const record = JSON.stringify(this.renderer.render(entry));
+    this.response.write(`id: ${entry.seq}\ndata: ${record}\n\n`);
+    if (entry.said.type !== 'end') return;
     clearInterval(this.heartbeat);
     this.response.end();
-    // Whoever does not fetch the rest is cut as well.
+    // A caller that does not fetch the rest is cut as well.
     this.stall.start();
   }
 
   /** SSE carries records only: a comment shows that the server lives. */
   state(): void {}
+
+  fail(error: unknown): void {
+    logger.error(error);
+    this.response.destroy();
+  }
 }

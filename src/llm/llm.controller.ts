@@ -1,6 +1,7 @@
 import { Body, Controller, Delete, Get, Headers, Param, Post, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import type { Observable } from 'rxjs';
+import { type Caller, traceOf } from '../access/caller.js';
 import { CastError } from '../protocol/errors.js';
 import { Route } from '../http/open-api.js';
 import {
@@ -26,7 +27,7 @@ import {
   pullBody,
   type PullBody,
 } from '../protocol/requests.js';
-import { LlmService, type Origin } from './llm.service.js';
+import { LlmService } from './llm.service.js';
 
 /** What an answer of the upstream can turn into, where it is no generation's. */
 const FROM_UPSTREAM = [
@@ -57,8 +58,8 @@ export class LlmController {
     @Body({ schema: generateBody }) body: GenerateBody,
     @Req() request: Request,
     @Res({ passthrough: true }) response: Response,
-  ): Started {
-    return located(this.llm.start({ endpoint: 'generate', ...body }, origin(request)), response);
+  ): Promise<Started> {
+    return located(this.llm.start({ endpoint: 'generate', ...body }, ...asking(request)), response);
   }
 
   @Post('chat')
@@ -67,8 +68,8 @@ export class LlmController {
     @Body({ schema: chatBody }) body: ChatBody,
     @Req() request: Request,
     @Res({ passthrough: true }) response: Response,
-  ): Started {
-    return located(this.llm.start({ endpoint: 'chat', ...body }, origin(request)), response);
+  ): Promise<Started> {
+    return located(this.llm.start({ endpoint: 'chat', ...body }, ...asking(request)), response);
   }
 
   @Post('models/pull')
@@ -83,8 +84,8 @@ export class LlmController {
     @Body({ schema: pullBody }) body: PullBody,
     @Req() request: Request,
     @Res({ passthrough: true }) response: Response,
-  ): Started {
-    return located(this.llm.pull(body, origin(request)), response);
+  ): Promise<Started> {
+    return located(this.llm.pull(body, ...asking(request)), response);
   }
 
   @Get('version')
@@ -109,7 +110,7 @@ export class LlmController {
 
   @Get('queue')
   @Route({ summary: 'How many generations run and wait', answers: { 200: queueView } })
-  queue(): QueueView {
+  queue(): Promise<QueueView> {
     return this.llm.queue();
   }
 
@@ -120,8 +121,8 @@ export class LlmController {
     answers: { 200: generationView },
     refuses: ['generation_not_found'],
   })
-  view(@Param('id') id: string): GenerationView {
-    return this.llm.view(id);
+  view(@Param('id') id: string, @Req() request: Request): Promise<GenerationView> {
+    return this.llm.view(id, callerOf(request));
   }
 
   @Get('generations/:id/events')
@@ -138,9 +139,10 @@ export class LlmController {
   events(
     @Param('id') id: string,
     @Headers('last-event-id') lastEventId: string | undefined,
+    @Req() request: Request,
     @Res() response: Response,
-  ): void {
-    this.llm.events(id, lastEventId, response);
+  ): Promise<void> {
+    return this.llm.events(id, callerOf(request), lastEventId, response);
   }
 
   @Delete('generations/:id')
@@ -152,26 +154,35 @@ export class LlmController {
     answers: { 200: generationView },
     refuses: ['generation_not_found'],
   })
-  cancel(@Param('id') id: string): Promise<GenerationView> {
-    return this.llm.cancel(id);
+  cancel(@Param('id') id: string, @Req() request: Request): Promise<GenerationView> {
+    return this.llm.cancel(id, callerOf(request));
   }
 }
 
 const optionalKey = idempotencyKey.optional();
 
-function origin(request: Request): Origin {
+/** The caller, and the idempotency key that it sent. @throws CastError `invalid_request` */
+function asking(request: Request): [Caller, string | undefined] {
   const key = optionalKey.safeParse(request.get('idempotency-key'));
-  if (!key.success) {
-    throw new CastError('invalid_request', {
-      details: [{ path: 'Idempotency-Key', message: '1 to 255 characters' }],
-    });
-  }
-  const requestId = String(request.res?.getHeader('x-request-id'));
-  return { address: request.ip ?? '', idempotencyKey: key.data, requestId };
+  if (key.success) return [callerOf(request), key.data];
+  throw new CastError('invalid_request', {
+    details: [{ path: 'Idempotency-Key', message: '1 to 255 characters' }],
+  });
+}
+
+/** A REST request's caller: his address takes the turn where no client is named. */
+function callerOf(request: Request): Caller {
+  return {
+    principal: { kind: 'rest' },
+    turn: `address ${request.ip ?? ''}`,
+    requestId: String(request.res?.getHeader('x-request-id')),
+    trace: traceOf(request.get('traceparent')),
+  };
 }
 
 /** 201 says where the new thing is (RFC 9110, section 15.3.2). */
-function located(started: Started, response: Response): Started {
+async function located(starting: Promise<Started>, response: Response): Promise<Started> {
+  const started = await starting;
   response.location(`/llm/generations/${started.generationId}`);
   return started;
 }

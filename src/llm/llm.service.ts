@@ -1,12 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import type { Response } from 'express';
 import { map, type Observable } from 'rxjs';
+import type { Caller } from '../access/caller.js';
 import { CastService } from '../cast/cast.service.js';
 import { Config } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
 import { type Accepted, startedOf } from '../generations/accepted.js';
-import { isAllowed } from '../generations/asked.js';
-import { type Asked, GenerationsService } from '../generations/generations.service.js';
+import { type Asked, isAllowed } from '../generations/asked.js';
+import { GenerationsService } from '../generations/generations.service.js';
+import { Lifecycle } from '../generations/lifecycle.js';
 import type {
   GenerationView,
   ModelList,
@@ -15,16 +17,9 @@ import type {
   Version,
 } from '../protocol/answers.js';
 import type { PullBody } from '../protocol/requests.js';
-import { callerOf, SocketGateway } from '../socket/socket.gateway.js';
+import { type ClientSocket, SocketGateway } from '../socket/socket.gateway.js';
 import { EventStream } from './event-stream.js';
-
-/** Where an HTTP request comes from, and what it says of itself. */
-export interface Origin {
-  /** Whose turn it is where no client is named. */
-  address: string;
-  idempotencyKey: string | undefined;
-  requestId: string;
-}
+import { viewOf } from './view.js';
 
 /** What REST can ask for: it starts generations on behalf of a connected Socket.IO client. */
 @Injectable()
@@ -33,6 +28,7 @@ export class LlmService {
     private readonly cast: CastService,
     private readonly generations: GenerationsService,
     private readonly gateway: SocketGateway,
+    private readonly lifecycle: Lifecycle,
     private readonly config: Config,
   ) {}
 
@@ -41,26 +37,29 @@ export class LlmService {
    * @throws CastError `client_not_found`, before anything is asked of an upstream; what
    * {@link GenerationsService.start} throws
    */
-  start(
+  async start(
     { clientId, ...asked }: Asked & { clientId?: string | undefined },
-    origin: Origin,
-  ): Started {
+    caller: Caller,
+    idempotencyKey: string | undefined,
+  ): Promise<Started> {
     const client = clientId === undefined ? undefined : this.gateway.client(clientId);
-    const { user, turn } =
-      client === undefined
-        ? { user: undefined, turn: `address ${origin.address}` }
-        : callerOf(client);
-    const readers = this.gateway.audience(client, asked.audience);
-    const accepted = this.generations.start(asked, { user, turn, ...origin });
-    for (const reader of readers) reader.read(accepted.generation, 0);
+    // Refuses a user who is not known before anything is started.
+    this.gateway.audience(client, asked.audience);
+    const accepted = await this.generations.start(asked, onBehalf(caller, client), idempotencyKey);
+    for (const readers of this.gateway.audience(client, asked.audience)) {
+      readers.read(accepted.generation, 0);
+    }
     return answerTo(accepted, clientId);
   }
 
   /** Has a model pulled, with the progress as records. @throws CastError like {@link start} */
-  pull({ clientId, model }: PullBody, origin: Origin): Started {
+  async pull(
+    { clientId, model }: PullBody,
+    caller: Caller,
+    idempotencyKey: string | undefined,
+  ): Promise<Started> {
     const client = this.gateway.client(clientId);
-    const { user, turn } = callerOf(client);
-    const accepted = this.generations.pull(model, { user, turn, ...origin });
+    const accepted = await this.generations.pull(model, onBehalf(caller, client), idempotencyKey);
     client.data.readers.read(accepted.generation, 0);
     return answerTo(accepted, clientId);
   }
@@ -78,19 +77,20 @@ export class LlmService {
     };
   }
 
-  queue(): QueueView {
+  async queue(): Promise<QueueView> {
     return this.generations.queue();
   }
 
-  view(id: string): GenerationView {
-    return this.generations.get(id).view();
+  /** @throws CastError `generation_not_found` */
+  async view(id: string, caller: Caller): Promise<GenerationView> {
+    return viewOf(await this.generations.get(id, caller));
   }
 
-  /** Answers when the upstream request is over. */
-  async cancel(id: string): Promise<GenerationView> {
-    const generation = this.generations.get(id);
+  /** Answers when the upstream request is over. @throws CastError `generation_not_found` */
+  async cancel(id: string, caller: Caller): Promise<GenerationView> {
+    const generation = await this.generations.get(id, caller);
     await generation.cancel();
-    return generation.view();
+    return viewOf(generation);
   }
 
   /**
@@ -98,16 +98,29 @@ export class LlmService {
    * @param lastEventId the last record the caller has; the stream goes on behind it
    * @throws CastError `generation_not_found`, `invalid_request`
    */
-  events(id: string, lastEventId: string | undefined, response: Response): void {
-    const generation = this.generations.get(id);
+  async events(
+    id: string,
+    caller: Caller,
+    lastEventId: string | undefined,
+    response: Response,
+  ): Promise<void> {
+    const generation = await this.generations.get(id, caller);
     const after = cursor(lastEventId);
     // Keeps an EventSource that has everything from asking again.
-    if (generation.log.terminal && after >= generation.log.seq) {
+    if (generation.log.end && after >= generation.log.seq) {
       return void response.status(204).end();
     }
     generation.checkCursor(after);
-    new EventStream(response, this.config).read(generation, after);
+    const onSlow = (): void => this.lifecycle.tell('slowReader', 'sse');
+    EventStream.open(response, this.config, generation, after, onSlow);
   }
+}
+
+/** A request for a connected client is that client's: its owner, and its turn in the line. */
+function onBehalf(caller: Caller, client: ClientSocket | undefined): Caller {
+  if (client === undefined) return caller;
+  const { principal, turn } = client.data.caller;
+  return { ...caller, principal, turn };
 }
 
 function answerTo(accepted: Accepted, clientId: string | undefined): Started {

@@ -1,6 +1,7 @@
 import type { Socket } from 'socket.io';
-import type { StreamRecord } from '../protocol/records.js';
+import type { Entry } from '../generations/log/entry.js';
 import type { ServerToClientEvents } from '../protocol/socket-events.js';
+import type { RecordRenderer } from './record-renderer.js';
 
 type Connection = Socket<never, ServerToClientEvents>['conn'];
 
@@ -8,33 +9,33 @@ type Connection = Socket<never, ServerToClientEvents>['conn'];
 const MAX_KEPT_CHARS = 65_536;
 
 /**
- * The record that was sent last, encoded: every reader that keeps up is given the same object, one
+ * The entry that was sent last, encoded: every reader that keeps up is given the same object, one
  * after the other.
  */
 let latest: Encoded | undefined;
 
 interface Encoded {
-  record: StreamRecord;
+  entry: Entry;
   text: string;
   frame: Buffer;
 }
 
 /**
- * Sends a `streamData` event of namespace `/events`: what `socket.emit` does, without encoding it
+ * Sends an entry as a `streamData` event of namespace `/events`: what `socket.emit` does, without encoding it
  * once more for each reader and once more for the WebSocket. That took 8 % of the CPU of a token
  * (`npm run bench`, 500x40). `wsPreEncodedFrame` is how Socket.IO's own in-memory adapter does it;
  * polling, and a WebSocket with compression, take the text.
  */
-export function sendRecord(connection: Connection, record: StreamRecord): void {
-  const encoded = latest?.record === record ? latest : encode(record);
+export function sendRecord(connection: Connection, entry: Entry, renderer: RecordRenderer): void {
+  const encoded = latest?.entry === entry ? latest : encode(entry, renderer);
   latest = encoded.text.length <= MAX_KEPT_CHARS ? encoded : undefined;
   const options = { wsPreEncodedFrame: [encoded.frame], compress: false };
   connection.write(encoded.text, options);
 }
 
-function encode(record: StreamRecord): Encoded {
-  const text = `2/events,["streamData",${JSON.stringify(record)}]`;
-  return { record, text, frame: textFrame(text) };
+function encode(entry: Entry, renderer: RecordRenderer): Encoded {
+  const text = `2/events,["streamData",${JSON.stringify(renderer.render(entry))}]`;
+  return { entry, text, frame: textFrame(text) };
 }
 
 /** An unmasked WebSocket text frame (RFC 6455, section 5.2) with an engine.io message. */

@@ -27,18 +27,23 @@ export class SocketGate {
    * @param limit bytes held before the gate shuts
    * @param slowMs longest time a shut gate's client may take nothing
    * @param onOpen called when a shut gate has room again
+   * @param onSlow called when a client is cut because it took nothing
    */
   constructor(
     private readonly connection: Connection,
     private readonly limit: number,
     slowMs: number,
     private readonly onOpen: () => void,
+    onSlow: () => void,
   ) {
     this.transport = connection.transport;
     this.stall = new StallWatch(
       slowMs,
       () => `${this.taken} ${unsent(this.transport.socket?._socket)}`,
-      () => this.cut(),
+      () => {
+        onSlow();
+        this.cut();
+      },
     );
     connection.on('packetCreate', this.onPacket);
     connection.on('flush', this.onFlush);
@@ -104,7 +109,7 @@ export class SocketGate {
   };
 
   /** A goodbye would wait behind the full buffer: the connection is destroyed. */
-  private cut(): void {
+  cut(): void {
     this.transport.socket?.terminate();
     this.connection.close(true);
   }

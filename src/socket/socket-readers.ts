@@ -1,61 +1,63 @@
+import { Logger } from '@nestjs/common';
 import type { Socket } from 'socket.io';
-import type { LogReader, LogSink } from '../generations/log/generation-log.js';
 import type { Generation } from '../generations/generation.js';
-import type { StreamRecord } from '../protocol/records.js';
+import type { Entry } from '../generations/log/entry.js';
+import type { LogReader, LogSink } from '../generations/log/reader.js';
 import type { ServerToClientEvents } from '../protocol/socket-events.js';
 import type { StreamState } from '../protocol/stream-state.js';
 import { sendRecord } from './record-frame.js';
+import { RecordRenderer } from './record-renderer.js';
 import { SocketGate } from './socket-gate.js';
 
-/** What one socket reads: at most one reader for each generation, all behind the socket's one gate. */
-export class SocketReaders implements LogSink {
-  private readonly gate: SocketGate;
-  private readonly readers = new Map<string, LogReader>();
-  private readonly latestStates = new Map<string, StreamState>();
+const logger = new Logger('Socket');
 
-  /**
-   * @param bufferBytes bytes held for the socket before its readers wait
-   * @param slowMs longest time it may then take nothing
-   */
+/** What a socket's readers can be bound to. */
+export interface SocketBounds {
+  /** Bytes held for the socket before its readers wait. */
+  bufferBytes: number;
+  /** Longest time, in milliseconds, that it may then take nothing. */
+  slowMs: number;
+  /** Called when it is cut because it took nothing. */
+  onSlow(): void;
+}
+
+/**
+ * What one socket reads: at most one reader for each generation, all behind the socket's one gate.
+ * They take turns, an entry each, so that a long replay does not silence a live answer.
+ */
+export class SocketReaders {
+  private readonly gate: SocketGate;
+  /** By generation id; the reader whose turn is next comes first. */
+  private readonly readers = new Map<string, SocketReader>();
+  private readonly latestStates = new Map<string, StreamState>();
+  private isClosed = false;
+
   constructor(
     private readonly socket: Pick<Socket<never, ServerToClientEvents>, 'emit' | 'conn'>,
-    bufferBytes: number,
-    slowMs: number,
+    { bufferBytes, slowMs, onSlow }: SocketBounds,
   ) {
-    this.gate = new SocketGate(socket.conn, bufferBytes, slowMs, () => this.advance());
+    const onOpen = (): void => this.advance();
+    this.gate = new SocketGate(socket.conn, bufferBytes, slowMs, onOpen, onSlow);
   }
 
   /**
    * Sends the records after `after`, then those to come. Replaces the reader that this socket may
-   * already have on the generation.
+   * already have on the generation. Nothing once the socket is gone.
    */
   read(generation: Generation, after: number): void {
+    if (this.isClosed) return;
     const { id } = generation;
-    const reader = generation.read(this, after);
-    this.leave(id);
+    const before = this.readers.get(id);
+    const reader = new SocketReader(this, generation, after);
+    before?.log.leave();
     this.readers.set(id, reader);
-    reader.advance();
-    // Who has all of an ended generation already would hold its log for nothing.
-    if (generation.log.terminal && reader.cursor === generation.log.seq) this.leave(id);
-  }
-
-  get writable(): boolean {
-    return this.gate.isOpen;
-  }
-
-  write(record: StreamRecord): void {
-    sendRecord(this.socket.conn, record);
-    if ('state' in record) this.leave(record.generationId);
-  }
-
-  /** While the gate is shut only the latest of each generation is kept. */
-  state(state: StreamState): void {
-    if (this.gate.isOpen) this.socket.emit('streamState', state);
-    else this.latestStates.set(state.generationId, state);
+    this.advance();
+    // A reader that has all of an ended generation already would hold its log for nothing.
+    if (generation.log.end && reader.log.cursor === generation.log.seq) this.leave(id);
   }
 
   leave(generationId: string): void {
-    this.readers.get(generationId)?.leave();
+    this.readers.get(generationId)?.log.leave();
     this.readers.delete(generationId);
     this.latestStates.delete(generationId);
   }
@@ -67,14 +69,76 @@ export class SocketReaders implements LogSink {
 
   /** The socket is gone. */
   close(): void {
+    this.isClosed = true;
     this.gate.close();
-    for (const reader of this.readers.values()) reader.leave();
-    this.readers.clear();
+    for (const id of this.readers.keys()) this.leave(id);
+  }
+
+  /** @internal */
+  get isOpen(): boolean {
+    return this.gate.isOpen;
+  }
+
+  /** @internal */
+  send(entry: Entry, renderer: RecordRenderer): void {
+    sendRecord(this.socket.conn, entry, renderer);
+  }
+
+  /** @internal While the gate is shut only the latest state of each generation is kept. */
+  tell(state: StreamState): void {
+    if (this.gate.isOpen) this.socket.emit('streamState', state);
+    else this.latestStates.set(state.generationId, state);
+  }
+
+  /** @internal A reader could not write: what the socket has got is not known any more. */
+  fail(error: unknown): void {
+    logger.error(error);
+    this.gate.cut();
   }
 
   private advance(): void {
     for (const state of this.latestStates.values()) this.socket.emit('streamState', state);
     this.latestStates.clear();
-    for (const reader of this.readers.values()) reader.advance();
+    // Until nobody in a whole round had something to give.
+    for (let idle = 0; this.gate.isOpen && idle < this.readers.size; idle++) {
+      const [next] = this.readers;
+      if (next === undefined) return;
+      const [id, reader] = next;
+      this.readers.delete(id);
+      this.readers.set(id, reader);
+      if (reader.log.step()) idle = -1;
+    }
+  }
+}
+
+/** One generation on one socket. */
+class SocketReader implements LogSink {
+  readonly log: LogReader;
+  private readonly renderer: RecordRenderer;
+
+  constructor(
+    private readonly readers: SocketReaders,
+    private readonly generation: Generation,
+    after: number,
+  ) {
+    this.renderer = new RecordRenderer(generation);
+    this.log = generation.read(this, after);
+  }
+
+  get writable(): boolean {
+    return this.readers.isOpen;
+  }
+
+  write(entry: Entry): void {
+    this.readers.send(entry, this.renderer);
+    if (entry.said.type === 'end') this.readers.leave(this.generation.id);
+  }
+
+  state(state: StreamState): void {
+    this.readers.tell(state);
+  }
+
+  fail(error: unknown): void {
+    this.readers.fail(error);
   }
 }

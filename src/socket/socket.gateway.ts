@@ -11,13 +11,17 @@ import {
   WebSocketServer,
 } from '@nestjs/websockets';
 import type { Namespace, Socket } from 'socket.io';
-import { userOf } from '../access/user-id.js';
+import { type Caller, traceOf } from '../access/caller.js';
+import { userOf } from '../access/principal.js';
+import { claimedUser } from '../access/user-id.js';
 import { Config } from '../config/config.js';
 import { validation } from '../http/validation.js';
 import { CastError } from '../protocol/errors.js';
 import { SocketErrorFilter } from './socket-error-filter.js';
 import { startedOf } from '../generations/accepted.js';
-import { type Asked, type Caller, GenerationsService } from '../generations/generations.service.js';
+import type { Asked } from '../generations/asked.js';
+import { GenerationsService } from '../generations/generations.service.js';
+import { Lifecycle } from '../generations/lifecycle.js';
 import {
   chatRequest,
   type ChatRequest,
@@ -42,8 +46,7 @@ import { SocketReaders } from './socket-readers.js';
 
 type NoServerEvents = Record<string, never>;
 interface SocketData {
-  /** Whose socket it is, where that is known. */
-  user: string | undefined;
+  caller: Caller;
   readers: SocketReaders;
 }
 export type ClientSocket = Socket<
@@ -70,8 +73,12 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
   @WebSocketServer()
   private readonly clients!: Clients;
 
+  /** The connected sockets of each known user. */
+  private readonly ofUsers = new Map<string, Set<ClientSocket>>();
+
   constructor(
     private readonly generations: GenerationsService,
+    private readonly lifecycle: Lifecycle,
     private readonly config: Config,
   ) {}
 
@@ -79,7 +86,7 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
   afterInit(clients: Clients): void {
     clients.use((socket, next) => {
       try {
-        socket.data.user = userOf(socket.handshake, this.config);
+        socket.data.caller = callerOf(socket, this.config);
         next();
       } catch (error) {
         next(handshakeRefusal(error));
@@ -87,17 +94,26 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     });
   }
 
-  handleConnection(socket: ClientSocket): void {
-    const { SOCKET_BUFFER_BYTES, SLOW_READER_MS } = this.config;
-    const { user } = socket.data;
-    socket.data.readers = new SocketReaders(socket, SOCKET_BUFFER_BYTES, SLOW_READER_MS);
+  async handleConnection(socket: ClientSocket): Promise<void> {
+    const { caller } = socket.data;
+    socket.data.readers = new SocketReaders(socket, {
+      bufferBytes: this.config.SOCKET_BUFFER_BYTES,
+      slowMs: this.config.SLOW_READER_MS,
+      onSlow: () => this.lifecycle.tell('slowReader', 'socket'),
+    });
+    this.remember(socket);
     socket.onAny((event: string, ...args: unknown[]) => answerUnknown(socket, event, args));
     // A new tab or device hears what goes on, and may join.
-    for (const { status } of this.generations.activeOf(user)) socket.emit('streamState', status);
+    for (const status of await this.generations.activeOf(caller)) socket.emit('streamState', status);
   }
 
   handleDisconnect(socket: ClientSocket): void {
     socket.data.readers.close();
+    const user = userOf(socket.data.caller.principal);
+    if (user === undefined) return;
+    const sockets = this.ofUsers.get(user);
+    sockets?.delete(socket);
+    if (sockets?.size === 0) this.ofUsers.delete(user);
   }
 
   /** The connected client with this Socket.IO id. @throws CastError `client_not_found` */
@@ -108,54 +124,52 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
   }
 
   /**
-   * What the records of a request go to: the asking socket, or every socket of its user.
+   * What the records of a request go to now: the asking socket, or every socket of its user.
    * @throws CastError `forbidden` where the user is not known
    */
   audience(asking: ClientSocket | undefined, audience: 'user' | undefined): SocketReaders[] {
     if (audience === undefined) return asking === undefined ? [] : [asking.data.readers];
-    const user = asking?.data.user;
+    const user = asking === undefined ? undefined : userOf(asking.data.caller.principal);
     if (user === undefined) throw new CastError('forbidden', NOT_THAT_USER);
-    return [...this.clients.sockets.values()]
-      .filter(({ data }) => data.user === user)
-      .map(({ data }) => data.readers);
+    return [...(this.ofUsers.get(user) ?? [])].map(({ data }) => data.readers);
   }
 
   @SubscribeMessage('generate')
-  generate(
+  async generate(
     @ConnectedSocket() socket: ClientSocket,
     @MessageBody({ schema: generateRequest }) request: GenerateRequest,
     @Ack() ack?: AckOf<StartedAck>,
-  ): void {
+  ): Promise<void> {
     const { idempotencyKey, ...fields } = request;
-    this.start(socket, { endpoint: 'generate', ...fields }, idempotencyKey, ack);
+    await this.start(socket, { endpoint: 'generate', ...fields }, idempotencyKey, ack);
   }
 
   @SubscribeMessage('chat')
-  chat(
+  async chat(
     @ConnectedSocket() socket: ClientSocket,
     @MessageBody({ schema: chatRequest }) request: ChatRequest,
     @Ack() ack?: AckOf<StartedAck>,
-  ): void {
+  ): Promise<void> {
     const { idempotencyKey, ...fields } = request;
-    this.start(socket, { endpoint: 'chat', ...fields }, idempotencyKey, ack);
+    await this.start(socket, { endpoint: 'chat', ...fields }, idempotencyKey, ack);
   }
 
   /** The second known shape: a front end that sends a user text and a system text. */
   @SubscribeMessage('send_message')
-  sendMessage(
+  async sendMessage(
     @ConnectedSocket() socket: ClientSocket,
     @MessageBody({ schema: sendMessageRequest }) request: SendMessageRequest,
     @Ack() ack?: AckOf<StartedAck>,
-  ): void {
+  ): Promise<void> {
     const { user_id, user_content, system_content, temperature, idempotencyKey } = request;
-    if (user_id !== socket.data.user) throw new CastError('forbidden', NOT_THAT_USER);
+    if (user_id !== userOf(socket.data.caller.principal)) throw new CastError('forbidden', NOT_THAT_USER);
     const user = { role: 'user' as const, content: user_content };
     const messages =
       system_content === undefined
         ? [user]
         : [{ role: 'system' as const, content: system_content }, user];
     const options = temperature === undefined ? {} : { temperature };
-    this.start(
+    await this.start(
       socket,
       { endpoint: 'chat', messages, options, audience: 'user' },
       idempotencyKey,
@@ -164,24 +178,24 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
   }
 
   @SubscribeMessage('join')
-  join(
+  async join(
     @ConnectedSocket() socket: ClientSocket,
     @MessageBody({ schema: joinRequest }) { generationId, after }: JoinRequest,
     @Ack() ack?: AckOf<{ state: GenerationState; seq: number }>,
-  ): void {
-    const generation = this.generations.getFor(socket.data.user, generationId);
+  ): Promise<void> {
+    const generation = await this.generations.get(generationId, socket.data.caller);
     generation.checkCursor(after);
     ack?.({ ok: true, state: generation.state, seq: generation.log.seq });
     socket.data.readers.read(generation, after);
   }
 
   @SubscribeMessage('leave')
-  leave(
+  async leave(
     @ConnectedSocket() socket: ClientSocket,
     @MessageBody({ schema: generationRef }) { generationId }: GenerationRef,
     @Ack() ack?: AckOf<object>,
-  ): void {
-    this.generations.getFor(socket.data.user, generationId);
+  ): Promise<void> {
+    await this.generations.get(generationId, socket.data.caller);
     socket.data.readers.leave(generationId);
     ack?.({ ok: true });
   }
@@ -192,29 +206,47 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     @MessageBody({ schema: generationRef }) { generationId }: GenerationRef,
     @Ack() ack?: AckOf<{ state: GenerationState; seq: number }>,
   ): Promise<void> {
-    const { state, seq } = await this.generations.getFor(socket.data.user, generationId).cancel();
-    ack?.({ ok: true, state, seq });
+    const generation = await this.generations.get(generationId, socket.data.caller);
+    const { said, seq } = await generation.cancel();
+    ack?.({ ok: true, state: said.state, seq });
   }
 
-  private start(
+  private async start(
     socket: ClientSocket,
     asked: Asked,
     idempotencyKey: string | undefined,
     ack?: AckOf<StartedAck>,
-  ): void {
-    const readers = this.audience(socket, asked.audience);
-    const accepted = this.generations.start(asked, { idempotencyKey, ...callerOf(socket) });
+  ): Promise<void> {
+    // Refuses a user who is not known before anything is started.
+    this.audience(socket, asked.audience);
+    const accepted = await this.generations.start(asked, socket.data.caller, idempotencyKey);
     ack?.({ ok: true, ...startedOf(accepted) });
-    for (const reader of readers) reader.read(accepted.generation, 0);
+    for (const readers of this.audience(socket, asked.audience)) {
+      readers.read(accepted.generation, 0);
+    }
+  }
+
+  private remember(socket: ClientSocket): void {
+    const user = userOf(socket.data.caller.principal);
+    if (user === undefined) return;
+    const sockets = this.ofUsers.get(user) ?? new Set();
+    this.ofUsers.set(user, sockets.add(socket));
   }
 }
 
 const NOT_THAT_USER = { message: 'This socket is not known to be of that user; see auth.userId.' };
 
-/** Who asks through this socket: its user where that is known, otherwise the socket itself. */
-export function callerOf({ id, data }: ClientSocket): Pick<Caller, 'user' | 'turn'> {
-  const { user } = data;
-  return { user, turn: user === undefined ? `socket ${id}` : `user ${user}` };
+/**
+ * Who asks through this socket: its user where that is known, otherwise the socket itself.
+ * @throws CastError `forbidden`, `invalid_request` for a user id that is not believed, or is none
+ */
+function callerOf({ id, handshake }: ClientSocket, config: Config): Caller {
+  const user = claimedUser(handshake, config);
+  const who =
+    user === undefined
+      ? { principal: { kind: 'socket' as const }, turn: `socket ${id}` }
+      : { principal: { kind: 'user' as const, user }, turn: `user ${user}` };
+  return { ...who, requestId: undefined, trace: traceOf(handshake.headers['traceparent']) };
 }
 
 /** An event that does not exist would otherwise wait for its ack for ever. */

@@ -1,0 +1,20 @@
+import type { Principal } from './principal.js';
+
+/** Who asks, built once at each door. */
+export interface Caller {
+  readonly principal: Principal;
+  /** Whose turn it takes in the waiting line. */
+  readonly turn: string;
+  /** The HTTP request that asked (`X-Request-Id`), for the log; undefined over the socket. */
+  readonly requestId: string | undefined;
+  /** Trace context of the request (W3C Trace Context, `traceparent`), passed on to the upstream. */
+  readonly trace: string | undefined;
+}
+
+/** `traceparent` of version 00 (W3C Trace Context, section 3.2). */
+const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/** A trace context that a caller sent; undefined for none, or for something that is none. */
+export function traceOf(sent: unknown): string | undefined {
+  return typeof sent === 'string' && TRACEPARENT.test(sent) ? sent : undefined;
+}

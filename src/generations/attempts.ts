@@ -1,0 +1,138 @@
+import type { CastService } from '../cast/cast.service.js';
+import type { Upstream } from '../cast/upstream.js';
+import { CastError } from '../protocol/errors.js';
+import type { Lifecycle, Life } from './lifecycle.js';
+import type { Admission, Ticket } from './line/admission.js';
+import type { Durations } from './line/durations.js';
+import type { Running } from './running.js';
+
+/** Most upstream requests for one generation. */
+const MAX_ATTEMPTS = 3;
+/** Pause before the same upstream is asked again; doubled each time, half of it random. */
+const RETRY_PAUSE_MS = 250;
+/** An upstream that wants a longer pause (`Retry-After`) is not asked again. */
+const LONGEST_PAUSE_MS = 60_000;
+
+/** What the attempts of all generations share. */
+export interface AttemptsContext {
+  readonly cast: CastService;
+  readonly line: Admission;
+  readonly durations: Durations;
+  readonly lifecycle: Lifecycle;
+}
+
+/**
+ * One generation's way: into the line, to an upstream when it has a slot, and, where that fails
+ * before the first entry, to another one, or to the same after a pause. A pull takes the same way,
+ * but for the line: it needs the network and not the GPU.
+ */
+export class Attempts implements Ticket {
+  readonly user: string;
+  private attempt = 0;
+  /** There is an upstream request now. */
+  private isAsking = false;
+  private lastError: CastError | undefined;
+  /** Upstreams that failed this generation. */
+  private readonly failed = new Set<Upstream>();
+  private retryTimer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly life: Life,
+    private readonly running: Running,
+    private readonly context: AttemptsContext,
+  ) {
+    this.user = life.caller.turn;
+  }
+
+  private get isPull(): boolean {
+    return this.life.request.endpoint === 'pull';
+  }
+
+  /** Goes to an upstream at once, or into the line. */
+  begin(): void {
+    const { cast, line } = this.context;
+    if (this.isPull) return this.start(cast.puller());
+    // Nobody lists the model: it may be new. Whether it is there is known after the refresh.
+    if (this.candidates().length === 0) void cast.refresh();
+    const position = line.enter(this);
+    if (position > 0) this.moved(position);
+  }
+
+  /** The generation has ended: nothing is waited for any more. */
+  stop(): void {
+    clearTimeout(this.retryTimer);
+    if (!this.isPull) this.context.line.leave(this);
+  }
+
+  /** Ends the generation if it has no upstream, and none could serve it any more. */
+  failWithoutUpstream(): void {
+    if (this.isAsking || this.running.hasEnded || this.candidates().length > 0) return;
+    const refusal = this.context.cast.refusal(this.life.request);
+    this.running.end(this.lastError ?? refusal ?? new CastError('model_not_found'));
+  }
+
+  candidates(): readonly Upstream[] {
+    const able = this.context.cast.candidates(this.life.request);
+    const untried = able.filter((upstream) => !this.failed.has(upstream));
+    return untried.length > 0 ? untried : able;
+  }
+
+  prefers(upstream: Upstream): boolean {
+    return upstream.hasLoaded(this.life.request.model);
+  }
+
+  start(upstream: Upstream): void {
+    this.ask(upstream).catch((cause: unknown) =>
+      this.running.end(new CastError('internal', { cause })),
+    );
+  }
+
+  moved(position: number): void {
+    // Between attempts it is not told to wait again: it goes first.
+    if (this.attempt > 0) return;
+    const one = this.context.durations.of(this.life.request.model);
+    const slots = this.candidates().reduce((sum, upstream) => sum + upstream.slots, 0);
+    const etaMs = one === undefined ? undefined : Math.round((one * position) / Math.max(1, slots));
+    this.running.wait(position, etaMs);
+  }
+
+  /** One upstream request, from its slot to its end; what follows is decided when it is over. */
+  private async ask(upstream: Upstream): Promise<void> {
+    const { request, caller } = this.life;
+    this.attempt++;
+    this.isAsking = true;
+    try {
+      this.context.lifecycle.tell('attempt', this.life, this.attempt, upstream.name);
+      const error = await this.running.run(upstream.name, this.attempt, (signal) =>
+        upstream.stream(request, { signal, trace: caller.trace }),
+      );
+      this.isAsking = false;
+      this.lastError = error;
+      const pauseMs = error === undefined ? undefined : this.pauseBeforeRetry(error, upstream);
+      if (pauseMs === undefined) this.running.end(error);
+      else this.retryTimer = setTimeout(() => this.retry(), pauseMs);
+    } finally {
+      this.isAsking = false;
+      if (!this.isPull) this.context.line.release(this, upstream);
+    }
+  }
+
+  private retry(): void {
+    this.failWithoutUpstream();
+    if (!this.running.hasEnded) this.context.line.reenter(this);
+  }
+
+  /** How long to wait before the next attempt; undefined if there is to be none. */
+  private pauseBeforeRetry(error: CastError, upstream: Upstream): number | undefined {
+    const { running } = this;
+    const hasBegun = running.generation.log.seq > 0 || running.isStopped;
+    if (!error.retryable || hasBegun || this.isPull || this.attempt >= MAX_ATTEMPTS) {
+      return undefined;
+    }
+    this.failed.add(upstream);
+    if (this.candidates().some((other) => !this.failed.has(other))) return 0;
+    const pause = RETRY_PAUSE_MS * 2 ** (this.attempt - 1) * (0.5 + Math.random() / 2);
+    const wanted = Math.max(pause, error.retryAfterMs ?? 0);
+    return wanted > LONGEST_PAUSE_MS ? undefined : wanted;
+  }
+}

@@ -1,0 +1,253 @@
+import type { Observable } from 'rxjs';
+import type { Part } from '../cast/part.js';
+import { CastError, type ErrorCode } from '../protocol/errors.js';
+import type { GenerationState } from '../protocol/stream-state.js';
+import { type Driver, Generation, type GenerationFacts } from './generation.js';
+import type { CancelReason, End, EndEntry } from './log/entry.js';
+import type { Proof } from './log/proof.js';
+import { ProgressThrottle } from './progress-throttle.js';
+import { rounded } from './stopwatch.js';
+
+/** Why a generation was stopped from our side. */
+type Stop =
+  | { state: 'cancelled'; reason: CancelReason }
+  | { state: 'failed' | 'interrupted'; error: CastError };
+
+/** The limits of one generation. */
+export interface Limits {
+  /** It goes on without readers. */
+  keep: boolean;
+  /** Most bytes of text, thinking and tool calls. */
+  maxOutputBytes: number;
+  /** Longest time without a slot, and from the first slot to the end, in milliseconds. */
+  queueTimeoutMs: number;
+  timeoutMs: number;
+  /** How long it goes on without a reader, in milliseconds. */
+  abandonAfterMs: number;
+}
+
+/** What is to hear of a running generation. */
+export interface RunningEvents {
+  onGrow(bytes: number): void;
+  /** The first thing that the model said is in the log. */
+  onFirst(): void;
+  /** It has ended; called in the same tick as its readers. */
+  onEnd(end: EndEntry): void;
+}
+
+/**
+ * The producer of one generation: its state, its timers and its limits. It ends exactly once, and
+ * only when the upstream request is over.
+ */
+export class Running implements Driver {
+  readonly generation: Generation;
+  /** Why it failed or was interrupted; its `cause` is for the log only. */
+  failure: CastError | undefined;
+
+  /** Aborts the upstream request, while there is one. */
+  private abort: AbortController | undefined;
+  private timer: NodeJS.Timeout;
+  private abandonTimer: NodeJS.Timeout | undefined;
+  private stopped: { why: Stop; at: number } | undefined;
+  private outputBytes = 0;
+  private readonly progress = new ProgressThrottle();
+  /** Whether nothing was told since the last call of {@link reassure}. */
+  private silent = false;
+
+  constructor(
+    facts: GenerationFacts,
+    private readonly limits: Limits,
+    private readonly events: RunningEvents,
+  ) {
+    this.generation = new Generation(facts, this);
+    this.timer = setTimeout(() => this.fail('queue_timeout'), limits.queueTimeoutMs);
+    this.onAudience(false);
+  }
+
+  /** Whether it was cancelled or hit a limit: nothing more is asked of an upstream. */
+  get isStopped(): boolean {
+    return this.stopped !== undefined;
+  }
+
+  get hasEnded(): boolean {
+    return this.generation.log.end !== undefined;
+  }
+
+  onGrow(bytes: number): void {
+    this.events.onGrow(bytes);
+  }
+
+  /** Without a reader, and unless it is to go on without one, its time runs. */
+  onAudience(hasReaders: boolean): void {
+    clearTimeout(this.abandonTimer);
+    if (hasReaders || this.limits.keep || this.hasEnded) return;
+    this.abandonTimer = setTimeout(() => this.cancel('abandoned'), this.limits.abandonAfterMs);
+  }
+
+  /** It waits for a slot. @param etaMs how long, as far as that can be guessed */
+  wait(position: number, etaMs: number | undefined): void {
+    // A new guess alone is no news.
+    if (position === this.generation.status.position) return;
+    this.silent = false;
+    this.generation.announce({ state: 'queued', position, ...(etaMs !== undefined && { etaMs }) });
+  }
+
+  /**
+   * Makes an upstream request; its parts become the log.
+   * @param attempt 1, and 2 or more after an upstream failed before the first entry
+   * @returns when that request is over: what went wrong with it, if anything did
+   */
+  run(
+    upstream: string,
+    attempt: number,
+    stream: (signal: AbortSignal) => Observable<Part[]>,
+  ): Promise<CastError | undefined> {
+    const { stopwatch } = this.generation;
+    const abort = new AbortController();
+    this.abort = abort;
+    if (!stopwatch.hasStarted) {
+      stopwatch.start();
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => this.fail('generation_timeout'), this.limits.timeoutMs);
+    }
+    this.silent = false;
+    this.generation.announce({ state: 'starting', upstream, ...(attempt > 1 && { attempt }) });
+    return new Promise((resolve) => {
+      const over = (error?: CastError): void => {
+        this.abort = undefined;
+        resolve(error);
+      };
+      stream(abort.signal).subscribe({
+        next: (parts) => {
+          try {
+            for (const part of parts) this.append(part);
+          } catch (error) {
+            this.stop({ state: 'failed', error: toCastError(error) });
+          }
+        },
+        error: (error: unknown) => over(toCastError(error)),
+        complete: () => over(),
+      });
+    });
+  }
+
+  cancel(reason: CancelReason): void {
+    this.stop({ state: 'cancelled', reason });
+  }
+
+  /** The server goes down. @returns the last entry, when the upstream request is over */
+  interrupt(): Promise<EndEntry> {
+    this.stop({ state: 'interrupted', error: new CastError('node_shutdown') });
+    return this.generation.ended;
+  }
+
+  /** There is no upstream request any more: writes the end, once. */
+  end(error?: CastError): void {
+    if (this.hasEnded) return;
+    clearTimeout(this.timer);
+    clearTimeout(this.abandonTimer);
+    this.generation.stopwatch.end();
+    const last = this.generation.finish((proof, seq) => {
+      const end = this.endOf(proof, seq, error);
+      // The state goes first: nothing follows the end.
+      this.enter(end.state);
+      return end;
+    });
+    this.events.onEnd(last);
+  }
+
+  /** Tells the readers the state again if there was nothing else to tell since the last call. */
+  reassure(): void {
+    if (this.silent) this.generation.repeat();
+    this.silent = true;
+  }
+
+  private append(part: Part): void {
+    if (this.stopped !== undefined) return;
+    this.silent = false;
+    if (part.type === 'progress' && !this.progress.passes(part)) return;
+    this.outputBytes += size(part);
+    if (this.outputBytes > this.limits.maxOutputBytes) return this.fail('output_too_large');
+    const { generation } = this;
+    const isFirst = part.type !== 'done' && generation.log.seq === 0;
+    if (isFirst) {
+      generation.stopwatch.token();
+      this.enter('streaming');
+    }
+    generation.append(part);
+    if (isFirst) this.events.onFirst();
+  }
+
+  private fail(code: ErrorCode): void {
+    this.stop({ state: 'failed', error: new CastError(code) });
+  }
+
+  private stop(why: Stop): void {
+    // After the upstream's last word nothing changes how it ends.
+    if (this.generation.finishReason !== undefined) return;
+    if (this.stopped !== undefined || this.hasEnded) return;
+    this.stopped = { why, at: performance.now() };
+    if (this.abort === undefined) return this.end();
+    this.enter('cancelling');
+    this.abort.abort();
+  }
+
+  private endOf(proof: Proof, seq: number, error: CastError | undefined): End {
+    const { generation, stopped } = this;
+    const type = 'end';
+    if (stopped?.why.state === 'cancelled') {
+      const upstreamClosedMs = rounded(performance.now() - stopped.at);
+      return { type, state: 'cancelled', reason: stopped.why.reason, upstreamClosedMs, ...proof };
+    }
+    const { finishReason: reason } = generation;
+    if (stopped === undefined && error === undefined && reason !== undefined) {
+      const { usage } = generation;
+      return { type, state: 'completed', reason, usage, timings: generation.timings(), ...proof };
+    }
+    const failure = stopped?.why.error ?? error ?? new CastError('internal');
+    this.failure = failure;
+    return {
+      type,
+      state: stopped?.why.state ?? 'failed',
+      code: failure.code,
+      detail: failure.message,
+      // Nobody can try again unseen what somebody has already read; a pull goes on where it was.
+      retryable: failure.retryable && (seq === 1 || generation.endpoint === 'pull'),
+      retryAfterMs: failure.retryAfterMs,
+      ...proof,
+    };
+  }
+
+  /** Another state, on the upstream that it was given to. */
+  private enter(state: GenerationState): void {
+    const { upstream, attempt } = this.generation.status;
+    this.silent = false;
+    this.generation.announce({
+      state,
+      ...(upstream !== undefined && { upstream }),
+      ...(attempt !== undefined && { attempt }),
+    });
+  }
+}
+
+/** Bytes of a part that count against `MAX_OUTPUT_BYTES`. */
+function size(part: Part): number {
+  switch (part.type) {
+    case 'text':
+    case 'thinking':
+    case 'refusal':
+      return Buffer.byteLength(part.text);
+    case 'tool_calls':
+      return Buffer.byteLength(JSON.stringify(part.calls));
+    case 'progress':
+      return Buffer.byteLength(part.status) + (part.digest?.length ?? 0);
+    case 'done':
+      return 0;
+    default:
+      return part satisfies never;
+  }
+}
+
+function toCastError(error: unknown): CastError {
+  return error instanceof CastError ? error : new CastError('internal', { cause: error });
+}
