@@ -1,11 +1,8 @@
-import type { Part } from '../cast/part.js';
 import type { Generation } from '../generations/generation.js';
-import type { End, Entry, TextKind } from '../generations/log/entry.js';
+import type { End, Entry, Said, TextKind } from '../generations/log/entry.js';
 import type { ToolCall } from '../protocol/model-fields.js';
 import type { StreamRecord } from '../protocol/records.js';
 import type { TerminalRecord } from '../protocol/terminal-record.js';
-
-type PartOf<Type extends Part['type']> = Extract<Part, { type: Type }>;
 
 /**
  * Says the entries of one generation as the records of our own protocol (docs/protocol.md), in the
@@ -149,7 +146,7 @@ export class RecordRenderer {
         };
   }
 
-  private progress(seq: number, part: PartOf<'progress'>): StreamRecord {
+  private progress(seq: number, part: Said<'progress'>): StreamRecord {
     const { status, digest, total, completed, createdAt } = part;
     return {
       generationId: this.generationId,
@@ -164,7 +161,7 @@ export class RecordRenderer {
     };
   }
 
-  private last(seq: number, { reason, statistics, createdAt }: PartOf<'done'>): StreamRecord {
+  private last(seq: number, { reason, statistics, createdAt }: Said<'done'>): StreamRecord {
     const { generationId, model } = this;
     const created_at = createdAt;
     const end = { done: true as const, done_reason: reason, ...statistics };

@@ -7,6 +7,16 @@ type WebSocketTransport = Connection['transport'] & {
   socket?: { terminate(): void; _socket?: unknown };
 };
 
+/** What one socket may hold, and for how long. */
+export interface SocketBounds {
+  /** Bytes held before the gate shuts. */
+  bufferBytes: number;
+  /** Longest time, in milliseconds, that the client of a shut gate may take nothing. */
+  slowMs: number;
+  /** Called when it is cut because it took nothing. */
+  onSlow(): void;
+}
+
 /**
  * One socket's way out. Counts the bytes that were written and that the transport has not yet
  * taken; over the limit it is shut until there is room again. A transport is not writable for a tick
@@ -23,25 +33,18 @@ export class SocketGate {
   private transport: WebSocketTransport;
   private readonly stall: StallWatch;
 
-  /**
-   * @param limit bytes held before the gate shuts
-   * @param slowMs longest time a shut gate's client may take nothing
-   * @param onOpen called when a shut gate has room again
-   * @param onSlow called when a client is cut because it took nothing
-   */
+  /** @param onOpen called when a shut gate has room again */
   constructor(
     private readonly connection: Connection,
-    private readonly limit: number,
-    slowMs: number,
+    private readonly bounds: SocketBounds,
     private readonly onOpen: () => void,
-    onSlow: () => void,
   ) {
     this.transport = connection.transport;
     this.stall = new StallWatch(
-      slowMs,
+      bounds.slowMs,
       () => `${this.taken} ${unsent(this.transport.socket?._socket)}`,
       () => {
-        onSlow();
+        bounds.onSlow();
         this.cut();
       },
     );
@@ -81,7 +84,7 @@ export class SocketGate {
   /** Every packet passes here as the text it is sent as: records, states, acks. */
   private readonly onPacket = (packet: { data?: string | Buffer }): void => {
     if (packet.data !== undefined) this.waiting += Buffer.byteLength(packet.data);
-    if (this.shut || this.held <= this.limit) return;
+    if (this.shut || this.held <= this.bounds.bufferBytes) return;
     this.shut = true;
     this.transport.once('ready', this.onReady);
     this.stall.start();
@@ -104,7 +107,7 @@ export class SocketGate {
   /** The transport took all it had, and engine.io has just given it what waited. */
   private readonly onReady = (): void => {
     this.taken++;
-    if (this.held > this.limit) this.transport.once('ready', this.onReady);
+    if (this.held > this.bounds.bufferBytes) this.transport.once('ready', this.onReady);
     else this.open();
   };
 

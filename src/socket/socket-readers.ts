@@ -7,19 +7,9 @@ import type { ServerToClientEvents } from '../protocol/socket-events.js';
 import type { StreamState } from '../protocol/stream-state.js';
 import { sendRecord } from './record-frame.js';
 import { RecordRenderer } from './record-renderer.js';
-import { SocketGate } from './socket-gate.js';
+import { type SocketBounds, SocketGate } from './socket-gate.js';
 
 const logger = new Logger('Socket');
-
-/** What a socket's readers can be bound to. */
-export interface SocketBounds {
-  /** Bytes held for the socket before its readers wait. */
-  bufferBytes: number;
-  /** Longest time, in milliseconds, that it may then take nothing. */
-  slowMs: number;
-  /** Called when it is cut because it took nothing. */
-  onSlow(): void;
-}
 
 /**
  * What one socket reads: at most one reader for each generation, all behind the socket's one gate.
@@ -34,10 +24,9 @@ export class SocketReaders {
 
   constructor(
     private readonly socket: Pick<Socket<never, ServerToClientEvents>, 'emit' | 'conn'>,
-    { bufferBytes, slowMs, onSlow }: SocketBounds,
+    bounds: SocketBounds,
   ) {
-    const onOpen = (): void => this.advance();
-    this.gate = new SocketGate(socket.conn, bufferBytes, slowMs, onOpen, onSlow);
+    this.gate = new SocketGate(socket.conn, bounds, () => this.advance());
   }
 
   /**

@@ -104,7 +104,8 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     this.remember(socket);
     socket.onAny((event: string, ...args: unknown[]) => answerUnknown(socket, event, args));
     // A new tab or device hears what goes on, and may join.
-    for (const status of await this.generations.activeOf(caller)) socket.emit('streamState', status);
+    for (const status of await this.generations.activeOf(caller))
+      socket.emit('streamState', status);
   }
 
   handleDisconnect(socket: ClientSocket): void {
@@ -162,7 +163,8 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     @Ack() ack?: AckOf<StartedAck>,
   ): Promise<void> {
     const { user_id, user_content, system_content, temperature, idempotencyKey } = request;
-    if (user_id !== userOf(socket.data.caller.principal)) throw new CastError('forbidden', NOT_THAT_USER);
+    if (user_id !== userOf(socket.data.caller.principal))
+      throw new CastError('forbidden', NOT_THAT_USER);
     const user = { role: 'user' as const, content: user_content };
     const messages =
       system_content === undefined

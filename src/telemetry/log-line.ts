@@ -35,11 +35,7 @@ export class LogLine implements LifecycleListener, OnModuleInit {
  * quote.
  * @param apiKey what no line may hold either
  */
-function lineOf(
-  life: Life,
-  failure: CastError | undefined,
-  apiKey = '',
-): Record<string, unknown> {
+function lineOf(life: Life, failure: CastError | undefined, apiKey = ''): Record<string, unknown> {
   const { generation, caller } = life;
   const { id, model, status, usage } = generation;
   const timings = generation.timings();

@@ -43,5 +43,8 @@ export interface Entry {
   readonly said: Part | End;
 }
 
+/** What an entry of one type says. */
+export type Said<Type extends Entry['said']['type']> = Extract<Entry['said'], { type: Type }>;
+
 /** The entry that ends a log. */
 export type EndEntry = Entry & { readonly said: End };

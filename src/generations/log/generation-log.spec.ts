@@ -4,8 +4,11 @@ import { runInNewContext } from 'node:vm';
 import * as fc from 'fast-check';
 import type { Part } from '../../cast/part.js';
 import type { StreamRecord } from '../../protocol/records.js';
-import { GenerationLog, type LogReader, type LogSink, type Proof } from './generation-log.js';
-import { Records } from '../records.js';
+import { RecordRenderer } from '../../socket/record-renderer.js';
+import type { Entry } from './entry.js';
+import { GenerationLog } from './generation-log.js';
+import type { Proof } from './proof.js';
+import type { LogReader, LogSink } from './reader.js';
 
 const ID = 'AAAAAAAAAAAAAAAAAAAAAA';
 const MERGED_BYTES = 65_536;
@@ -14,6 +17,7 @@ const createdAt = '2026-01-02T03:04:05.678Z';
 /** Takes as many records as it has room for, like a socket whose buffer fills. */
 class Sink implements LogSink {
   readonly got: StreamRecord[] = [];
+  readonly entries: Entry[] = [];
   left = 0;
   readonly reader: LogReader;
 
@@ -21,6 +25,7 @@ class Sink implements LogSink {
     log: GenerationLog,
     readonly after = 0,
     private room = Infinity,
+    private readonly renderer = rendererOf('generate'),
   ) {
     this.reader = log.reader(this, after, () => this.left++);
     this.reader.advance();
@@ -30,15 +35,20 @@ class Sink implements LogSink {
     return this.room > 0;
   }
 
-  write(record: StreamRecord): void {
+  write(entry: Entry): void {
     if (!this.writable) throw new Error('written to while it had no room');
     this.room--;
-    this.got.push(record);
+    this.entries.push(entry);
+    this.got.push(this.renderer.render(entry));
     // As a socket does it: in the middle of the log's round through its readers.
-    if ('state' in record) this.reader.leave();
+    if (entry.said.type === 'end') this.reader.leave();
   }
 
   state(): void {}
+
+  fail(error: unknown): void {
+    throw error;
+  }
 
   /** @param lag has room, but has not said so yet */
   give(room: number, lag = false): void {
@@ -95,24 +105,25 @@ function expectAll(got: readonly StreamRecord[], after: number, log: readonly Sa
   }
 }
 
-const end = (log: GenerationLog): StreamRecord =>
-  log.end((seq, proof) => ({
-    generationId: ID,
-    seq,
-    message: 'Streaming cancelled',
-    state: 'cancelled',
-    reason: 'client',
-    upstreamClosedMs: 1,
-    ...proof,
-  }));
+const rendererOf = (endpoint: 'generate' | 'chat'): RecordRenderer =>
+  new RecordRenderer({ id: ID, model: 'm', endpoint });
 
-const newLog = (
-  endpoint: 'generate' | 'chat' = 'generate',
-  onGrow: (bytes: number) => void = () => undefined,
-): GenerationLog => new GenerationLog(new Records(ID, 'm', endpoint), onGrow);
+const end = (log: GenerationLog, renderer = rendererOf('generate')): StreamRecord =>
+  renderer.render(
+    log.finish((proof) => ({
+      type: 'end',
+      state: 'cancelled',
+      reason: 'client',
+      upstreamClosedMs: 1,
+      ...proof,
+    })),
+  );
+
+const newLog = (onGrow: (bytes: number) => void = () => undefined): GenerationLog =>
+  new GenerationLog(onGrow);
 
 const write = (log: GenerationLog, text: string, type: 'text' | 'thinking' = 'text'): void =>
-  log.append({ type, text, createdAt });
+  void log.append({ type, text, createdAt });
 
 const weighted = <T>(weight: number, arbitrary: fc.Arbitrary<T>) => ({ weight, arbitrary });
 const room = fc.oneof(fc.integer({ min: 0, max: 3 }), fc.constant(Infinity));
@@ -162,7 +173,8 @@ describe('the log of a generation and its readers', () => {
         fc.constantFrom('generate' as const, 'chat' as const),
         fc.boolean(),
         (actions, endpoint, completes) => {
-          const log = newLog(endpoint);
+          const log = newLog();
+          const renderer = rendererOf(endpoint);
           const said: Said[] = [];
           const sinks: Sink[] = [];
           const append = (part: Part): void => {
@@ -170,9 +182,9 @@ describe('the log of a generation and its readers', () => {
             said.push(saidIn(part));
           };
           const join = (at: number, room: number): void => {
-            sinks.push(new Sink(log, Math.round(at * log.seq), room));
+            sinks.push(new Sink(log, Math.round(at * log.seq), room, renderer));
           };
-          const follower = new Sink(log);
+          const follower = new Sink(log, 0, Infinity, renderer);
 
           for (const act of actions) {
             if (act.do === 'append') append(act.part);
@@ -184,7 +196,7 @@ describe('the log of a generation and its readers', () => {
             }
           }
           if (completes) append(done);
-          const terminal = end(log);
+          const terminal = end(log, renderer);
           said.push(saidBy(terminal));
           for (const at of [0, 0.3, 1]) join(at, 1);
 
@@ -216,7 +228,7 @@ describe('the log of a generation and its readers', () => {
     for (let count = 0; count < 100; count++) write(log, piece);
     write(log, 'hm', 'thinking');
     write(log, 'so');
-    end(log);
+    const terminal = end(log);
     const { got } = new Sink(log);
     // 300 kB of text can go in 5 records of 64 KiB; whole pieces only, so a record or two more.
     expect(got.length).toBeLessThanOrEqual(7 + 3);
@@ -229,7 +241,7 @@ describe('the log of a generation and its readers', () => {
       ...Array.from({ length: 100 }, (): Said => ['text', piece]),
       ['thinking', 'hm'],
       ['text', 'so'],
-      saidBy(log.terminal!),
+      saidBy(terminal),
     ]);
   });
 
@@ -272,7 +284,7 @@ describe('the log of a generation and its readers', () => {
     };
     const records = 1_000_000;
     let told = 0;
-    const log = newLog('generate', (bytes) => (told += bytes));
+    const log = newLog((bytes) => (told += bytes));
     const before = await used();
     let textBytes = 0;
     for (let count = 0; count < records; count++) {

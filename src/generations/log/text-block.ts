@@ -80,8 +80,6 @@ export class TextBlock {
 
   private lengthAt(at: number): number {
     const { pieces, ends } = this;
-    return pieces === undefined
-      ? (ends[at] ?? 0) - (ends[at - 1] ?? 0)
-      : (pieces[at]?.length ?? 0);
+    return pieces === undefined ? (ends[at] ?? 0) - (ends[at - 1] ?? 0) : (pieces[at]?.length ?? 0);
   }
 }
