@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import type { CastService } from '../cast/cast.service.js';
 import type { Upstream } from '../cast/upstream.js';
 import { CastError } from '../protocol/errors.js';
@@ -13,9 +14,11 @@ const RETRY_PAUSE_MS = 250;
 /** An upstream that wants a longer pause (`Retry-After`) is not asked again. */
 const LONGEST_PAUSE_MS = 60_000;
 
+const logger = new Logger('Generations');
+
 /** What the attempts of all generations share. */
 export interface AttemptsContext {
-  readonly cast: CastService;
+  readonly cast: Pick<CastService, 'candidates' | 'refresh' | 'refusal' | 'puller'>;
   readonly line: Admission;
   readonly durations: Durations;
   readonly lifecycle: Lifecycle;
@@ -82,9 +85,9 @@ export class Attempts implements Ticket {
   }
 
   start(upstream: Upstream): void {
-    this.ask(upstream).catch((cause: unknown) =>
-      this.running.end(new CastError('internal', { cause })),
-    );
+    this.ask(upstream)
+      .catch((cause: unknown) => this.running.end(new CastError('internal', { cause })))
+      .catch((error: unknown) => logger.error(error));
   }
 
   moved(position: number): void {

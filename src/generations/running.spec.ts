@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import { Observable, Subject } from 'rxjs';
 import type { Part } from '../cast/part.js';
 import { CastError } from '../protocol/errors.js';
@@ -63,6 +64,8 @@ function started(over: Partial<Limits> = {}) {
   return { running, generation, told, ends, upstream, isAborted: () => aborted };
 }
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+beforeAll(() => Logger.overrideLogger(false));
 
 describe('a running generation', () => {
   it('writes its terminal record only when the upstream request is over, and says how long that took', async () => {

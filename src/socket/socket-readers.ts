@@ -9,6 +9,12 @@ import { sendRecord } from './record-frame.js';
 import { RecordRenderer } from './record-renderer.js';
 import { type SocketBounds, SocketGate } from './socket-gate.js';
 
+/**
+ * Pause between two rounds of several readers, in milliseconds. Without it a long replay would fill
+ * the kernel's buffers, some megabytes, before a live answer beside it gets its next turn.
+ */
+const ROUND_MS = 4;
+
 const logger = new Logger('Socket');
 
 /**
@@ -20,6 +26,7 @@ export class SocketReaders {
   /** By generation id; the reader whose turn is next comes first. */
   private readonly readers = new Map<string, SocketReader>();
   private readonly latestStates = new Map<string, StreamState>();
+  private nextRound: NodeJS.Timeout | undefined;
   private isClosed = false;
 
   constructor(
@@ -59,6 +66,7 @@ export class SocketReaders {
   /** The socket is gone. */
   close(): void {
     this.isClosed = true;
+    clearTimeout(this.nextRound);
     this.gate.close();
     for (const id of this.readers.keys()) this.leave(id);
   }
@@ -86,17 +94,31 @@ export class SocketReaders {
   }
 
   private advance(): void {
+    clearTimeout(this.nextRound);
     for (const state of this.latestStates.values()) this.socket.emit('streamState', state);
     this.latestStates.clear();
-    // Until nobody in a whole round had something to give.
-    for (let idle = 0; this.gate.isOpen && idle < this.readers.size; idle++) {
+    let moved = true;
+    while (moved && this.gate.isOpen) {
+      moved = this.round();
+      if (moved && this.readers.size > 1) {
+        this.nextRound = setTimeout(() => this.advance(), ROUND_MS);
+        return;
+      }
+    }
+  }
+
+  /** Gives each reader a turn. @returns whether somebody had something to give */
+  private round(): boolean {
+    let moved = false;
+    for (let turns = this.readers.size; turns > 0 && this.gate.isOpen; turns--) {
       const [next] = this.readers;
-      if (next === undefined) return;
+      if (next === undefined) break;
       const [id, reader] = next;
       this.readers.delete(id);
       this.readers.set(id, reader);
-      if (reader.log.step()) idle = -1;
+      if (reader.log.step()) moved = true;
     }
+    return moved;
   }
 }
 
