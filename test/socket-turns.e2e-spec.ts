@@ -38,10 +38,10 @@ describe('the readers of one socket take turns', () => {
     proxy.bytesPerMs = BYTES_PER_MS;
     const client = await Client.connect(proxy.url, { transports: ['websocket'] });
     const live = await stage.generate(client);
-    let isLive = true;
+    const over = new AbortController();
     const said = (async () => {
       let count = 0;
-      for (; isLive; count++) {
+      for (; !over.signal.aborted; count++) {
         live.request.text(` ${count}`);
         await sleep(LIVE_MS);
       }
@@ -55,7 +55,7 @@ describe('the readers of one socket take turns', () => {
       await client.accepted('join', { generationId: long.id, after: 0 });
       await client.ended(long.id);
     } finally {
-      isLive = false;
+      over.abort();
     }
     await client.ended(live.id);
 
