@@ -121,9 +121,11 @@ describe('upstreamError', () => {
         const error = upstreamError(code, said);
         expect([
           ERRORS[error.code].message,
-          ...['chat', 'generate', 'thinking', 'tools'].map(
+          ...['chat', 'generate', 'thinking', 'tools', 'images'].map(
             (name) => `The model does not support ${name}.`,
           ),
+          'The registry has no model of this name.',
+          'The model server answers with a redirect; redirects are not followed.',
         ]).toContain(error.message);
       }),
     );
@@ -137,6 +139,140 @@ describe('upstreamError', () => {
       upstreamError(undefined, text);
       expect(process.cpuUsage(begun).user).toBeLessThan(1_000_000);
     }
+  });
+});
+
+describe('a refusal', () => {
+  const MULTIMODAL = 'Multimodal data provided, but model does not support multimodal requests.';
+
+  it.each<[status: number, text: string]>([
+    [
+      500,
+      'image input is not supported - hint: you may need to provide the mmproj server_error 500',
+    ],
+    [400, MULTIMODAL],
+    [500, MULTIMODAL],
+    [501, 'this model does not support images'],
+    [422, 'this model does not support vision'],
+    [400, 'Invalid content type. image_url is only supported by certain models.'],
+    [400, 'messages[0]: unknown variant `image_url`, expected `text` at line 1'],
+    [400, 'At most 0 image(s) may be provided in one request.'],
+    [400, 'smol is not a multimodal model'],
+    [404, 'No endpoints found that support image input'],
+    [500, "This model can't process images: images are not supported"],
+  ])('of images is named so, whatever its status: %d %s', (status, text) => {
+    expect(upstreamError(status, text)).toMatchObject({
+      code: 'upstream_rejected',
+      retryable: false,
+      message: 'The model does not support images.',
+      said: text,
+    });
+  });
+
+  it.each([
+    "Failed to parse messages: Missing 'role' in message: {}",
+    'registry.ollama.ai/library/m:latest does not support tools',
+    'Conversation roles must alternate user/assistant/user/assistant/...',
+    'tools param requires --jinja flag',
+    '[json.exception.parse_error.101] parse error at line 1, column 3',
+    'JSON schema conversion failed: Unrecognized schema: {"type":"nonsense"}',
+    'Unsupported parameter: x',
+    'litellm.BadRequestError: invalid_request_error',
+    'This model does not support the response_format',
+  ])('that comes as a 500 is a refusal: %s', (text) => {
+    const error = upstreamError(500, text);
+    expect(error).toMatchObject({ code: 'upstream_rejected', retryable: false, said: text });
+  });
+
+  it.each([
+    'llama-server process has terminated: exit status 1',
+    'CUDA error: invalid argument',
+    'tensor "blk.2.ffn_up.weight" offset+size (60125248) exceeds file size (60000000)',
+    'error loading model: unable to load model',
+    'error starting llama-server: llama-server binary not found',
+    'litellm.InternalServerError: OpenAIException - Connection error.',
+    'Internal Server Error',
+  ])('is not what a server that failed says: %s', (text) => {
+    expect(upstreamError(500, text)).toMatchObject({ code: 'upstream_error', retryable: true });
+  });
+
+  it.each<[number | undefined, string, ErrorCode]>([
+    [400, 'No connected db. no_db_connection 400', 'upstream_unauthorized'],
+    [undefined, 'No connected db.', 'upstream_unauthorized'],
+    [undefined, 'invalid_api_key', 'upstream_unauthorized'],
+    [undefined, 'rate limit (1002)', 'upstream_rate_limited'],
+    [500, 'model "x" not found, try pulling it first', 'model_not_found'],
+    [400, 'litellm: There are no healthy deployments for this model', 'model_not_found'],
+    [400, 'x is not a valid model ID', 'model_not_found'],
+    [400, 'Model Not Exist', 'model_not_found'],
+    [500, 'model is currently loading, please retry', 'upstream_loading'],
+    [503, 'Model m is currently loading', 'upstream_loading'],
+    [503, 'the server is warming up', 'upstream_loading'],
+    [503, 'The model is overloaded', 'upstream_busy'],
+  ])('%s %j is %s', (status, text, code) => {
+    expect(upstreamError(status, text).code).toBe(code);
+  });
+
+  it('of a pull does not say that the model is not installed', () => {
+    expect(upstreamError(undefined, 'pull model manifest: file does not exist').message).toBe(
+      'The registry has no model of this name.',
+    );
+  });
+
+  it('tells its reason without the labels; a failure tells none', () => {
+    expect(upstreamError(400, 'no t c', {}, 'no')).toMatchObject({ said: 'no' });
+    for (const status of [401, 403, 404, 429, 500, 502, 503]) {
+      expect(upstreamError(status, 'sk-1 at /usr/share').said).toBeUndefined();
+    }
+  });
+});
+
+describe('a redirect', () => {
+  it.each([
+    ['https://me:secret@Login.example.com:8443/path?token=1', ' to login.example.com'],
+    ['/login?next=secret', ' to another path of its host'],
+    [undefined, ''],
+  ])('is named with the host alone: %s', (location, where) => {
+    expect(upstreamError(302, 'x', location === undefined ? {} : { location })).toMatchObject({
+      code: 'upstream_rejected',
+      retryable: false,
+      message: `The model server answers with a redirect${where}; redirects are not followed.`,
+    });
+  });
+});
+
+describe('a 429', () => {
+  it.each([
+    ['You exceeded your current quota: 10 requests per minute', undefined],
+    ['Quota exceeded for quota metric "x" and limit "y per day"', undefined],
+    ['You exceeded your current quota. Please retry in 32.5s.', 32_500],
+    ['Rate limit reached for gpt: Limit 3, Used 3. Please try again in 20s. See billing', 20_000],
+    ['Rate limit reached, try again in 1m30.5s', 90_500],
+    ['Please retry after 24 seconds; to increase your quota, see x', 24_000],
+    ['try again in 250ms, check your billing', 250],
+    ['quota of 200 RPM', undefined],
+  ])('that time lifts is a rate limit, also where it speaks of a quota: %s', (text, waitMs) => {
+    expect(upstreamError(429, text)).toMatchObject({
+      code: 'upstream_rate_limited',
+      retryable: true,
+      retryAfterMs: waitMs,
+    });
+  });
+
+  it.each([
+    'You exceeded your current quota, please check your plan and billing details.',
+    'insufficient_quota',
+    'Insufficient Balance',
+  ])('of a quota that is used up is final: %s', (text) => {
+    expect(upstreamError(429, text)).toMatchObject({
+      code: 'upstream_quota_exceeded',
+      retryable: false,
+    });
+  });
+
+  it('says in milliseconds when to come back, where it can', () => {
+    const headers = { 'retry-after': '2', 'retry-after-ms': '1750' };
+    expect(upstreamError(429, 'x', headers).retryAfterMs).toBe(1_750);
   });
 });
 

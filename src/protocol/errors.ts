@@ -241,6 +241,8 @@ export interface CastErrorOptions {
   retryable?: boolean;
   retryAfterMs?: number;
   details?: Refusal['details'];
+  /** Why the upstream refused, in its words. They may quote, so clients see them only redacted. */
+  said?: string;
   /** For the log only. */
   cause?: unknown;
 }
@@ -251,6 +253,7 @@ export class CastError extends Error {
   readonly retryable: boolean;
   readonly retryAfterMs: number | undefined;
   readonly details: Refusal['details'];
+  readonly said: string | undefined;
 
   constructor(
     readonly code: ErrorCode,
@@ -260,6 +263,7 @@ export class CastError extends Error {
     this.retryable = options.retryable ?? ERRORS[code].retryable;
     this.retryAfterMs = options.retryAfterMs;
     this.details = options.details;
+    this.said = options.said;
   }
 
   refusal(): Refusal {

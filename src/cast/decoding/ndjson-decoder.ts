@@ -23,15 +23,24 @@ export abstract class NdjsonDecoder implements Decoder<Part> {
 
   end(into: Part[]): void {
     this.parts = into;
-    this.lines.end((line) => this.take(line, true));
+    this.endLines();
     if (!this.done) throw new CastError('upstream_truncated');
+  }
+
+  /** Reads what stands behind the last line end. */
+  protected endLines(): void {
+    this.lines.end((line) => this.take(line, true));
   }
 
   /** @param isRest it had no line end */
   private take(line: string, isRest: boolean): void {
-    if (!this.done) this.read(ollamaLine(line, isRest));
+    if (!this.done) this.read(ollamaLine(line, isRest), line);
   }
 
-  /** Sets `done` at the final line. @throws CastError what is wrong with the line */
-  protected abstract read(said: JsonObject): void;
+  /**
+   * Sets `done` at the final line.
+   * @param line the JSON of `said`
+   * @throws CastError what is wrong with the line
+   */
+  protected abstract read(said: JsonObject, line: string): void;
 }

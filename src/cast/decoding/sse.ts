@@ -11,17 +11,17 @@ export class SseDecoder {
 
   /**
    * @param maxBytes longest event, about: counted in UTF-16 units
-   * @param onData called for each event; what it throws passes through
+   * @param onData called for each event, with its type if it has one; what it throws passes through
    * @param onField called for a line `name: value` that is not part of SSE
    */
   constructor(
     maxBytes: number,
-    onData: (data: string) => void,
+    onData: (data: string, event: string | undefined) => void,
     onField: (name: string, value: string) => void,
   ) {
     this.parser = createParser({
       maxBufferSize: maxBytes,
-      onEvent: ({ data }) => onData(data),
+      onEvent: ({ data, event }) => onData(data, event),
       onError: (error) => {
         if (error.type === 'max-buffer-size-exceeded') throw new CastError('line_too_long');
         if (error.type === 'unknown-field') onField(error.field ?? '', error.value ?? '');

@@ -24,6 +24,4 @@ export interface Dialect {
   version(ask: Ask): Observable<string>;
   /** The name under which two spellings of a model are the same. */
   canonical(model: string): string;
-  /** The text of a refusal's body. */
-  errorText(body: string): string;
 }

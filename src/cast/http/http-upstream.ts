@@ -7,6 +7,7 @@ import { Circuit } from '../circuit.js';
 import { JsonDecoder } from '../decoding/json-decoder.js';
 import type { ModelRequest } from '../model-request.js';
 import type { Part } from '../part.js';
+import { readError } from '../said-error.js';
 import { upstreamError } from '../upstream-error.js';
 import { type ListedModel, type StreamOptions, Upstream } from '../upstream.js';
 import type { Dialect } from './dialect.js';
@@ -138,7 +139,10 @@ export class HttpUpstream extends Upstream {
       url: this.baseUrl + path,
       headers: dialect.headers,
       accept: dialect.accept,
-      refused: (status, body, headers) => upstreamError(status, dialect.errorText(body), headers),
+      refused: (status, body, headers) => {
+        const { message, labels } = readError(body);
+        return upstreamError(status, `${message} ${labels}`.trim(), headers, message);
+      },
       connectTimeoutMs: config.CONNECT_TIMEOUT_MS,
       firstByteTimeoutMs: config.FIRST_BYTE_TIMEOUT_MS,
       idleTimeoutMs: config.IDLE_TIMEOUT_MS,

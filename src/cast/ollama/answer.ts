@@ -1,10 +1,12 @@
 import { z } from 'zod';
 import { CastError } from '../../protocol/errors.js';
+import { parseExact } from '../../protocol/exact-json.js';
 import { toolCall } from '../../protocol/model-fields.js';
 import { type FinishReason, type Statistics, type Usage } from '../../protocol/usage.js';
 import { isObject, type JsonObject, number, text } from '../decoding/json.js';
 import { NdjsonDecoder } from '../decoding/ndjson-decoder.js';
-import { WholeCharacters } from '../decoding/characters.js';
+import type { Part } from '../part.js';
+import { AnswerText } from '../decoding/answer-text.js';
 
 /** Longest time stamp that is passed on. */
 const TIME_CHARS = 40;
@@ -16,34 +18,63 @@ const toolCalls = z.array(toolCall);
  * lost text. Fields it does not know are dropped, `context` among them.
  */
 export class OllamaDecoder extends NdjsonDecoder {
-  private readonly text = new WholeCharacters();
-  private readonly thinking = new WholeCharacters();
+  private readonly text: AnswerText;
   private calledTools = false;
+  /** The last line said that the answer has finished, but not `done`. */
+  private finished: { reason: unknown; statistics: Statistics } | undefined;
+  /** Some line came that did not say so: the server does not say it on each. */
+  private sawOpen = false;
 
-  protected override read(said: JsonObject): void {
+  /** @param thinkTags whether thinking inside the text is told apart */
+  constructor(maxLineBytes: number, thinkTags = true) {
+    super(maxLineBytes);
+    this.text = new AnswerText(thinkTags);
+  }
+
+  /** Some servers of this kind end with a `done_reason` and without `done`. */
+  get isWhole(): boolean {
+    return this.sawOpen && this.finished !== undefined;
+  }
+
+  override end(into: Part[]): void {
+    this.parts = into;
+    this.endLines();
+    if (this.done) return;
+    if (this.finished === undefined) throw new CastError('upstream_truncated');
+    this.complete(this.finished.reason, this.finished.statistics, timeOf(''));
+  }
+
+  protected override read(said: JsonObject, line: string): void {
     const createdAt = timeOf(text(said['created_at']));
     const done = said['done'] ?? false;
     const message = said['message'] ?? {};
     if (!isObject(message) || typeof done !== 'boolean') {
       throw new CastError('upstream_protocol_error');
     }
-    this.tell('thinking', text(said['thinking']) + text(message['thinking']), done, createdAt);
-    this.tell('text', text(said['response']) + text(message['content']), done, createdAt);
+    const thinking = text(said['thinking']) + text(message['thinking']);
+    this.text.push('thinking', thinking, createdAt, this.parts);
+    const answer = text(said['response']) + text(message['content']);
+    this.text.push('text', answer, createdAt, this.parts);
 
     const called = message['tool_calls'] ?? said['tool_calls'] ?? undefined;
-    if (called !== undefined) this.tellCalls(called, createdAt);
-    if (!done) return;
-    this.done = true;
-    const reason = finishReason(said['done_reason'], this.calledTools);
-    const statistics = pickStatistics(said);
-    this.parts.push({ type: 'done', reason, usage: usage(statistics), statistics, createdAt });
+    if (called !== undefined) this.tellCalls(exactCalls(line, called), createdAt);
+    if (done) return this.complete(said['done_reason'], pickStatistics(said), createdAt);
+    this.finished = saysFinished(said)
+      ? { reason: said['done_reason'], statistics: pickStatistics(said) }
+      : undefined;
+    if (this.finished === undefined) this.sawOpen = true;
   }
 
-  private tell(type: 'thinking' | 'text', piece: string, done: boolean, createdAt: string): void {
-    if (piece === '' && !done) return;
-    const held = this[type];
-    const whole = held.push(piece) + (done ? held.end() : '');
-    if (whole !== '') this.parts.push({ type, text: whole, createdAt });
+  private complete(reason: unknown, statistics: Statistics, createdAt: string): void {
+    this.text.end(createdAt, this.parts);
+    this.done = true;
+    this.parts.push({
+      type: 'done',
+      reason: finishReason(reason, this.calledTools),
+      usage: usage(statistics),
+      statistics,
+      createdAt,
+    });
   }
 
   private tellCalls(called: unknown, createdAt: string): void {
@@ -53,6 +84,19 @@ export class OllamaDecoder extends NdjsonDecoder {
     this.calledTools = true;
     this.parts.push({ type: 'tool_calls', calls: calls.data, createdAt });
   }
+}
+
+/** The tool calls of a line with every digit of their numbers. */
+function exactCalls(line: string, called: unknown): unknown {
+  const said = parseExact(line);
+  if (!isObject(said)) return called;
+  const { message } = said;
+  return (isObject(message) ? message['tool_calls'] : undefined) ?? said['tool_calls'];
+}
+
+/** Whether a line without `done` has what only the last line has. */
+function saysFinished({ done_reason: reason, total_duration: duration }: JsonObject): boolean {
+  return (typeof reason === 'string' && reason !== '') || number(duration) !== undefined;
 }
 
 /** RFC 3339 as the upstream wrote it; ours where it wrote none. */

@@ -1,6 +1,7 @@
 import { decode, eventOf, expectEvents } from '../../../test/support/decoding.js';
 import { bytesOf, bytesOnly, titleOf, wireCases } from '../../../test/support/wire-case.js';
 import { CastError } from '../../protocol/errors.js';
+import { stringifyExact } from '../../protocol/exact-json.js';
 import type { ModelRequest } from '../model-request.js';
 import { ollamaBody } from './dialect.js';
 import { OllamaDecoder } from './answer.js';
@@ -43,6 +44,61 @@ describe('OllamaDecoder', () => {
   it('gives a half that stays alone with the last line', () => {
     const lines = '{"response":"a\\ud83d"}\n{"done":true,"done_reason":"stop"}\n';
     expect(read([Buffer.from(lines)]).map(eventOf)).toEqual([text('a'), text('\ud83d'), done()]);
+  });
+
+  it.each<[string, object]>([
+    ['a done_reason', { done_reason: 'stop' }],
+    ['a done_reason and done: false', { done_reason: 'stop', done: false }],
+  ])('is complete where the last line has %s and no done', (_what, last) => {
+    const end = { type: 'done', reason: 'stop', usage: null };
+    expect(events({ response: 'a' }, { response: 'b', ...last })).toEqual([
+      text('a'),
+      text('b'),
+      end,
+    ]);
+    expect(events({ response: 'a' }, { response: '', ...last })).toEqual([text('a'), end]);
+  });
+
+  it('is complete where the last line has durations and no done', () => {
+    expect(events({ response: 'a' }, { total_duration: 5, eval_count: 2 })).toEqual([
+      text('a'),
+      { type: 'done', reason: 'unknown', usage: { prompt: 0, completion: 2 } },
+    ]);
+  });
+
+  it.each([
+    ['text follows', [{ response: 'a', done_reason: 'stop' }, { response: 'b' }]],
+    ['the reason is empty', [{ response: 'a', done_reason: '' }]],
+    ['the reason is null', [{ response: 'a', done_reason: null }]],
+  ])('is truncated where %s', (_what, lines) => {
+    expect(events(...lines).at(-1)).toEqual({ type: 'error', code: 'upstream_truncated' });
+  });
+
+  it('says behind a done_reason without done whether it is whole', () => {
+    const decoder = new OllamaDecoder(1024);
+    decoder.push(line({ response: 'a' }), []);
+    expect(decoder.isWhole).toBe(false);
+    decoder.push(line({ response: '', done_reason: 'stop' }), []);
+    expect([decoder.isWhole, decoder.done]).toEqual([true, false]);
+    const parts: Part[] = [];
+    decoder.push(line({ response: '', done: true, done_reason: 'length' }), parts);
+    expect(parts).toMatchObject([{ type: 'done', reason: 'length' }]);
+  });
+
+  it('tells thinking inside the text apart, unless told not to', () => {
+    const lines = ['<thi', 'nk>hm</th', 'ink> Yes'].map((response) => ({ response }));
+    expect(events(...lines, DONE)).toEqual([{ type: 'thinking', text: 'hm' }, text('Yes'), done()]);
+    const plain = decode(new OllamaDecoder(1024, false), [...lines, DONE].map(line)).map(eventOf);
+    expect(plain[0]).toEqual(text('<thi'));
+  });
+
+  it('keeps every digit of the numbers in tool calls', () => {
+    const calls = '[{"function":{"name":"f","arguments":{"id":12345678901234567890}}}]';
+    const parts = read([
+      Buffer.from(`{"message":{"content":"","tool_calls":${calls}}}\n`),
+      line(DONE),
+    ]);
+    expect(stringifyExact(parts)).toContain('"arguments":{"id":12345678901234567890}');
   });
 
   it("gives each part the upstream's time, or ours where it says none", () => {

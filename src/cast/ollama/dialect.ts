@@ -3,7 +3,6 @@ import { z } from 'zod';
 import type { ModelRequest } from '../model-request.js';
 import type { Dialect } from '../http/dialect.js';
 import type { ListedModel } from '../upstream.js';
-import { isObject, jsonOrText } from '../decoding/json.js';
 import { OllamaDecoder } from './answer.js';
 import { PullDecoder } from './pull-answer.js';
 
@@ -50,7 +49,6 @@ export function ollama(operator: OperatorOptions, maxLineBytes: number): Dialect
       ).pipe(map(([tags, ps]) => listed(tags, ps))),
     version: (ask) => ask('/api/version', versionAnswer).pipe(map(({ version }) => version)),
     canonical: canonicalName,
-    errorText: ollamaErrorText,
   };
 }
 
@@ -83,10 +81,4 @@ function listed(tags: z.infer<typeof tagsAnswer>, ps: z.infer<typeof psAnswer>):
       loaded: running !== undefined,
     };
   });
-}
-
-/** The error text of a refusal: `{"error":"…"}`, or whatever a server in front answered. */
-function ollamaErrorText(body: string): string {
-  const said = jsonOrText(body);
-  return isObject(said) && typeof said['error'] === 'string' ? said['error'] : body;
 }

@@ -1,5 +1,6 @@
 import { CastError } from '../../protocol/errors.js';
 import { isObject, type JsonObject, number } from '../decoding/json.js';
+import { readError } from '../said-error.js';
 import { upstreamError } from '../upstream-error.js';
 
 /**
@@ -18,7 +19,8 @@ export function ollamaLine(line: string, isRest: boolean): JsonObject {
   if (!isObject(said)) throw new CastError('upstream_protocol_error');
   const error = said['error'] ?? undefined;
   if (error === undefined) return said;
+  const { message, labels, status } = readError(error);
   // A cloud model's error carries its status in the line.
-  const status = number(said['StatusCode']);
-  throw upstreamError(status, typeof error === 'string' ? error : line);
+  const named = number(said['StatusCode']) ?? status;
+  throw upstreamError(named, `${message} ${labels}`.trim() || line, {}, message);
 }

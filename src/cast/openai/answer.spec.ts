@@ -1,6 +1,7 @@
 import { decode, eventOf, expectEvents } from '../../../test/support/decoding.js';
 import { bytesOf, bytesOnly, titleOf, wireCases } from '../../../test/support/wire-case.js';
 import type { CastError } from '../../protocol/errors.js';
+import { stringifyExact } from '../../protocol/exact-json.js';
 import { OpenAiDecoder } from './answer.js';
 import type { Part } from '../part.js';
 
@@ -191,6 +192,78 @@ describe('OpenAiDecoder', () => {
       ]);
     });
 
+    const whole = (index: number, id: string | undefined, name: string, given: string): string =>
+      piece(index, { ...(id !== undefined && { id }), function: { name, arguments: given } });
+    it.each<[string, string[], object[]]>([
+      [
+        'each in its chunk, all with index 0 and ids of their own (Gemini)',
+        [whole(0, 'a', 'f', '{"x":1}'), whole(0, 'b', 'f', '{"x":2}'), whole(0, 'c', 'g', '')],
+        [call('f', { x: 1 }, 'a'), call('f', { x: 2 }, 'b'), call('g', {}, 'c')],
+      ],
+      [
+        'the same without ids',
+        [whole(0, undefined, 'f', '{"x":1}'), whole(0, undefined, 'f', '{"x":2}')],
+        [call('f', { x: 1 }), call('f', { x: 2 })],
+      ],
+      [
+        'the same with empty ids and other names',
+        [whole(0, '', 'f', ''), whole(0, '', 'g', '{}')],
+        [call('f'), call('g')],
+      ],
+      [
+        'in two chunks without an index',
+        [
+          choice({ tool_calls: [{ id: 'a', function: { name: 'f', arguments: '{}' } }] }),
+          choice({ tool_calls: [{ id: 'b', function: { name: 'f', arguments: '{}' } }] }),
+        ],
+        [call('f', {}, 'a'), call('f', {}, 'b')],
+      ],
+      [
+        'in lists of which each begins at 0',
+        [
+          choice({ tool_calls: [{ index: 0, id: 'a', function: { name: 'f' } }] }),
+          choice({
+            tool_calls: [
+              { index: 0, id: 'b', function: { name: 'g' } },
+              { index: 1, id: 'c', function: { name: 'h' } },
+            ],
+          }),
+        ],
+        [call('f', {}, 'a'), call('g', {}, 'b'), call('h', {}, 'c')],
+      ],
+    ])('that come whole are as many as they are: %s', (_what, frames, calls) => {
+      expect(events(...frames, STOP, DONE)).toEqual([
+        { type: 'tool_calls', calls },
+        done('tool_calls'),
+      ]);
+    });
+
+    it.each<[string, (n: number) => object]>([
+      ['the same id and name', () => ({ id: 'a', name: 'f' })],
+      ['a new id (old vLLM)', (n) => ({ id: `id-${n}` })],
+      ['a new id and the same name', (n) => ({ id: `id-${n}`, name: 'f' })],
+      ['the same name', () => ({ name: 'f' })],
+    ])('in pieces are one call, also where each piece has %s', (_what, more) => {
+      const frames = ['{"x"', ':', '1}'].map((given, n) => {
+        const { id, name } = { name: n === 0 ? 'f' : undefined, ...more(n) } as {
+          id?: string;
+          name?: string;
+        };
+        return piece(0, { id, function: { name, arguments: given } });
+      });
+      expect(events(...frames, STOP, DONE)).toMatchObject([
+        { type: 'tool_calls', calls: [{ name: 'f', arguments: { x: 1 } }] },
+        done('tool_calls'),
+      ]);
+    });
+
+    it('keep every digit of their numbers', () => {
+      const given = '{"id":12345678901234567890,"n":7}';
+      const parts = read([Buffer.from(whole(0, 'a', 'f', given) + STOP + DONE)]);
+      expect(stringifyExact(parts)).toContain(`"arguments":${given}`);
+      expect(JSON.stringify(parts)).toContain('"arguments":{"id":"12345678901234567890","n":7}');
+    });
+
     it('have a limit, also in many small pieces', () => {
       const pieces = Array.from({ length: 40 }, () =>
         Buffer.from(piece(0, { function: { arguments: 'x'.repeat(50) } })),
@@ -216,6 +289,147 @@ describe('OpenAiDecoder', () => {
       expect(events(choice({ content: 'a' }), STOP, wire, DONE)).toEqual([text('a'), error(code)]);
     },
   );
+
+  it.each([
+    { code: 1305, message: 'm' },
+    { object: 'error', message: 'm' },
+    { error_code: 7, error_msg: 'm' },
+    { base_resp: { status_code: 1000, status_msg: 'm' }, choices: null },
+    { choices: [{ delta: {}, error: { message: 'm' }, finish_reason: 'error' }] },
+  ])('fails with an error of another form, whatever [DONE] says: %j', (frame) => {
+    expect(events(data(frame), DONE)).toEqual([error('upstream_error')]);
+  });
+
+  it('fails with an event of type error', () => {
+    const wire = `event: error\n${data({ message: 'm', code: 429 })}`;
+    expect(events(choice({ content: 'a' }), wire, DONE)).toEqual([
+      text('a'),
+      error('upstream_rate_limited'),
+    ]);
+  });
+
+  describe('content in parts', () => {
+    const part = (said: unknown): string => choice({ content: said });
+    it.each<[string, unknown, object[]]>([
+      ['text', [{ type: 'text', text: 'a' }], [text('a')]],
+      ['a bare text', ['a'], [text('a')]],
+      ['one part', { type: 'text', text: 'a' }, [text('a')]],
+      ['another name of text', [{ type: 'output_text', text: 'a' }], [text('a')]],
+      [
+        'thinking and text (Mistral)',
+        [
+          { type: 'thinking', thinking: [{ type: 'text', text: 'hm' }] },
+          { type: 'text', text: 'a' },
+        ],
+        [{ type: 'thinking', text: 'hm' }, text('a')],
+      ],
+      [
+        'thinking as text',
+        [{ type: 'thinking', thinking: 'hm' }],
+        [{ type: 'thinking', text: 'hm' }],
+      ],
+      ['reasoning', [{ type: 'reasoning', text: 'hm' }], [{ type: 'thinking', text: 'hm' }]],
+      ['a refusal', [{ type: 'refusal', refusal: 'no' }], [{ type: 'refusal', text: 'no' }]],
+      ['what has no text', [{ type: 'reference', reference_ids: [1] }, 'a'], [text('a')]],
+      ['nothing', [], []],
+    ])('is read by part: %s', (_what, said, expected) => {
+      expect(events(part(said), STOP, DONE)).toEqual([...expected, done()]);
+    });
+
+    it('is read as thinking where the thinking is a list', () => {
+      const said = [{ type: 'reasoning.text', text: 'hm' }];
+      expect(events(choice({ reasoning_details: said }), STOP, DONE)).toEqual([
+        { type: 'thinking', text: 'hm' },
+        done(),
+      ]);
+    });
+
+    const deep: unknown = JSON.parse(`${'['.repeat(12)}"a"${']'.repeat(12)}`);
+    it.each([{ said: [7] }, { said: [{ x: 1 }] }, { said: { x: 1 } }, { said: deep }])(
+      'that is neither text nor a part is refused: %j',
+      ({ said }) => {
+        expect(events(part(said), DONE)).toEqual([error('upstream_protocol_error')]);
+      },
+    );
+  });
+
+  describe('the whole message once more', () => {
+    const usage = { prompt_tokens: 9, completion_tokens: 2 };
+    const last = (message: object): string =>
+      data({
+        object: 'chat.completion',
+        choices: [{ finish_reason: 'stop', message }],
+        usage,
+        base_resp: { status_code: 0, status_msg: '' },
+      });
+    const end = { type: 'done', reason: 'stop', usage: { prompt: 9, completion: 2 } };
+
+    it('is told once (MiniMax)', () => {
+      const again = last({ role: 'assistant', content: 'ab', reasoning_content: 'hm' });
+      expect(
+        events(
+          choice({ reasoning_content: 'hm' }),
+          choice({ content: 'a' }),
+          choice({ content: 'b' }, 'stop'),
+          again,
+          DONE,
+        ),
+      ).toEqual([{ type: 'thinking', text: 'hm' }, text('a'), text('b'), end]);
+    });
+
+    it('is told once with its tool calls', () => {
+      const calls = [{ id: 'c', type: 'function', function: { name: 'f', arguments: '{}' } }];
+      const delta = choice({ tool_calls: [{ index: 0, ...calls[0] }] });
+      expect(events(delta, last({ content: '', tool_calls: calls }), DONE)).toMatchObject([
+        { type: 'tool_calls', calls: [{ id: 'c' }] },
+        { type: 'done' },
+      ]);
+    });
+
+    it('is read where no delta told it', () => {
+      expect(events(choice({ reasoning_content: 'hm' }), last({ content: 'ab' }), DONE)).toEqual([
+        { type: 'thinking', text: 'hm' },
+        text('ab'),
+        end,
+      ]);
+    });
+
+    it('is no repetition where the server writes message for delta', () => {
+      const message = (content: string): string => data({ choices: [{ message: { content } }] });
+      expect(events(message('a'), message('b'), STOP, DONE)).toEqual([
+        text('a'),
+        text('b'),
+        done(),
+      ]);
+    });
+  });
+
+  it("reads llama.cpp's timings as statistics", () => {
+    const timings = { prompt_n: 36, prompt_ms: 199.5, predicted_n: 8, predicted_ms: 90.912 };
+    const parts = read([
+      Buffer.from(choice({ content: 'a' }, 'stop') + data({ choices: [], timings }) + DONE),
+    ]);
+    expect(parts.at(-1)).toMatchObject({
+      statistics: {
+        prompt_eval_count: 36,
+        prompt_eval_duration: 199_500_000,
+        eval_count: 8,
+        eval_duration: 90_912_000,
+      },
+    });
+  });
+
+  it('tells thinking inside the text apart, unless told not to', () => {
+    const frames = ['<thi', 'nk>\nhm</', 'think>\n\nYes'].map((content) => choice({ content }));
+    expect(events(...frames, STOP, DONE)).toEqual([
+      { type: 'thinking', text: 'hm' },
+      text('Yes'),
+      done(),
+    ]);
+    const wire = Buffer.from(frames.join('') + STOP + DONE);
+    const plain = decode(new OpenAiDecoder(1024, false), [wire]).map(eventOf);
+    expect(plain).toEqual([text('<thi'), text('nk>\nhm</'), text('think>\n\nYes'), done()]);
+  });
 
   it('does not take `error: null` for an error', () => {
     expect(events(choice({ content: 'a' }, 'stop', { error: null }))).toEqual([text('a'), done()]);

@@ -1,32 +1,16 @@
 import { CastError } from '../../protocol/errors.js';
-import { isShallow } from '../../protocol/json-depth.js';
-import { type ToolCall } from '../../protocol/model-fields.js';
-import { type FinishReason, type Usage } from '../../protocol/usage.js';
+import { type FinishReason, type Statistics, type Usage } from '../../protocol/usage.js';
+import { AnswerText } from '../decoding/answer-text.js';
 import type { Decoder } from '../decoding/decoder.js';
-import {
-  isObject,
-  type JsonObject,
-  jsonOrText,
-  number,
-  parseObject,
-  text,
-} from '../decoding/json.js';
-import type { Part } from '../part.js';
+import { isObject, type JsonObject, jsonOrText, number, parseObject } from '../decoding/json.js';
 import { SseDecoder } from '../decoding/sse.js';
+import type { Part } from '../part.js';
+import { errorIn, readError, type SaidError } from '../said-error.js';
 import { upstreamError } from '../upstream-error.js';
-import { WholeCharacters } from '../decoding/characters.js';
+import { readContent } from './content.js';
+import { ToolCalls } from './tool-calls.js';
 
 const OPENING_BRACE = 0x7b;
-
-/** Most tool calls of one answer. */
-const MAX_CALLS = 128;
-
-/** A tool call whose pieces are still coming. */
-interface PartialCall {
-  id: string | undefined;
-  name: string;
-  arguments: string;
-}
 
 /**
  * Reads the answer of `/v1/chat/completions`: chunks as Server-Sent Events up to `[DONE]`, or one
@@ -36,19 +20,18 @@ interface PartialCall {
 export class OpenAiDecoder implements Decoder<Part> {
   done = false;
   private readonly sse: SseDecoder;
-  private readonly held = {
-    thinking: new WholeCharacters(),
-    text: new WholeCharacters(),
-    refusal: new WholeCharacters(),
-  };
-  private readonly calls = new Map<number, PartialCall>();
-  private callChars = 0;
+  private readonly text: AnswerText;
+  private readonly calls: ToolCalls;
   private finish: unknown;
   /** Some choice came without a finish_reason: the server does not put one on each. */
   private sawOpen = false;
   /** Something of the answer came behind a finish_reason. */
   private wentOn = false;
+  /** Some choice had a delta. */
+  private sawDelta = false;
+  private readonly told = { thinking: false, text: false, refusal: false };
   private usage: Usage = null;
+  private statistics: Statistics = {};
   private createdAt = '';
   private parts: Part[] = [];
   /** The pieces of a body that is JSON and not SSE; undefined until the first byte has told. */
@@ -56,10 +39,19 @@ export class OpenAiDecoder implements Decoder<Part> {
   private bodyBytes = 0;
   private begun = false;
 
-  constructor(private readonly maxBytes: number) {
+  /**
+   * @param maxBytes longest event, and most bytes of tool calls
+   * @param thinkTags whether thinking inside the text is told apart
+   */
+  constructor(
+    private readonly maxBytes: number,
+    thinkTags = true,
+  ) {
+    this.text = new AnswerText(thinkTags);
+    this.calls = new ToolCalls(maxBytes);
     this.sse = new SseDecoder(
       maxBytes,
-      (data) => this.readEvent(data),
+      (data, event) => this.readEvent(data, event),
       (name, value) => this.readField(name, value),
     );
   }
@@ -89,45 +81,80 @@ export class OpenAiDecoder implements Decoder<Part> {
     if (!this.done) this.complete();
   }
 
-  private readEvent(data: string): void {
+  private readEvent(data: string, event: string | undefined): void {
     if (this.done || data === '') return;
     if (data.trim() === '[DONE]') return this.complete(true);
+    if (event === 'error') throw errorOf(readError(jsonOrText(data)));
     this.readChunk(parseObject(data));
   }
 
   /** llama.cpp before September 2025 wrote `error: {…}`. */
   private readField(name: string, value: string): void {
-    if (name === 'error' && !this.done) throw errorOf(value);
+    if (name === 'error' && !this.done) throw errorOf(readError(jsonOrText(value)));
   }
 
   private readChunk(chunk: JsonObject): void {
-    if (chunk['error'] !== undefined && chunk['error'] !== null) throw errorOf(chunk['error']);
+    const failed = errorIn(chunk);
+    if (failed !== undefined) throw errorOf(failed);
     this.createdAt = timeOf(number(chunk['created']));
-    const { usage } = chunk;
-    if (isObject(usage)) {
-      // Running totals: the last one counts.
-      this.usage = {
-        promptTokens: number(usage['prompt_tokens']) ?? 0,
-        completionTokens: number(usage['completion_tokens']) ?? 0,
-      };
-    }
+    this.readNumbers(chunk);
     const choices = chunk['choices'] ?? [];
     if (!Array.isArray(choices)) throw new CastError('upstream_protocol_error');
     const [choice]: unknown[] = choices;
     if (choice === undefined) return;
     if (!isObject(choice)) throw new CastError('upstream_protocol_error');
+    if (isObject(choice['error'])) throw errorOf(readError(choice['error']));
     const delta = choice['delta'] ?? choice['message'] ?? {};
     if (!isObject(delta)) throw new CastError('upstream_protocol_error');
-
-    // Two names of one field; servers that send both send the same twice.
-    this.tell('thinking', text(delta['reasoning_content']) || text(delta['reasoning']));
-    this.tell('text', text(delta['content']));
-    this.tell('refusal', text(delta['refusal']));
-    this.gatherCalls(delta);
+    if (choice['delta'] !== undefined) this.sawDelta = true;
+    // Some servers (MiniMax) send the whole answer once more at its end, as a message.
+    if (delta === choice['delta'] || !this.sawDelta) this.readDelta(delta);
+    else this.readMissing(delta);
     // Null on the chunks before; some servers write ''.
     const finish = choice['finish_reason'] || undefined;
     if (finish === undefined) this.sawOpen = true;
     else this.finish = finish;
+  }
+
+  /** Reads of a whole message only what no delta has told. */
+  private readMissing(message: JsonObject): void {
+    const { told } = this;
+    this.readDelta({
+      ...(!told.text && { content: message['content'] }),
+      ...(!told.thinking && { reasoning_content: message['reasoning_content'] }),
+      ...(!told.refusal && { refusal: message['refusal'] }),
+      ...(this.calls.size === 0 && { tool_calls: message['tool_calls'] }),
+    });
+  }
+
+  private readDelta(delta: JsonObject): void {
+    const { content, refusal } = delta;
+    // Several names of one field; servers that send two of them send the same twice.
+    let thinking = delta['reasoning_content'] || delta['reasoning'];
+    if (isEmpty(thinking) && isEmpty(content)) {
+      thinking = delta['thinking'] ?? delta['reasoning_details'];
+    }
+    this.read(thinking, 'thinking');
+    this.read(content, 'text');
+    this.read(refusal, 'refusal');
+
+    const old = delta['function_call'];
+    const pieces = delta['tool_calls'] ?? (isObject(old) ? [{ index: 0, function: old }] : []);
+    if (!Array.isArray(pieces)) throw new CastError('upstream_protocol_error');
+    if (pieces.length === 0) return;
+    this.wentOn = this.finish !== undefined;
+    this.calls.add(pieces);
+  }
+
+  /** Running totals: the last ones count. */
+  private readNumbers({ usage, timings }: JsonObject): void {
+    if (isObject(usage)) {
+      this.usage = {
+        promptTokens: number(usage['prompt_tokens']) ?? 0,
+        completionTokens: number(usage['completion_tokens']) ?? 0,
+      };
+    }
+    if (isObject(timings)) this.statistics = statisticsOf(timings);
   }
 
   /** Half a usage chunk takes nothing from an answer that is whole. */
@@ -140,67 +167,31 @@ export class OpenAiDecoder implements Decoder<Part> {
     }
   }
 
-  private tell(type: 'thinking' | 'text' | 'refusal', piece: string): void {
+  private read(said: unknown, kind: 'thinking' | 'text' | 'refusal'): void {
+    if (typeof said === 'string') this.tell(kind, said);
+    else if (said !== undefined && said !== null) readContent(said, kind, this.tell);
+  }
+
+  private readonly tell = (type: 'thinking' | 'text' | 'refusal', piece: string): void => {
     if (piece === '') return;
+    this.told[type] = true;
     this.wentOn = this.finish !== undefined;
-    const whole = this.held[type].push(piece);
-    if (whole !== '') this.parts.push({ type, text: whole, createdAt: this.createdAt });
-  }
-
-  private gatherCalls(delta: JsonObject): void {
-    const old = delta['function_call'];
-    const pieces = delta['tool_calls'] ?? (isObject(old) ? [{ index: 0, function: old }] : []);
-    if (!Array.isArray(pieces)) throw new CastError('upstream_protocol_error');
-    for (const [position, piece] of (pieces as unknown[]).entries()) {
-      this.wentOn = this.finish !== undefined;
-      const called = isObject(piece) ? (piece['function'] ?? {}) : undefined;
-      if (!isObject(piece) || !isObject(called)) throw new CastError('upstream_protocol_error');
-      const id = text(piece['id']) || undefined;
-      const place = pieces.length > 1 ? position : undefined;
-      const call = this.callAt(number(piece['index']) ?? this.indexOf(id) ?? place, id);
-      const more = text(called['arguments']);
-      call.id ??= id;
-      call.name ||= text(called['name']);
-      call.arguments += more;
-      this.callChars += more.length;
-      if (this.callChars > this.maxBytes) throw new CastError('line_too_long');
-    }
-  }
-
-  private indexOf(id: string | undefined): number | undefined {
-    if (id === undefined) return undefined;
-    return [...this.calls].find(([, call]) => call.id === id)?.[0];
-  }
-
-  /** The call that a piece belongs to; where nothing says which, a new id begins a new one. */
-  private callAt(index: number | undefined, id: string | undefined): PartialCall {
-    const next = this.calls.size;
-    const at = index ?? (id === undefined ? Math.max(0, next - 1) : next);
-    let call = this.calls.get(at);
-    if (call === undefined) {
-      if (this.calls.size >= MAX_CALLS) throw new CastError('upstream_protocol_error');
-      call = { id: undefined, name: '', arguments: '' };
-      this.calls.set(at, call);
-    }
-    return call;
-  }
+    this.text.push(type, piece, this.createdAt, this.parts);
+  };
 
   /** @param marked the upstream said itself that it is done */
   private complete(marked = false): void {
     if (this.finish === undefined && !marked) throw new CastError('upstream_truncated');
     if (this.finish === 'error' || this.finish === 'abort') throw new CastError('upstream_error');
     const createdAt = this.createdAt || timeOf(undefined);
-    for (const type of ['thinking', 'text', 'refusal'] as const) {
-      const rest = this.held[type].end();
-      if (rest !== '') this.parts.push({ type, text: rest, createdAt });
-    }
-    const calls = [...this.calls].map(([index, call]) => whole(index, call));
+    this.text.end(createdAt, this.parts);
+    const calls = this.calls.finish();
     if (calls.length > 0) this.parts.push({ type: 'tool_calls', calls, createdAt });
     this.parts.push({
       type: 'done',
       reason: finishReason(this.finish, calls.length > 0),
       usage: this.usage,
-      statistics: {},
+      statistics: this.statistics,
       createdAt,
     });
     this.done = true;
@@ -213,20 +204,31 @@ function timeOf(seconds: number | undefined): string {
   return (Number.isNaN(time.getTime()) ? new Date() : time).toISOString();
 }
 
-/** @throws CastError `tool_call_incomplete`: half a call is never handed over */
-function whole(index: number, call: PartialCall): ToolCall {
-  let parsed: unknown;
-  try {
-    parsed = call.arguments.trim() === '' ? {} : JSON.parse(call.arguments);
-  } catch {
-    throw new CastError('tool_call_incomplete');
-  }
-  if (!isObject(parsed) || call.name === '') throw new CastError('tool_call_incomplete');
-  if (!isShallow(parsed)) throw new CastError('upstream_protocol_error');
-  return {
-    ...(call.id !== undefined && { id: call.id }),
-    function: { index, name: call.name, arguments: parsed },
+/** llama.cpp's `timings` (milliseconds) in Ollama's fields (nanoseconds). */
+function statisticsOf(timings: JsonObject): Statistics {
+  const statistics: Statistics = {};
+  const take = (name: keyof Statistics, value: unknown, factor = 1): void => {
+    const said = number(value);
+    if (said !== undefined) statistics[name] = Math.round(said * factor);
   };
+  take('prompt_eval_count', timings['prompt_n']);
+  take('prompt_eval_duration', timings['prompt_ms'], 1e6);
+  take('eval_count', timings['predicted_n']);
+  take('eval_duration', timings['predicted_ms'], 1e6);
+  return statistics;
+}
+
+function isEmpty(field: unknown): boolean {
+  return (
+    field === undefined ||
+    field === null ||
+    field === '' ||
+    (Array.isArray(field) && field.length === 0)
+  );
+}
+
+function errorOf({ message, labels, status }: SaidError): CastError {
+  return upstreamError(status, `${message} ${labels}`.trim(), {}, message);
 }
 
 function finishReason(said: unknown, calledTools: boolean): FinishReason {
@@ -243,23 +245,4 @@ function finishReason(said: unknown, calledTools: boolean): FinishReason {
     default:
       return 'unknown';
   }
-}
-
-/** An error inside a stream; where its `code` is a number, it is the HTTP status it would have had. */
-function errorOf(said: unknown): CastError {
-  const error: unknown = typeof said === 'string' ? jsonOrText(said) : said;
-  const status = isObject(error) ? number(error['code']) : undefined;
-  return upstreamError(status, openAiErrorText(error));
-}
-
-/** Message, type and code in one text: servers put what matters into any of them. */
-export function openAiErrorText(said: unknown): string {
-  // Whoever writes it as text, or looks into it, would run out of stack.
-  if (!isShallow(said)) return '';
-  if (!isObject(said)) return typeof said === 'string' ? said : JSON.stringify(said);
-  const inner = said['error'] ?? said['detail'];
-  if (inner !== undefined) return openAiErrorText(inner);
-  return [said['message'], said['type'], said['code']]
-    .filter((field) => typeof field === 'string' || typeof field === 'number')
-    .join(' ');
 }

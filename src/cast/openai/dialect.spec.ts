@@ -188,22 +188,4 @@ describe('openAi', () => {
     expect(openAi('sk-1', 1024).headers).toEqual({ Authorization: 'Bearer sk-1' });
     expect(openAi(undefined, 1024).headers).toEqual({});
   });
-
-  it.each([
-    ['{"error":{"message":"m","type":"t","param":null,"code":"c"}}', 'm t c'],
-    ['{"error":{"message":"m","code":404}}', 'm 404'],
-    ['{"error":"Unauthorized"}', 'Unauthorized'],
-    ['{"object":"error","message":"m","code":40301}', 'm 40301'],
-    ['{"detail":"Not Found"}', 'Not Found'],
-    ['<html>502</html>', '<html>502</html>'],
-    ['null', 'null'],
-  ])('finds the text of a refusal in %s', (body, text) => {
-    expect(openAi(undefined, 1024).errorText(body)).toBe(text);
-  });
-
-  it.each(['[', '{"error":'])('survives a refusal that is nested without end: %s', (open) => {
-    const close = open === '[' ? ']' : '}';
-    const body = `${open.repeat(7_000)}0${close.repeat(7_000)}`;
-    expect(() => openAi(undefined, 1024).errorText(body)).not.toThrow();
-  });
 });

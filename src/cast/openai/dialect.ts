@@ -4,8 +4,7 @@ import { CastError } from '../../protocol/errors.js';
 import type { ModelRequest } from '../model-request.js';
 import type { Dialect } from '../http/dialect.js';
 import type { ListedModel } from '../upstream.js';
-import { jsonOrText } from '../decoding/json.js';
-import { openAiErrorText, OpenAiDecoder } from './answer.js';
+import { OpenAiDecoder } from './answer.js';
 import { chatMessages, promptMessages } from './messages.js';
 
 const modelsAnswer = z.object({
@@ -41,7 +40,6 @@ export function openAi(apiKey: string | undefined, maxLineBytes: number): Dialec
         catchError(unknownMeans('unknown')),
       ),
     canonical: (model) => model,
-    errorText: (body) => openAiErrorText(jsonOrText(body)),
   };
 }
 
