@@ -50,7 +50,7 @@ export function readError(said: unknown, depth = 0): SaidError {
   if (inner !== undefined && (isNested(inner) || message === undefined)) {
     const nested = readError(inner, depth + 1);
     return {
-      message: nested.message || (message as string | undefined) || '',
+      message: nested.message || message || '',
       labels: [own, nested.labels].filter((text) => text !== '').join(' '),
       status: nested.status ?? status,
     };

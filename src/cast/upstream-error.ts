@@ -37,7 +37,7 @@ const UNKNOWN_KEY = /no connected db|no_db_connection/i;
 const TEXT_CHARS = 4_000;
 
 /** Codes of refusals, whose reason clients are to see. */
-const REASONED: readonly ErrorCode[] = ['upstream_rejected', 'context_overflow'];
+const REASONED: ReadonlySet<ErrorCode> = new Set(['upstream_rejected', 'context_overflow']);
 
 /**
  * Names what an upstream said went wrong. Total: every status and text has a code. The text itself
@@ -58,7 +58,7 @@ export function upstreamError(
   const options: CastErrorOptions = {
     ...(found.message !== undefined && { message: found.message }),
     ...(found.retryable !== undefined && { retryable: found.retryable }),
-    ...((REASONED.includes(found.code) || isFinal) && { said: reason.slice(0, TEXT_CHARS) }),
+    ...((REASONED.has(found.code) || isFinal) && { said: reason.slice(0, TEXT_CHARS) }),
     cause: new Error(`${status ?? 'in the stream'}: ${text}`),
   };
   const retryAfterMs = retryAfter(headers, found.code === 'upstream_rate_limited' ? text : '');
