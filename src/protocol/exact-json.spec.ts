@@ -48,7 +48,7 @@ describe('parseExact and stringifyExact', () => {
         fc.dictionary(fc.string(), tie('value'), { maxKeys: 4 }).map(
           (fields) =>
             `{${Object.entries(fields)
-              .map(([name, value]) => `${JSON.stringify(name)}:${String(value)}`)
+              .map(([name, value]) => `${JSON.stringify(name)}:${value}`)
               .join()}}`,
         ),
       ),
