@@ -6,6 +6,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { serveApiDocs } from './http/api-docs.js';
 import { AppModule } from './app.module.js';
 import type { Config } from './config/config.js';
+import { readBodies } from './http/body.js';
 import { HttpErrorFilter } from './http/http-error-filter.js';
 import { validation } from './http/validation.js';
 import { admitHttp, boundServer, corsHeaders, hardenHttp } from './http/security.js';
@@ -42,7 +43,7 @@ export async function startServer(config: Config, demo?: PageDemo): Promise<Runn
   hardenHttp(app, config);
   servePageFiles(app);
   admitHttp(app, config);
-  app.useBodyParser('json', { limit: config.MAX_BODY_BYTES });
+  readBodies(app, config);
   app.useGlobalPipes(validation);
   app.useGlobalFilters(new HttpErrorFilter());
   app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });

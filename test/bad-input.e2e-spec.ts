@@ -22,11 +22,15 @@ const inAck = z.strictObject(refusal.shape).omit({ statusCode: true });
 type Wrong = [string, unknown, string];
 const wrongAnywhere = (good: object): Wrong[] => [
   ['an array', [good, SAID], ''],
-  ['an unknown field', { ...good, promt: SAID }, ''],
-  ['an endpoint, which is the path', { ...good, endpoint: 'pull' }, ''],
-  ['a keep_alive of its own', { ...good, keep_alive: '24h' }, ''],
-  ['a __proto__ field', JSON.parse(`{"__proto__":{},${JSON.stringify(good).slice(1)}`), ''],
-  ['a constructor field', { ...good, constructor: SAID }, ''],
+  ['an unknown field', { ...good, promt: SAID }, 'promt'],
+  ['an endpoint, which is the path', { ...good, endpoint: 'pull' }, 'endpoint'],
+  ['a keep_alive of its own', { ...good, keep_alive: '24h' }, 'keep_alive'],
+  [
+    'a __proto__ field',
+    JSON.parse(`{"__proto__":{},${JSON.stringify(good).slice(1)}`),
+    '__proto__',
+  ],
+  ['a constructor field', { ...good, constructor: SAID }, 'constructor'],
   ['a model that is a number', { ...good, model: 7 }, 'model'],
   ['a model with blanks', { ...good, model: `${SAID} x` }, 'model'],
   ['a format that is another word', { ...good, format: SAID }, 'format'],
@@ -35,8 +39,12 @@ const wrongAnywhere = (good: object): Wrong[] => [
   ['an onDisconnect of its own', { ...good, onDisconnect: SAID }, 'onDisconnect'],
   ['options that are an array', { ...good, options: [SAID] }, 'options'],
   ['options that are null', { ...good, options: null }, 'options'],
-  ['a load-time option', { ...good, options: { num_ctx: 8192 } }, 'options'],
-  ['keep_alive among the options', { ...good, options: { keep_alive: SAID } }, 'options'],
+  ['a load-time option', { ...good, options: { num_ctx: 8192 } }, 'options.num_ctx'],
+  [
+    'keep_alive among the options',
+    { ...good, options: { keep_alive: SAID } },
+    'options.keep_alive',
+  ],
   ['an option as text', { ...good, options: { temperature: SAID } }, 'options.temperature'],
   ['a seed with a fraction', { ...good, options: { seed: 1.5 } }, 'options.seed'],
   ['a seed beyond 32 bits', { ...good, options: { seed: 2 ** 31 } }, 'options.seed'],
@@ -56,7 +64,7 @@ const WRONG: Record<'generate' | 'chat', Wrong[]> = {
       { ...HELLO, images: ['data:image/png;base64,AAAA'] },
       'images.0',
     ],
-    ['messages in a generate', { ...HELLO, ...TALK }, ''],
+    ['messages in a generate', { ...HELLO, ...TALK }, 'messages'],
   ],
   chat: [
     ...wrongAnywhere(TALK),
@@ -69,7 +77,7 @@ const WRONG: Record<'generate' | 'chat', Wrong[]> = {
     [
       'an unknown field in a message',
       withMessage({ role: 'user', content: SAID, name: SAID }),
-      'messages.1',
+      'messages.1.name',
     ],
     [
       'tool arguments as text',
@@ -85,7 +93,7 @@ const WRONG: Record<'generate' | 'chat', Wrong[]> = {
       { ...TALK, tools: [{ type: SAID, function: { name: 'f' } }] },
       'tools.0.type',
     ],
-    ['a prompt in a chat', { ...TALK, ...HELLO }, ''],
+    ['a prompt in a chat', { ...TALK, ...HELLO }, 'prompt'],
   ],
 };
 
@@ -197,6 +205,59 @@ describe('bad input', () => {
     });
   });
 
+  it('names each unknown field, and says where it would be right', async () => {
+    const sent = { ...HELLO, temperature: 1, stream: true, options: { think: true } };
+    const { error } = (await ask('generate', sent)) as { error: unknown };
+    expect(error).toMatchObject({
+      details: [
+        { path: 'options.think', message: 'unknown field; it stands beside options' },
+        {
+          path: 'temperature',
+          message: 'unknown field; it stands in options, as options.temperature',
+        },
+        { path: 'stream', message: 'unknown field' },
+      ],
+    });
+  });
+
+  it.each<[string, Buffer]>([
+    ['a byte that is no UTF-8', Buffer.from(`{"prompt":"${SAID} \xff"}`, 'latin1')],
+    ['a character that is cut off', Buffer.from(`{"prompt":"${SAID} \xe2\x82"}`, 'latin1')],
+    ['a surrogate', Buffer.from(`{"prompt":"${SAID} \xed\xa0\x80"}`, 'latin1')],
+    ['Latin-1', Buffer.from(`{"prompt":"${SAID} größe"}`, 'latin1')],
+  ])('a body with %s is refused', async (_why, sent) => {
+    const { details } = expectHttp(await post('/llm/generate', sent), 400, 'invalid_request');
+    expect(details).toEqual([{ path: '', message: 'the body is not UTF-8' }]);
+  });
+
+  it.each(['utf-16', 'utf-16le', 'utf-32', 'utf-7', 'latin1', 'nonsense'])(
+    'a body in %s is unsupported',
+    async (charset) => {
+      const sent = JSON.stringify({ ...HELLO, clientId: client.id });
+      const answer = await post('/llm/generate', sent, `application/json; charset=${charset}`);
+      expectHttp(answer, 415, 'unsupported_media_type');
+    },
+  );
+
+  it.each<[string, string, string]>([
+    ['GET', '/llm/generate', 'POST'],
+    ['PUT', '/llm/chat', 'POST'],
+    ['POST', '/llm/models', 'GET, HEAD'],
+    ['DELETE', '/llm/models/pull', 'POST'],
+    ['PATCH', '/llm/queue', 'GET, HEAD'],
+    ['POST', `/llm/generations/${UNKNOWN_ID}`, 'GET, HEAD, DELETE'],
+    ['PUT', `/llm/generations/${UNKNOWN_ID}/events`, 'GET, HEAD'],
+    ['DELETE', '/health/live', 'GET, HEAD'],
+    ['POST', '/page.json', 'GET, HEAD'],
+    ['PROPFIND', '/docs-json', 'GET, HEAD'],
+  ])('%s %s is not allowed, and Allow says what is', async (method, path, allow) => {
+    const answer = await fetch(app.url + path, { method });
+    expect(
+      expectHttp({ status: answer.status, body: await answer.json() }, 405, 'method_not_allowed'),
+    );
+    expect(answer.headers.get('allow')).toBe(allow);
+  });
+
   it('a JSON Schema reaches the upstream whole, whatever its properties are called', async () => {
     const format = { type: 'object', properties: { constructor: {}, prototype: {} } };
     await client.ask('generate', { ...HELLO, format });
@@ -229,9 +290,9 @@ describe('bad input', () => {
   it.each<[string, string, number, ErrorCode]>([
     ['GET', '/nothing-here', 404, 'not_found'],
     ['GET', '/llm/generations', 404, 'not_found'],
-    ['GET', '/llm/generate', 404, 'not_found'],
-    ['PUT', '/llm/chat', 404, 'not_found'],
-    ['DELETE', '/llm/version', 404, 'not_found'],
+    ['GET', '/llm/generate', 405, 'method_not_allowed'],
+    ['PUT', '/llm/chat', 405, 'method_not_allowed'],
+    ['DELETE', '/llm/version', 405, 'method_not_allowed'],
     ['GET', `/llm/generations/${UNKNOWN_ID}`, 404, 'generation_not_found'],
     ['DELETE', `/llm/generations/${UNKNOWN_ID}`, 404, 'generation_not_found'],
     ['GET', `/llm/generations/${UNKNOWN_ID}/events`, 404, 'generation_not_found'],

@@ -77,6 +77,7 @@ const REFUSALS: [ErrorCode, number, boolean, (here: Here) => Promise<Answer>, En
   ['client_not_found', 404, false, ({ generate }) => generate({ clientId: 'nobody' })],
   ['generation_not_found', 404, false, view],
   ['not_found', 404, false, ({ url }) => call('GET', `${url}/nowhere`)],
+  ['method_not_allowed', 405, false, ({ url }) => call('GET', `${url}/llm/generate`)],
   [
     'idempotency_conflict',
     409,

@@ -85,29 +85,61 @@ describe('Server-Sent Events', () => {
     expect(reader.records.map(textOf).join('')).toBe('The sky is');
   });
 
-  it.each(['5', '6', '999999'])(
-    'answers 204 to Last-Event-ID %s, the end being 5',
-    async (last) => {
-      const id = await finished('The', ' sky', ' is');
-      const response = await eventsOf(id, last);
-      expect([response.status, await response.text()]).toEqual([204, '']);
-    },
-  );
+  it('answers 204 to a Last-Event-ID that is the end', async () => {
+    const id = await finished('The', ' sky', ' is');
+    const response = await eventsOf(id, '5');
+    expect([response.status, await response.text()]).toEqual([204, '']);
+  });
 
-  it.each(['2', '-1', '1.5', 'one', '0x1', '1 2'])(
+  const NOT_THERE = ['-1', '1.5', 'one', '0x1', '1 2', '999999'];
+  const refuses = async (id: string, last: string): Promise<void> => {
+    for (const response of [
+      await eventsOf(id, last),
+      await fetch(
+        `${app.url}/llm/generations/${id}/events?lastEventId=${encodeURIComponent(last)}`,
+      ),
+    ]) {
+      expect(response.status).toBe(400);
+      expect(await response.json()).toMatchObject({ statusCode: 400, code: 'invalid_request' });
+    }
+  };
+
+  it.each(['2', ...NOT_THERE])(
     'refuses Last-Event-ID %p while there is one record',
     async (last) => {
       const { id, request } = await start();
       const reader = await SseReader.open(app.url, id);
       request.text('The');
       await client.until(() => reader.records.length === 1);
-      const response = await eventsOf(id, last);
-      expect(response.status).toBe(400);
-      expect(await response.json()).toMatchObject({ statusCode: 400, code: 'invalid_request' });
+      await refuses(id, last);
       request.done();
       await reader.over;
     },
   );
+
+  it.each(['6', ...NOT_THERE])(
+    'refuses Last-Event-ID %p after the end, which is 5',
+    async (last) => {
+      await refuses(await finished('The', ' sky', ' is'), last);
+    },
+  );
+
+  it('takes lastEventId of the query, as a polyfill sends it; the header is newer', async () => {
+    const id = await finished('The', ' sky', ' is');
+    const textBehind = async (query: string, headers: Record<string, string> = {}) => {
+      const answer = await fetch(`${app.url}/llm/generations/${id}/events?${query}`, { headers });
+      const events = [...(await answer.text()).matchAll(/^data: (.*)$/gm)];
+      return events.map(([, data = '']) => textOf(JSON.parse(data) as StreamRecord)).join('');
+    };
+    expect(await textBehind('lastEventId=')).toBe('The sky is');
+    expect(await textBehind('lastEventId=1')).toBe(' sky is');
+    expect(await textBehind('lastEventId=1', { 'Last-Event-ID': '2' })).toBe(' is');
+    expect(await textBehind('lastEventId=2', { 'Last-Event-ID': '' })).toBe(' is');
+    const twice = await fetch(
+      `${app.url}/llm/generations/${id}/events?lastEventId=1&lastEventId=2`,
+    );
+    expect(twice.status).toBe(400);
+  });
 
   it('of a generation that there is not is generation_not_found', async () => {
     expect(await call('GET', `${app.url}/llm/generations/${UNKNOWN}/events`)).toMatchObject({

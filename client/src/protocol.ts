@@ -44,6 +44,7 @@ export type ErrorCode =
   | 'client_not_found'
   | 'generation_not_found'
   | 'not_found'
+  | 'method_not_allowed'
   | 'idempotency_conflict'
   | 'payload_too_large'
   | 'unsupported_media_type'

@@ -1,6 +1,12 @@
-import { type ArgumentsHost, Catch, type ExceptionFilter, Logger } from '@nestjs/common';
-import type { Response } from 'express';
-import { ERRORS } from '../protocol/errors.js';
+import {
+  type ArgumentsHost,
+  Catch,
+  type ExceptionFilter,
+  Logger,
+  NotFoundException,
+} from '@nestjs/common';
+import type { Request, Response } from 'express';
+import { CastError, ERRORS } from '../protocol/errors.js';
 import { toCastError } from './to-cast-error.js';
 
 /** Answers every refused HTTP request with the contract's one shape. */
@@ -10,7 +16,10 @@ export class HttpErrorFilter implements ExceptionFilter {
 
   catch(error: unknown, host: ArgumentsHost): void {
     const response = host.switchToHttp().getResponse<Response>();
-    const refused = toCastError(error, this.logger);
+    const methods = error instanceof NotFoundException ? methodsAt(response.req) : [];
+    if (methods.length > 0) response.setHeader('Allow', methods.join(', '));
+    const refused =
+      methods.length > 0 ? new CastError('method_not_allowed') : toCastError(error, this.logger);
     const { status } = ERRORS[refused.code];
     if (response.headersSent) return void response.destroy();
     if (refused.retryAfterMs !== undefined) {
@@ -19,4 +28,20 @@ export class HttpErrorFilter implements ExceptionFilter {
     const requestId = response.getHeader('x-request-id');
     response.status(status).json({ statusCode: status, ...refused.refusal(), requestId });
   }
+}
+
+/** What may be asked at the address of a request that no route takes (RFC 9110, section 15.5.6). */
+function methodsAt({ app, path }: Request): string[] {
+  const { stack } = app.router as unknown as { stack: RouterLayer[] };
+  const methods = stack
+    .filter((layer) => layer.route !== undefined && layer.match(path))
+    .flatMap((layer) => Object.keys(layer.route?.methods ?? {}))
+    .map((method) => method.toUpperCase());
+  return [...new Set(methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : method)))];
+}
+
+/** What Express's router keeps of each route, and of each middleware (no route). */
+interface RouterLayer {
+  route?: { methods: Readonly<Record<string, boolean>> };
+  match(path: string): boolean;
 }

@@ -15,6 +15,8 @@ interface RouteDescription {
   description?: string;
   /** Its path parameters and the headers it reads, by name. */
   parameters?: Readonly<Record<string, z.ZodType>>;
+  /** Its query parameters, by name. */
+  query?: Readonly<Record<string, z.ZodType>>;
   /** What it answers, by status; null: no body. */
   answers: Readonly<Record<number, z.ZodType | null>>;
   /** Media type of its answers, if that is not JSON. */
@@ -88,7 +90,7 @@ export async function openApi(app: INestApplication): Promise<OpenAPIObject> {
 function describe(operation: OperationObject): void {
   const route = routes.get(operation.operationId ?? '');
   if (route === undefined) return;
-  const { summary, description, parameters = {}, refuses = [] } = route;
+  const { summary, description, parameters = {}, query = {}, refuses = [] } = route;
   const ofPath = new Set(
     operation.parameters?.map(
       (parameter) => 'in' in parameter && parameter.in === 'path' && parameter.name,
@@ -102,15 +104,24 @@ function describe(operation: OperationObject): void {
   Object.assign(operation, {
     summary,
     ...(description !== undefined && { description }),
-    parameters: Object.entries(parameters).map(([name, schema]) => ({
-      name,
-      in: ofPath.has(name) ? 'path' : 'header',
-      required: ofPath.has(name),
-      description: schema.meta()?.description,
-      schema: refTo(schema),
-    })),
+    parameters: [
+      ...Object.entries(parameters).map(([name, schema]) =>
+        parameter(name, ofPath.has(name) ? 'path' : 'header', schema),
+      ),
+      ...Object.entries(query).map(([name, schema]) => parameter(name, 'query', schema)),
+    ],
     responses: { ...answers(route), ...refusals([...new Set(codes)]) },
   });
+}
+
+function parameter(name: string, where: 'path' | 'header' | 'query', schema: z.ZodType): object {
+  return {
+    name,
+    in: where,
+    required: where === 'path',
+    description: schema.meta()?.description,
+    schema: refTo(schema),
+  };
 }
 
 function answers({ answers, produces = 'application/json' }: RouteDescription): Responses {

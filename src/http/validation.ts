@@ -1,5 +1,9 @@
 import { StandardSchemaValidationPipe } from '@nestjs/common';
-import { CastError } from '../protocol/errors.js';
+import type { z } from 'zod';
+import { CastError, type Refusal } from '../protocol/errors.js';
+import { chatFields, generateFields, samplingOptions } from '../protocol/model-fields.js';
+
+type Detail = NonNullable<Refusal['details']>[number];
 
 /** Most fields of a request that one refusal names. */
 const MAX_DETAILS = 10;
@@ -15,12 +19,33 @@ class SchemaValidationPipe extends StandardSchemaValidationPipe {
 export const validation = new SchemaValidationPipe({
   exceptionFactory: (issues) =>
     new CastError('invalid_request', {
-      details: issues.slice(0, MAX_DETAILS).map((issue) => ({
-        path: (issue.path ?? [])
-          .map((part) => String(typeof part === 'object' ? part.key : part))
-          .join('.')
-          .slice(0, MAX_DETAIL_CHARS),
-        message: issue.message.slice(0, MAX_DETAIL_CHARS),
-      })),
+      // All our schemas are zod's: what Nest hands on are its issues.
+      details: (issues as z.core.$ZodIssue[])
+        .slice(0, MAX_DETAILS)
+        .flatMap(detailsOf)
+        .slice(0, MAX_DETAILS)
+        .map(({ path, message }) => ({
+          path: path.slice(0, MAX_DETAIL_CHARS),
+          message: message.slice(0, MAX_DETAIL_CHARS),
+        })),
     }),
 });
+
+/** One for each wrong field: of all unknown ones in an object zod makes one issue, at the object. */
+function detailsOf(issue: z.core.$ZodIssue): Detail[] {
+  const path = issue.path.map(String);
+  if (issue.code !== 'unrecognized_keys') return [{ path: path.join('.'), message: issue.message }];
+  return issue.keys.slice(0, MAX_DETAILS).map((key) => ({
+    path: [...path, key].join('.'),
+    message: `unknown field${hint(path, key)}`,
+  }));
+}
+
+/** Where that field would be right. */
+function hint([outer]: string[], key: string): string {
+  if (outer === undefined && Object.hasOwn(samplingOptions.shape, key)) {
+    return `; it stands in options, as options.${key}`;
+  }
+  const isOfRequest = Object.hasOwn({ ...generateFields.shape, ...chatFields.shape }, key);
+  return outer === 'options' && isOfRequest ? '; it stands beside options' : '';
+}

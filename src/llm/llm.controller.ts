@@ -1,4 +1,15 @@
-import { Body, Controller, Delete, Get, Headers, Param, Post, Req, Res } from '@nestjs/common';
+import {
+  Body,
+  Controller,
+  Delete,
+  Get,
+  Headers,
+  Param,
+  Post,
+  Query,
+  Req,
+  Res,
+} from '@nestjs/common';
 import type { Request, Response } from 'express';
 import type { Observable } from 'rxjs';
 import { type Caller, traceOf } from '../access/caller.js';
@@ -130,8 +141,9 @@ export class LlmController {
     summary: 'The records of a generation as Server-Sent Events',
     description:
       '`id:` is the seq and `data:` the record, under no event name. The stream ends after the ' +
-      'terminal record; who asks for more behind it gets 204, which keeps `EventSource` from asking again.',
+      'terminal record; who has that one already gets 204, which keeps `EventSource` from asking again.',
     parameters: { id: generationId, 'Last-Event-ID': lastEventId },
+    query: { lastEventId },
     answers: { 200: streamRecord, 204: null },
     produces: 'text/event-stream',
     refuses: ['generation_not_found', 'invalid_request'],
@@ -139,10 +151,12 @@ export class LlmController {
   events(
     @Param('id') id: string,
     @Headers('last-event-id') lastEventId: string | undefined,
+    // A polyfill of EventSource says it here: a header of its own would need a preflight.
+    @Query('lastEventId') inQuery: unknown,
     @Req() request: Request,
     @Res() response: Response,
   ): Promise<void> {
-    return this.llm.events(id, callerOf(request), lastEventId, response);
+    return this.llm.events(id, callerOf(request), lastEventId || inQuery, response);
   }
 
   @Delete('generations/:id')

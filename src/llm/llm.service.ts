@@ -101,16 +101,16 @@ export class LlmService {
   async events(
     id: string,
     caller: Caller,
-    lastEventId: string | undefined,
+    lastEventId: unknown,
     response: Response,
   ): Promise<void> {
     const generation = await this.generations.get(id, caller);
     const after = cursor(lastEventId);
+    generation.checkCursor(after);
     // Keeps an EventSource that has everything from asking again.
-    if (generation.log.end && after >= generation.log.seq) {
+    if (generation.log.end && after === generation.log.seq) {
       return void response.status(204).end();
     }
-    generation.checkCursor(after);
     const onSlow = (): void => this.lifecycle.tell('slowReader', 'sse');
     EventStream.open(response, this.config, generation, after, onSlow);
   }
@@ -129,9 +129,11 @@ function answerTo(accepted: Accepted, clientId: string | undefined): Started {
 }
 
 /** `Last-Event-ID` is the seq of a record. */
-function cursor(lastEventId: string | undefined): number {
+function cursor(lastEventId: unknown): number {
   if (lastEventId === undefined || lastEventId === '') return 0;
-  if (/^\d{1,15}$/.test(lastEventId)) return Number(lastEventId);
+  if (typeof lastEventId === 'string' && /^\d{1,15}$/.test(lastEventId)) {
+    return Number(lastEventId);
+  }
   throw new CastError('invalid_request', {
     details: [{ path: 'Last-Event-ID', message: 'the seq of a record' }],
   });

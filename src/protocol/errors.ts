@@ -8,6 +8,7 @@ export const errorCode = z
     'client_not_found',
     'generation_not_found',
     'not_found',
+    'method_not_allowed',
     'idempotency_conflict',
     'payload_too_large',
     'unsupported_media_type',
@@ -104,6 +105,11 @@ export const ERRORS: Readonly<
     message: 'There is no such generation, or it is no longer kept.',
   },
   not_found: { status: 404, retryable: false, message: 'There is nothing at this address.' },
+  method_not_allowed: {
+    status: 405,
+    retryable: false,
+    message: 'This address takes other methods; see Allow.',
+  },
   idempotency_conflict: {
     status: 409,
     retryable: false,

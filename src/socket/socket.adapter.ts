@@ -11,6 +11,7 @@ import { IoAdapter } from '@nestjs/platform-socket.io';
 import { type Namespace, Server, type ServerOptions, type Socket } from 'socket.io';
 import type { Config } from '../config/config.js';
 import { CastError, ERRORS } from '../protocol/errors.js';
+import { isHandshake, otherVersion, refuseNamespace } from './handshake.js';
 import type { Clients } from './socket.gateway.js';
 
 /** How long, at the end, sockets may take to fetch what is written for them. */
@@ -71,14 +72,18 @@ export class SocketAdapter extends IoAdapter {
       httpCompression: false,
       // `cors` only adds headers: what is foreign is refused here.
       allowRequest: (request, decide) => {
-        const isHandshake = !/[?&]sid=/.test(request.url ?? '');
         // A polling session outlives its connections, so that these do not count it.
-        const isFull = isHandshake && server.engine.clientsCount >= config.MAX_CONNECTIONS;
-        const allowed = !isFull && this.isAllowed(request);
-        decide(allowed ? null : isFull ? 'too many connections' : 'forbidden', allowed);
+        const isFull = isHandshake(request) && server.engine.clientsCount >= config.MAX_CONNECTIONS;
+        const refusal = isFull
+          ? 'too many connections'
+          : this.isAllowed(request)
+            ? otherVersion(request)
+            : 'forbidden';
+        decide(refusal ?? null, refusal === undefined);
       },
       cors: this.cors,
     });
+    server.of('/').use(refuseNamespace);
     return server;
   }
 

@@ -43,6 +43,7 @@ const EXPLANATIONS: Record<ErrorCode | ClientErrorCode, Explanation> = {
   not_found: UPSTREAM,
   idempotency_conflict: AGAIN,
   payload_too_large: SHORTEN,
+  method_not_allowed: AGAIN,
   unsupported_media_type: AGAIN,
   rate_limited: LATER,
   queue_full: LATER,
