@@ -135,8 +135,8 @@ export class Link {
     this.#socket.io.on('open', () => this.#watchUpgrade());
     this.#socket.on('connect', () => {
       this.#wasUp = true;
-      this.#change('up');
       events.up();
+      this.#change('up');
     });
     this.#socket.on('disconnect', (reason) => {
       this.#change('down');

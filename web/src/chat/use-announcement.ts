@@ -1,6 +1,6 @@
 import type { View } from 'llm-cast-client';
 import { ref, type Ref, watch } from 'vue';
-import type { Answer } from '../conversations/conversation';
+import type { Answer } from 'llm-cast-client/conversation';
 
 /** For a screen reader: that an answer begins and how it ends, not each of its words. */
 export function useAnnouncement(

@@ -1,5 +1,9 @@
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
-import type { Conversation } from './conversation';
+import type {
+  Conversation,
+  ConversationChange,
+  ConversationStorage,
+} from 'llm-cast-client/conversation';
 import { openTabs } from './tabs';
 import { type KeptConversation, upgraded } from './upgrade';
 
@@ -17,12 +21,12 @@ interface Schema extends DBSchema {
  * The conversations of this browser, in IndexedDB; the other tabs hear of each change. Its methods
  * throw a DOMException where the browser keeps nothing, as in some private windows, or no more.
  */
-export class ConversationStore {
+export class ConversationStore implements ConversationStorage {
   #db: Promise<IDBPDatabase<Schema>> | undefined;
   readonly #tabs = openTabs();
 
   /** @param heard gets what another tab has changed; undefined = it has removed it */
-  onChange(heard: (id: string, conversation: Conversation | undefined) => void): void {
+  onChange(heard: ConversationChange): void {
     this.#tabs.onTold((id) => {
       void this.#get(id).then(
         (conversation) => heard(id, conversation),

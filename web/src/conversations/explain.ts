@@ -1,5 +1,5 @@
 import type { ClientErrorCode, ErrorCode } from 'llm-cast-client';
-import type { Failure } from './conversation';
+import type { Failure } from 'llm-cast-client/conversation';
 
 /** A way out of a failure. */
 export type Way = 'retry' | 'model' | 'doctor';

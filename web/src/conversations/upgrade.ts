@@ -1,4 +1,4 @@
-import type { Answer, Conversation } from './conversation';
+import type { Answer, Conversation } from 'llm-cast-client/conversation';
 
 /** What version 1 of the page kept: one list of turns, without versions. */
 interface ConversationOfVersion1 {

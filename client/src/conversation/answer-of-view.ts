@@ -1,5 +1,5 @@
-import type { View } from 'llm-cast-client';
-import type { Answer } from './conversation';
+import type { View } from '../view.js';
+import type { Answer } from './conversation.js';
 
 /** As much of the answer as the stream has. @param now in milliseconds since 1970 */
 export function partOf(answer: Answer, view: View, now = Date.now()): Answer {

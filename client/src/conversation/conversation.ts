@@ -1,5 +1,6 @@
-import type { ClientErrorCode, ErrorCode, ToolCall } from 'llm-cast-client';
-import { newId } from './new-id';
+import type { ClientErrorCode } from '../cast-error.js';
+import { randomId } from '../platform.js';
+import type { ErrorCode, ToolCall } from '../protocol.js';
 
 /** Why an answer is missing or not whole. */
 export interface Failure {
@@ -28,7 +29,7 @@ export interface Settings {
   readonly think?: boolean;
 }
 
-/** An answer as the browser keeps it. While it runs, the stream has more of it. */
+/** An answer as it is kept. While it runs, the stream has more of it. */
 export interface Answer {
   /** Also its idempotency key: every tab and every attempt that asks for it gets the one answer. */
   readonly id: string;
@@ -64,14 +65,14 @@ export interface Turn {
   /** Id of the turn before it; empty = it begins the conversation. */
   readonly parent: string;
   readonly question: string;
-  /** Ids of its images in the store. */
+  /** As base64, or ids of images that the app keeps elsewhere and its `request` puts in. */
   readonly images?: readonly string[];
   readonly answer: Answer;
 }
 
 /** A tree of turns under one title. It is never changed in place. */
 export interface Conversation {
-  /** Of this shape; see `upgraded`. */
+  /** Of this shape. */
   readonly version: 2;
   readonly id: string;
   readonly title: string;
@@ -91,20 +92,13 @@ export interface Conversation {
 
 const TITLE_CHARS = 60;
 
-/** A conversation without a question. The browser keeps it from its first question on. */
-export function newConversation(model: string | undefined): Conversation {
-  const id = newId();
-  return {
-    version: 2,
-    id,
-    title: '',
-    system: '',
-    model,
-    settings: {},
-    updatedAt: 0,
-    turns: [],
-    shown: {},
-  };
+/** What a conversation asks with, apart from its questions. */
+export type Setup = Pick<Conversation, 'system' | 'model' | 'settings'>;
+
+/** A conversation without a question. It is kept from its first question on. */
+export function newConversation(id = randomId(), setup: Partial<Setup> = {}): Conversation {
+  const { system = '', model, settings = {} } = setup;
+  return { version: 2, id, title: '', system, model, settings, updatedAt: 0, turns: [], shown: {} };
 }
 
 /** The first line of the first question, shortened at a word. */
@@ -115,9 +109,9 @@ export function titleOf(question: string): string {
   return `${cut.slice(0, cut.lastIndexOf(' ') + 1 || TITLE_CHARS).trimEnd()}…`;
 }
 
-export function newAnswer({ model, settings }: Pick<Conversation, 'model' | 'settings'>): Answer {
+export function newAnswer({ model, settings }: Pick<Setup, 'model' | 'settings'>): Answer {
   return {
-    id: newId(),
+    id: randomId(),
     askedAt: Date.now(),
     model,
     settings,

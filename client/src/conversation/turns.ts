@@ -1,4 +1,4 @@
-import { type Answer, type Conversation, type Turn, titleOf } from './conversation';
+import { type Answer, type Conversation, type Turn, titleOf } from './conversation.js';
 
 /** The turns that are shown, from the first question to the last. */
 export function shownTurns({ turns, shown }: Conversation): Turn[] {
@@ -25,8 +25,9 @@ export function versionsOf({ turns }: Conversation, { parent }: Turn): Turn[] {
 export function turnsBefore({ turns }: Conversation, turn: Turn): Turn[] {
   const byId = new Map(turns.map((turn) => [turn.id, turn]));
   const before: Turn[] = [];
-  for (let at = byId.get(turn.parent); at !== undefined; at = byId.get(at.parent)) before.push(at);
-  return before.toReversed();
+  for (let at = byId.get(turn.parent); at !== undefined; at = byId.get(at.parent))
+    before.unshift(at);
+  return before;
 }
 
 /** Adds a turn and shows it. A first question gives the conversation its title. */

@@ -1,0 +1,213 @@
+import { randomId } from '../platform.js';
+import {
+  type Conversation,
+  type Failure,
+  newAnswer,
+  newConversation,
+  type Setup,
+} from './conversation.js';
+import type { Conversations } from './conversations.js';
+import { Listeners } from './listeners.js';
+import { type Message, MessageList } from './messages.js';
+import { isRunning, runningTurns, showing, shownTurns, withTurn } from './turns.js';
+
+/**
+ * - `loading`: the storage is being read
+ * - `ready`: it can be asked
+ * - `submitted`: asked, and no text yet
+ * - `streaming`: the text comes
+ * - `error`: the last answer has failed; it can be asked again
+ */
+export type ConversationStatus = 'loading' | 'ready' | 'submitted' | 'streaming' | 'error';
+
+/** A conversation at one moment. It never changes: after a change there is another one. */
+export interface ConversationView {
+  readonly conversation: Conversation;
+  /** What is shown of it: questions and answers in turn. */
+  readonly messages: readonly Message[];
+  readonly status: ConversationStatus;
+  /** Why the last answer is missing or not whole. */
+  readonly error: Failure | undefined;
+}
+
+/** One conversation, and what can be done in it. */
+export class OpenConversation {
+  readonly id: string;
+  #draft: Conversation;
+  #view: ConversationView | undefined;
+  readonly #messages = new MessageList();
+  readonly #listeners = new Listeners();
+  #stop: (() => void) | undefined;
+  /** By the answer's id: ends the subscription to its stream. */
+  #streams = new Map<string, () => void>();
+
+  /**
+   * @param id of a conversation that is there, or of one that begins with its first question
+   * @param setup what a new one begins with
+   */
+  constructor(
+    private readonly conversations: Conversations,
+    id = randomId(),
+    setup: Partial<Setup> = {},
+  ) {
+    this.id = id;
+    this.#draft = newConversation(id, setup);
+  }
+
+  get conversation(): Conversation {
+    return this.conversations.get(this.id) ?? this.#draft;
+  }
+
+  /** The object is the same one until something changes. */
+  get view(): ConversationView {
+    // Without a listener nothing says when it is out of date.
+    if (this.#view === undefined || this.#stop === undefined) {
+      const now = this.#look();
+      if (this.#view === undefined || !isSame(this.#view, now)) this.#view = now;
+    }
+    return this.#view;
+  }
+
+  /** Hears of each change of `view`. @returns a function that ends it */
+  subscribe(changed: () => void): () => void {
+    const remove = this.#listeners.add(changed);
+    this.#stop ??= this.conversations.subscribe(() => this.#refresh());
+    this.#refresh();
+    return () => {
+      remove();
+      if (!this.#listeners.isEmpty) return;
+      this.#stop?.();
+      this.#stop = undefined;
+      for (const unsubscribe of this.#streams.values()) unsubscribe();
+      this.#streams.clear();
+    };
+  }
+
+  /** Asks a question; nothing happens while an answer is on its way. */
+  async send(question: string, { images }: { images?: readonly string[] } = {}): Promise<void> {
+    const { conversations, id } = this;
+    await conversations.load();
+    const turnId = randomId();
+    const asked = (now: Conversation): Conversation => {
+      // Another tab may have asked meanwhile.
+      if (isRunning(now)) return now;
+      const parent = shownTurns(now).at(-1)?.id ?? '';
+      const answer = newAnswer(now);
+      return withTurn(now, { id: turnId, parent, question, ...(images && { images }), answer });
+    };
+    if (conversations.get(id) === undefined) await conversations.add(asked(this.#draft));
+    else await conversations.change(id, asked);
+  }
+
+  /** Stops the answer at the end of what is shown. What has come of it is kept. */
+  stop(): void {
+    const last = shownTurns(this.conversation).at(-1);
+    if (last === undefined) return;
+    // How it ends stands in the answer.
+    this.conversations
+      .streamOf(last.answer.id)
+      ?.cancel()
+      .catch(() => undefined);
+  }
+
+  /** Answers a question again, the last one if none is named; the answer before stays as a version. */
+  async regenerate(turnId?: string): Promise<void> {
+    await this.#askAgain(turnId ?? shownTurns(this.conversation).at(-1)?.id);
+  }
+
+  /** Asks another question in the place of one; what stood there stays as a version. */
+  async edit(turnId: string, question: string): Promise<void> {
+    await this.#askAgain(turnId, question);
+  }
+
+  /** Shows another version, and what came after it. */
+  async showVersion(turnId: string): Promise<void> {
+    await this.conversations.change(this.id, (now) => {
+      const turn = now.turns.find(({ id }) => id === turnId);
+      return turn === undefined ? now : showing(now, turn);
+    });
+  }
+
+  /** Changes what the next question is asked with. */
+  async set(change: Partial<Setup & Pick<Conversation, 'title'>>): Promise<void> {
+    if (this.conversations.get(this.id) !== undefined) {
+      return this.conversations.change(this.id, (now) => ({ ...now, ...change }));
+    }
+    this.#draft = { ...this.#draft, ...change };
+    this.#refresh();
+  }
+
+  /** Removes it, and stops its answers. `conversations.undoRemove` brings it back. */
+  async remove(): Promise<void> {
+    await this.conversations.remove(this.id);
+  }
+
+  async #askAgain(turnId: string | undefined, question?: string): Promise<void> {
+    this.stop();
+    const id = randomId();
+    await this.conversations.change(this.id, (now) => {
+      const turn = now.turns.find((turn) => turn.id === turnId);
+      if (turn === undefined) return now;
+      return withTurn(now, {
+        ...turn,
+        id,
+        question: question ?? turn.question,
+        answer: newAnswer(now),
+      });
+    });
+  }
+
+  #refresh(): void {
+    const running = new Map(
+      runningTurns(this.conversation).flatMap(({ answer: { id } }) => {
+        const stream = this.conversations.streamOf(id);
+        return stream === undefined ? [] : [[id, stream] as const];
+      }),
+    );
+    for (const [id, unsubscribe] of this.#streams) {
+      if (running.has(id)) continue;
+      unsubscribe();
+      this.#streams.delete(id);
+    }
+    for (const [id, stream] of running) {
+      if (!this.#streams.has(id))
+        this.#streams.set(
+          id,
+          stream.subscribe(() => this.#changed()),
+        );
+    }
+    this.#changed();
+  }
+
+  #changed(): void {
+    this.#view = undefined;
+    this.#listeners.tell();
+  }
+
+  #look(): ConversationView {
+    const { conversation } = this;
+    const messages = this.#messages.of(
+      conversation,
+      (answerId) => this.conversations.streamOf(answerId)?.view,
+    );
+    const last = messages.at(-1);
+    const error = last?.role === 'assistant' ? last.failure : undefined;
+    return { conversation, messages, status: this.#statusOf(last), error };
+  }
+
+  #statusOf(last: Message | undefined): ConversationStatus {
+    if (!this.conversations.isLoaded) return 'loading';
+    if (last?.role !== 'assistant') return 'ready';
+    if (last.answer.state === 'running') return last.content === '' ? 'submitted' : 'streaming';
+    return last.answer.state === 'failed' ? 'error' : 'ready';
+  }
+}
+
+function isSame(one: ConversationView, other: ConversationView): boolean {
+  return (
+    one.conversation === other.conversation &&
+    one.status === other.status &&
+    one.messages.length === other.messages.length &&
+    one.messages.every((message, at) => message === other.messages[at])
+  );
+}
