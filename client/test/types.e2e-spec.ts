@@ -40,7 +40,9 @@ describe('the types of the client', () => {
   });
 
   it('are published without zod, Nest or anything else that a user of the package has not got', () => {
-    const files = readdirSync(at('dist')).filter((name) => name.endsWith('.d.ts'));
+    const files = readdirSync(at('dist'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+      name.endsWith('.d.ts'),
+    );
     const imported = files.flatMap((name) => {
       const text = readFileSync(at(`dist/${name}`), 'utf8');
       return [...text.matchAll(/(?:from|import\() ?['"]([^.'"][^'"]*)['"]/g)].map(
