@@ -38,6 +38,12 @@ class ScriptedUpstream extends Upstream {
   }
 }
 
+/** All that a test began: their timers end with it. */
+const begun: Running[] = [];
+afterEach(() => {
+  for (const running of begun.splice(0)) running.end();
+});
+
 /** One request on an upstream of one slot, with the real line, generation and lifecycle. */
 function asked(upstream: ScriptedUpstream, onEnd: () => void = () => undefined) {
   const cast: Pick<CastService, 'candidates' | 'refresh' | 'refusal' | 'puller'> = {
@@ -83,6 +89,7 @@ function asked(upstream: ScriptedUpstream, onEnd: () => void = () => undefined) 
     };
     const life: Life = { generation: running.generation, request, caller };
     const attempts = new Attempts(life, running, context);
+    begun.push(running);
     attempts.begin();
     return running;
   };

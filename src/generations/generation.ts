@@ -1,10 +1,8 @@
-import { Logger } from '@nestjs/common';
-import type { Part } from '../cast/part.js';
 import { CastError } from '../protocol/errors.js';
 import type { GenerationState, StreamState } from '../protocol/stream-state.js';
 import type { FinishReason, Timings, Usage } from '../protocol/usage.js';
-import type { CancelReason, End, EndEntry, Entry } from './log/entry.js';
-import { GenerationLog } from './log/generation-log.js';
+import type { CancelReason, End, EndEntry, Said } from './log/entry.js';
+import { type Follower, GenerationLog } from './log/generation-log.js';
 import type { Proof } from './log/proof.js';
 import type { LogReader, LogSink } from './log/reader.js';
 import { Stopwatch } from './stopwatch.js';
@@ -29,14 +27,6 @@ export interface Driver {
   onGrow(bytes: number): void;
 }
 
-/** Hears what happens to a generation, and is no audience: without readers it is abandoned. */
-export interface Follower {
-  entry?(entry: Entry): void;
-  state?(state: StreamState): void;
-}
-
-const logger = new Logger('Generations');
-
 /** One accepted request as its readers hold it: what it is, what it does now, and its log. */
 export class Generation {
   readonly id: string;
@@ -49,9 +39,9 @@ export class Generation {
   readonly stopwatch = new Stopwatch();
   /** What it is doing, as `streamState` says it. */
   status: StreamState;
-  private readonly followers = new Set<Follower>();
   private resolveEnded!: (end: EndEntry) => void;
-  private done: Extract<Part, { type: 'done' }> | undefined;
+  /** @internal The upstream's last word, once it was said. */
+  done: Said<'done'> | undefined;
 
   constructor(
     facts: GenerationFacts,
@@ -107,8 +97,7 @@ export class Generation {
 
   /** @returns takes the follower off again */
   follow(follower: Follower): () => void {
-    this.followers.add(follower);
-    return () => void this.followers.delete(follower);
+    return this.log.follow(follower);
   }
 
   /**
@@ -120,12 +109,6 @@ export class Generation {
     return this.ended;
   }
 
-  /** @internal What the model did next. */
-  append(part: Part): void {
-    if (part.type === 'done') this.done = part;
-    this.tell(this.log.append(part));
-  }
-
   /** @internal It does something else now. */
   announce(status: Omit<StreamState, 'generationId'>): void {
     this.status = { generationId: this.id, ...status };
@@ -134,31 +117,13 @@ export class Generation {
 
   /** @internal Says once more what it does. */
   repeat(): void {
-    const { status } = this;
-    this.log.announce(status);
-    for (const follower of this.followers) this.contain(follower, () => follower.state?.(status));
+    this.log.announce(this.status);
   }
 
   /** @internal Writes the end; nothing follows it. */
   finish(endOf: (proof: Proof, seq: number) => End): EndEntry {
     const end = this.log.finish(endOf);
-    this.tell(end);
     this.resolveEnded(end);
     return end;
-  }
-
-  private tell(entry: Entry): void {
-    if (this.followers.size === 0) return;
-    for (const follower of this.followers) this.contain(follower, () => follower.entry?.(entry));
-  }
-
-  /** A follower that throws is dropped: it harms neither the generation nor the others. */
-  private contain(follower: Follower, act: () => void): void {
-    try {
-      act();
-    } catch (error) {
-      this.followers.delete(follower);
-      logger.error(error);
-    }
   }
 }

@@ -4,7 +4,7 @@ import type { Part } from '../cast/part.js';
 import { CastError } from '../protocol/errors.js';
 import type { Entry } from './log/entry.js';
 import type { LogSink } from './log/reader.js';
-import { type Limits, Running } from './running.js';
+import { type Limits, Running, type RunningEvents } from './running.js';
 
 const facts = {
   id: 'k3JvX0d1Qm6c7Tq2Zr9s_A',
@@ -22,6 +22,18 @@ const limits: Limits = {
 const nobody = { onGrow: () => undefined, onFirst: () => undefined, onEnd: () => undefined };
 const text = (said: string): Part => ({ type: 'text', text: said, createdAt: '' });
 const done: Part = { type: 'done', reason: 'stop', usage: null, statistics: {}, createdAt: '' };
+
+/** All that a test began: their timers end with it. */
+const begun: Running[] = [];
+afterEach(() => {
+  for (const running of begun.splice(0)) running.end();
+});
+
+function run(over: Partial<Limits> = {}, events: Partial<RunningEvents> = {}): Running {
+  const running = new Running(facts, { ...limits, ...over }, { ...nobody, ...events });
+  begun.push(running);
+  return running;
+}
 
 /** A reader that keeps all that it is told. */
 class Listener implements LogSink {
@@ -45,11 +57,7 @@ class Listener implements LogSink {
 /** A generation with its upstream in the test's hand, and all it told a reader. */
 function started(over: Partial<Limits> = {}) {
   const ends: Entry[] = [];
-  const running = new Running(
-    facts,
-    { ...limits, ...over },
-    { ...nobody, onEnd: (end) => ends.push(end) },
-  );
+  const running = run(over, { onEnd: (end) => ends.push(end) });
   const { generation } = running;
   const listener = new Listener();
   generation.read(listener, 0).advance();
@@ -159,14 +167,14 @@ describe('a running generation', () => {
   });
 
   it('ends at once, without an upstream request, while it waits', async () => {
-    const { generation } = new Running(facts, limits, nobody);
+    const { generation } = run();
     expect(await generation.cancel()).toMatchObject({ seq: 1, said: { state: 'cancelled' } });
   });
 });
 
 describe('an Observable that throws on subscription', () => {
   it('is a failed generation, not a crash', async () => {
-    const running = new Running(facts, limits, nobody);
+    const running = run();
     const error = await running.run(
       'ollama',
       1,
@@ -242,7 +250,7 @@ describe('a reader that throws', () => {
     generation.read(broken, 0).advance();
     upstream.next([text('a')]);
     expect(generation.log.hasReaders).toBe(true);
-    const alone = new Running(facts, { ...limits, keep: false, abandonAfterMs: 20 }, nobody);
+    const alone = run({ keep: false, abandonAfterMs: 20 });
     const subject = new Subject<Part[]>();
     void alone.run('ollama', 1, () => subject).then((error) => alone.end(error));
     alone.generation.read(new Broken('text'), 0).advance();
@@ -271,7 +279,7 @@ describe('a follower', () => {
   });
 
   it('is no audience: what only followers watch is abandoned', async () => {
-    const running = new Running(facts, { ...limits, keep: false, abandonAfterMs: 20 }, nobody);
+    const running = run({ keep: false, abandonAfterMs: 20 });
     running.generation.follow({});
     expect((await running.generation.ended).said).toMatchObject({ reason: 'abandoned' });
   });

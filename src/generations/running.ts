@@ -174,7 +174,8 @@ export class Running implements Driver {
       generation.stopwatch.token();
       this.enter('streaming');
     }
-    generation.append(part);
+    if (part.type === 'done') generation.done = part;
+    generation.log.append(part);
     if (isFirst) this.events.onFirst();
   }
 

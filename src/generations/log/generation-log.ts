@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import type { Part } from '../../cast/part.js';
 import type { StreamState } from '../../protocol/stream-state.js';
 import type { End, EndEntry, Entry, TextKind } from './entry.js';
@@ -10,6 +11,14 @@ const MERGE_CHARS = Math.floor(65_536 / 3);
 /** What a log costs before its first entry, and a single entry beside its JSON, in bytes. */
 export const LOG_BYTES = 4096;
 const SINGLE_BYTES = 256;
+
+/** Hears what happens to a generation, and is no audience: without readers it is abandoned. */
+export interface Follower {
+  entry?(entry: Entry): void;
+  state?(state: StreamState): void;
+}
+
+const logger = new Logger('Generations');
 
 /** An entry that is rare or that cannot be merged. */
 interface Single {
@@ -32,6 +41,7 @@ export class GenerationLog {
   private readonly blocks: (TextBlock | Single)[] = [];
   private open: TextBlock | undefined;
   private readonly readers = new Set<LogReader>();
+  private readonly followers = new Set<Follower>();
   private readonly proof = new ProofOfText();
   private readonly whenUnread: (() => void)[] = [];
 
@@ -126,15 +136,22 @@ export class GenerationLog {
     return false;
   }
 
+  /** @returns takes the follower off again */
+  follow(follower: Follower): () => void {
+    this.followers.add(follower);
+    return () => void this.followers.delete(follower);
+  }
+
   /** @param tell called when nobody reads the log: at once, or when its last reader has left */
   onceUnread(tell: () => void): void {
     if (this.hasReaders) this.whenUnread.push(tell);
     else tell();
   }
 
-  /** Tells every reader what the generation is doing. */
+  /** Tells every reader and follower what the generation is doing. */
   announce(state: StreamState): void {
     for (const reader of this.readers) reader.announce(state);
+    for (const follower of this.followers) this.contain(follower, () => follower.state?.(state));
   }
 
   private keepSingle(entry: Entry): void {
@@ -177,6 +194,18 @@ export class GenerationLog {
   private tell(entry: Entry): void {
     this.seq = entry.seq;
     for (const reader of this.readers) reader.live(entry);
+    if (this.followers.size === 0) return;
+    for (const follower of this.followers) this.contain(follower, () => follower.entry?.(entry));
+  }
+
+  /** A follower that throws is dropped: it harms neither the generation nor the others. */
+  private contain(follower: Follower, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.followers.delete(follower);
+      logger.error(error);
+    }
   }
 
   /** Index of the block that holds entry `seq`. */
