@@ -1,4 +1,6 @@
-import { htmlBlocksInWorker } from './ask-worker';
+import { askWorker } from './ask-worker';
+import { keepColumns } from './columns';
+import { drawFormulas, loadFormulas } from './draw-formulas';
 import { sanitised } from './sanitised';
 
 /** Longest time in one go, in ms, before the page gets its turn to draw: half a frame. */
@@ -10,7 +12,8 @@ const SLICE_MS = 8;
  * @throws Error when the parser gives up; the streamed answer is there as before
  */
 export async function finish(root: Element, text: string, signal: AbortSignal): Promise<void> {
-  const blocks = await htmlBlocksInWorker(text);
+  const blocks = await askWorker({ text });
+  if (blocks.some((html) => html.includes('<span class="formula'))) await loadFormulas();
   if (signal.aborted) return;
   // The streamed text stands in several nodes where a link turned out to be none.
   root.normalize();
@@ -18,7 +21,12 @@ export async function finish(root: Element, text: string, signal: AbortSignal): 
   let index = 0;
   let sliceEnd = performance.now() + SLICE_MS;
   for (const html of blocks) {
-    for (const block of sanitised(html)) put(block, old[index++], root);
+    for (const block of sanitised(html)) {
+      if (block instanceof Element) drawFormulas(block);
+      const before = old[index++];
+      keepColumns(before, block);
+      put(block, before, root);
+    }
     if (performance.now() < sliceEnd) continue;
     await new Promise((resolve) => setTimeout(resolve));
     if (signal.aborted) return;

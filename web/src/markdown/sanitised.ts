@@ -1,11 +1,18 @@
 import createDOMPurify, { type Config } from 'dompurify';
-import { codeBlock, pointTo, setLanguage, tableScroll } from './elements';
+import {
+  codeBlock,
+  pointTo,
+  readFromItsBeginning,
+  setFormula,
+  setLanguage,
+  tableScroll,
+} from './elements';
 import { safeUrl } from './safe-url';
 
 const TAGS =
   'a blockquote br code del em h1 h2 h3 h4 h5 h6 hr li ol p pre span strong table tbody td th thead tr ul';
-/** Classes that `htmlBlocks` gives: a language, or the colours of highlight.js (`hljs-title function_`). */
-const CLASSES = /^(?:language-[\w+#.-]+|hljs-[\w-]+(?: \w+_)*)$/;
+/** Classes that `htmlBlocks` gives: a formula, a language, the colours of highlight.js (`hljs-title function_`). */
+const CLASSES = /^(?:formula(?: display)?|language-[\w+#.-]+|hljs-[\w-]+(?: \w+_)*)$/;
 
 const CONFIG = {
   ALLOWED_TAGS: TAGS.split(' '),
@@ -29,6 +36,7 @@ purifier.addHook('afterSanitizeAttributes', (element) => {
 /** The nodes of one block of `htmlBlocks`, with only what an answer may contain. */
 export function sanitised(html: string): ChildNode[] {
   const fragment = purifier.sanitize(html, CONFIG);
+  for (const formula of fragment.querySelectorAll<HTMLElement>('.formula')) setFormula(formula);
   for (const code of fragment.querySelectorAll('pre > code')) {
     const pre = code.parentElement!;
     const block = codeBlock(code);
@@ -39,5 +47,6 @@ export function sanitised(html: string): ChildNode[] {
     const { parentNode, nextSibling } = table;
     parentNode!.insertBefore(tableScroll(table), nextSibling);
   }
+  for (const block of fragment.children) readFromItsBeginning(block);
   return [...fragment.childNodes].filter((node) => node.textContent !== '\n');
 }

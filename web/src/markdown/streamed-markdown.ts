@@ -1,5 +1,18 @@
 import * as smd from 'streaming-markdown';
-import { codeBlock, languageOf, pointTo, setLanguage, tableScroll } from './elements';
+import { colourCode } from './colour-code';
+import { fixColumns } from './columns';
+import { drawFormula } from './draw-formulas';
+import {
+  codeBlock,
+  formulaElement,
+  guessDirection,
+  languageOf,
+  pointTo,
+  readFromItsBeginning,
+  setLanguage,
+  tableScroll,
+} from './elements';
+import { FormulaScanner, splitAtFormulas, withoutFormulas } from './formulas';
 import { safeUrl } from './safe-url';
 
 /** Deepest nesting that is drawn; what is nested deeper goes into the deepest element. */
@@ -33,7 +46,7 @@ interface Open {
   /** What its one attribute means: an address, a language, the first number of a list. */
   set?: (value: string) => void;
   /** What is left to do when it is complete. */
-  end?: () => void;
+  end?: () => unknown;
 }
 
 /**
@@ -46,6 +59,13 @@ export class StreamedMarkdown {
   private readonly parser: smd.Parser;
   private readonly open: Open[];
   private drawn = '';
+  /** Then what comes in the place of this brings the colours. */
+  private isWhole = false;
+  /** The block of the answer that is being written. */
+  private block: Element | undefined;
+  private readonly scanner = new FormulaScanner();
+  /** What may become a formula, as it is written, at the end of the text. */
+  private readonly held = new Text();
   /** Of the current element, not drawn yet: one change of the page for many characters. */
   private text = '';
 
@@ -58,7 +78,8 @@ export class StreamedMarkdown {
       add_token: (_data, token) => this.start(token),
       end_token: () => this.finishElement(),
       add_text: (_data, text) => (this.text += text),
-      set_attr: (_data, _attribute, value) => this.current.set?.(value),
+      set_attr: (_data, _attribute, value) =>
+        this.current.set?.(withoutFormulas(value, this.scanner.formulas)),
     });
   }
 
@@ -67,22 +88,38 @@ export class StreamedMarkdown {
     return text.startsWith(this.drawn);
   }
 
-  /** Draws what `text` has behind what is drawn. Its last characters may wait: they can be syntax. */
-  draw(text: string): void {
+  /**
+   * Draws what `text` has behind what is drawn. Its last characters may wait: they can be syntax.
+   * @param isWhole nothing follows
+   */
+  draw(text: string, isWhole = false): void {
+    this.isWhole = isWhole;
     // Half of an emoji waits for the other half.
     const whole = text.replace(/[\uD800-\uDBFF]$/, '');
-    // By itself, the parser gives some texts to different elements when it gets them in other chunks.
-    for (const character of whole.slice(this.drawn.length).replaceAll('\r', '')) {
-      smd.parser_write(this.parser, character);
-    }
+    this.held.remove();
+    this.parse(this.scanner.write(whole.slice(this.drawn.length).replaceAll('\r', '')));
     this.flush();
+    this.held.data = this.scanner.held && this.waitingSpace() + this.scanner.held;
+    if (this.held.data !== '') this.current.element.append(this.held);
     this.drawn = whole;
   }
 
   /** Draws the characters that have waited. Nothing can be drawn after it. */
   end(): void {
+    this.held.remove();
+    this.parse(this.scanner.end());
     smd.parser_end(this.parser);
     this.flush();
+  }
+
+  /** A space that the parser keeps back, because it may be the first of an indentation. */
+  private waitingSpace(): string {
+    return this.parser.pending === ' ' ? ' ' : '';
+  }
+
+  private parse(text: string): void {
+    // By itself, the parser gives some texts to different elements when it gets them in other chunks.
+    for (const character of text) smd.parser_write(this.parser, character);
   }
 
   private get current(): Open {
@@ -99,6 +136,9 @@ export class StreamedMarkdown {
   private finishElement(): void {
     this.flush();
     this.open.pop()?.end?.();
+    if (this.open.length > 1 || this.block === undefined) return;
+    readFromItsBeginning(this.block);
+    this.block = undefined;
   }
 
   /** Makes the element of a token and puts it in its place. */
@@ -120,7 +160,11 @@ export class StreamedMarkdown {
       case smd.CODE_FENCE: {
         const code = document.createElement('code');
         const block = this.add(codeBlock(code));
-        return { element: code, set: (info) => setLanguage(block, languageOf(info)) };
+        return {
+          element: code,
+          set: (info) => setLanguage(block, languageOf(info)),
+          end: () => this.isWhole || colourCode(code),
+        };
       }
       case smd.LINK:
       case smd.RAW_URL:
@@ -133,11 +177,15 @@ export class StreamedMarkdown {
         return { element: table };
       }
       case smd.TABLE_ROW: {
-        const table = this.current.element;
+        const table = this.current.element as HTMLTableElement;
         const part = table.firstElementChild === null ? 'thead' : 'tbody';
         const group =
           table.querySelector(`:scope > ${part}`) ?? this.add(document.createElement(part));
-        return { element: group.appendChild(document.createElement('tr')) };
+        return {
+          element: group.appendChild(document.createElement('tr')),
+          // From the first row on, no other one moves the columns.
+          end: () => part === 'tbody' && group.childElementCount === 1 && fixColumns(table),
+        };
       }
       case smd.TABLE_CELL: {
         const isHead = this.current.element.parentElement?.localName === 'thead';
@@ -189,9 +237,9 @@ export class StreamedMarkdown {
   }
 
   /**
-   * Equations are not typeset, and the parser takes `$PATH` for the beginning of one, to which all
-   * the rest would then belong. So it is made to forget that it began, and goes on with text, as
-   * CommonMark would.
+   * The parser gets each formula as one character. What it takes for the beginning of an equation all
+   * the same is none, as in `$PATH`, and all the rest would belong to it. So it is made to forget that
+   * it began, and goes on with text, as CommonMark would.
    */
   private refuseEquation(token: smd.Token): void {
     this.parser.len -= 1;
@@ -206,14 +254,24 @@ export class StreamedMarkdown {
   }
 
   private add<E extends Element>(element: E): E {
+    if (this.open.length === 1) this.block = element;
     return this.current.element.appendChild(element);
   }
 
   private flush(): void {
     if (this.text === '') return;
-    const { lastChild } = this.current.element;
-    if (lastChild instanceof Text) lastChild.appendData(this.text);
-    else this.current.element.append(this.text);
+    const { element } = this.current;
+    if (this.block !== undefined) guessDirection(this.block, this.text);
+    const { formulas } = this.scanner;
+    const parts = element.closest('code')
+      ? [withoutFormulas(this.text, formulas)]
+      : splitAtFormulas(this.text, formulas);
+    for (const part of parts) {
+      const { lastChild } = element;
+      if (typeof part !== 'string') drawFormula(element.appendChild(formulaElement(part)));
+      else if (lastChild instanceof Text) lastChild.appendData(part);
+      else element.append(part);
+    }
     this.text = '';
   }
 }

@@ -30,6 +30,7 @@ const TYPES: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
+  '.woff2': 'font/woff2',
 };
 
 /**
@@ -74,6 +75,11 @@ async function policyOfTheChatPage(): Promise<string> {
   } finally {
     await app.close();
   }
+}
+
+/** HTML without what every block has (a direction) and what was measured (the width of columns). */
+export function plain(html: string): string {
+  return html.replace(/ (?:dir="\w+"|style="[^"]*")/g, '');
 }
 
 /** The page under test, open, with what it did that it must not do. */

@@ -155,6 +155,11 @@ export const xssCorpus: readonly string[] = [
   '<img src=x:x onerror\u000b=pwn()>',
   '\ud800<img src=x onerror=pwn()>\udfff',
   '[a](https://evil.example/\u202egnp.exe)',
+  // Formulas.
+  '$\\href{javascript:pwn()}{x}$ and',
+  '\\(\\url{javascript:pwn()}\\) and $\\htmlData{onclick=pwn()}{x}$ and',
+  '$$\\text{<img src=x onerror=pwn()>}$$ and $\\unicode{x3c}script$ and',
+  '[a](https://b.example/$x$) and `$x$` and ![$x$](javascript:$x$)',
 ];
 
 /**
@@ -179,19 +184,33 @@ export function foreignParts(content: Element): string[] {
     },
     ol: { start: /^\d{1,9}$/ },
     pre: { tabindex: /^0$/ },
-    span: { class: /^(?:code-language|language-[\w-]+|hljs-[\w-]+(?: \w+_)*)$/ },
+    span: {
+      class: /^(?:formula(?: display)?|code-language|language-[\w-]+|hljs-[\w-]+(?: \w+_)*)$/,
+      tabindex: /^0$/,
+    },
+    table: { style: /^table-layout: fixed; min-width: [\d.]+em;$/ },
     td: { align: /^(?:left|center|right)$/ },
-    th: { align: /^(?:left|center|right)$/ },
+    th: { align: /^(?:left|center|right)$/, style: /^width: [\d.]+px;$/ },
   };
   const foreign: string[] = [];
   for (const element of content.querySelectorAll('*')) {
     const attributes = allowed[element.localName];
     const isHtml = element.namespaceURI === 'http://www.w3.org/1999/xhtml';
+    if (element.namespaceURI === 'http://www.w3.org/1998/Math/MathML') {
+      const isFormula = element.closest('.formula') !== null;
+      const isTag = /^(?:math|m[a-z]+)$/.test(element.localName) && element.localName !== 'maction';
+      const names = [...element.attributes].map(({ name }) => name);
+      const bad = names.filter((name) => /^(?:on|id$|xlink|href|src)/.test(name));
+      if (!isFormula || !isTag || bad.length > 0) foreign.push(element.outerHTML);
+      continue;
+    }
     if (!isHtml || (attributes === undefined && !plain.test(element.localName))) {
       foreign.push(element.outerHTML);
     }
     for (const { name, value } of element.attributes) {
-      if (attributes?.[name]?.test(value) !== true) foreign.push(`${name}="${value}"`);
+      const isDirection = name === 'dir' && /^(?:auto|ltr|rtl)$/.test(value);
+      if (!isDirection && attributes?.[name]?.test(value) !== true)
+        foreign.push(`${name}="${value}"`);
     }
     const scheme = element instanceof HTMLAnchorElement && element.protocol;
     if (scheme && !['http:', 'https:', 'mailto:', ':'].includes(scheme)) foreign.push(scheme);

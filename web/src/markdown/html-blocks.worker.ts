@@ -1,3 +1,0 @@
-import { htmlBlocks } from './html-blocks';
-
-addEventListener('message', ({ data }: MessageEvent<string>) => postMessage(htmlBlocks(data)));
