@@ -7,6 +7,12 @@ type WebSocketTransport = Connection['transport'] & {
   socket?: { terminate(): void; _socket?: unknown };
 };
 
+/**
+ * Packets that wait for the next poll before the readers do, and merge what comes. Few enough that
+ * acks and states find room beside them in one payload (`polling-payload.ts`).
+ */
+const POLLING_PACKETS = 8;
+
 /** What one socket may hold, and for how long. */
 export interface SocketBounds {
   /** Bytes held before the gate shuts. */
@@ -19,7 +25,8 @@ export interface SocketBounds {
 
 /**
  * One socket's way out. Counts the bytes that were written and that the transport has not yet
- * taken; over the limit it is shut until there is room again. A transport is not writable for a tick
+ * taken; over the limit it is shut until there is room again. Between two polls the packets count as
+ * well. A transport is not writable for a tick
  * after every write, so that alone is no sign of a slow client. A client that takes nothing for a
  * while is cut.
  */
@@ -27,6 +34,7 @@ export class SocketGate {
   /** Bytes with the transport, and bytes that wait for it. */
   private sending = 0;
   private waiting = 0;
+  private waitingPackets = 0;
   private shut = false;
   /** Times that the transport took what it had. */
   private taken = 0;
@@ -75,6 +83,13 @@ export class SocketGate {
     return (this.transport.writable ? 0 : this.sending) + this.waiting;
   }
 
+  private get isFull(): boolean {
+    const isPolling = this.transport.name === 'polling';
+    return (
+      this.held > this.bounds.bufferBytes || (isPolling && this.waitingPackets >= POLLING_PACKETS)
+    );
+  }
+
   private open(): void {
     this.shut = false;
     this.stall.stop();
@@ -84,15 +99,21 @@ export class SocketGate {
   /** Every packet passes here as the text it is sent as: records, states, acks. */
   private readonly onPacket = (packet: { data?: string | Buffer }): void => {
     if (packet.data !== undefined) this.waiting += Buffer.byteLength(packet.data);
-    if (this.shut || this.held <= this.bounds.bufferBytes) return;
+    this.waitingPackets++;
+    if (this.shut || !this.isFull) return;
     this.shut = true;
     this.transport.once('ready', this.onReady);
     this.stall.start();
   };
 
-  private readonly onFlush = (): void => {
-    this.sending = this.waiting;
-    this.waiting = 0;
+  /** @param packets what the transport gets of what waits: over polling not always all of it */
+  private readonly onFlush = (packets: readonly { data?: string | Buffer }[]): void => {
+    this.sending =
+      packets.length === this.waitingPackets
+        ? this.waiting
+        : packets.reduce((bytes, { data }) => bytes + (data ? Buffer.byteLength(data) : 0), 0);
+    this.waiting -= this.sending;
+    this.waitingPackets -= packets.length;
   };
 
   private readonly onUpgrade = (): void => {
@@ -107,7 +128,7 @@ export class SocketGate {
   /** The transport took all it had, and engine.io has just given it what waited. */
   private readonly onReady = (): void => {
     this.taken++;
-    if (this.held > this.bounds.bufferBytes) this.transport.once('ready', this.onReady);
+    if (this.isFull) this.transport.once('ready', this.onReady);
     else this.open();
   };
 

@@ -12,6 +12,7 @@ import { type Namespace, Server, type ServerOptions, type Socket } from 'socket.
 import type { Config } from '../config/config.js';
 import { CastError, ERRORS } from '../protocol/errors.js';
 import { isHandshake, otherVersion, refuseNamespace } from './handshake.js';
+import { boundPollingPayloads } from './polling-payload.js';
 import type { Clients } from './socket.gateway.js';
 
 /** How long, at the end, sockets may take to fetch what is written for them. */
@@ -83,6 +84,7 @@ export class SocketAdapter extends IoAdapter {
       },
       cors: this.cors,
     });
+    boundPollingPayloads(server.engine);
     server.of('/').use(refuseNamespace);
     return server;
   }
