@@ -102,18 +102,18 @@ describe('the waiting line', () => {
     expect(upstream.calls).toHaveLength(12);
   });
 
-  it('lets a user with one request pass the many of another', async () => {
+  it('lets a user who had no turn yet pass the many requests of another', async () => {
     await start();
     const [many, one] = [await connect('many'), await connect('one')];
     for (let at = 0; at < 4; at++) await ask(many, `many ${at}`);
-    expect(await ask(one, 'one')).toMatchObject({ state: 'queued', position: 2 });
+    expect(await ask(one, 'one')).toMatchObject({ state: 'queued', position: 1 });
     const order: unknown[] = [];
     for (let at = 0; at < 5; at++) {
       const request = await upstream.nextCall();
       order.push(request.body['prompt']);
       request.done();
     }
-    expect(order).toEqual(['many 0', 'many 1', 'one', 'many 2', 'many 3']);
+    expect(order).toEqual(['many 0', 'one', 'many 1', 'many 2', 'many 3']);
   });
 
   it('never sends a waiting request upstream that was cancelled, timed out or left alone', async () => {
@@ -128,6 +128,7 @@ describe('the waiting line', () => {
     expect(await client.ask('cancel', { generationId: cancelled.generationId })).toEqual({
       ok: true,
       state: 'cancelled',
+      seq: 1,
     });
     expect(await client.ended(late.generationId)).toMatchObject({
       state: 'failed',

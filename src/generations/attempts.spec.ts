@@ -8,8 +8,9 @@ import { Upstream } from '../cast/upstream.js';
 import { CastError } from '../protocol/errors.js';
 import { Attempts } from './attempts.js';
 import { Lifecycle, type Life } from './lifecycle.js';
-import { Admission } from './line/admission.js';
+
 import { Durations } from './line/durations.js';
+import { MemorySlotKeeper } from './line/memory-slot-keeper.js';
 import { Running } from './running.js';
 
 const done: Part = { type: 'done', reason: 'stop', usage: null, statistics: {}, createdAt: '' };
@@ -52,12 +53,12 @@ function asked(upstream: ScriptedUpstream, onEnd: () => void = () => undefined) 
     refusal: () => undefined,
     puller: () => upstream,
   };
-  const line = new Admission([upstream], {
+  const slots = new MemorySlotKeeper([upstream], {
     maxQueue: 10,
     maxConcurrentPerUser: 0,
     maxQueuePerUser: 0,
   });
-  const context = { cast, line, durations: new Durations(), lifecycle: new Lifecycle() };
+  const context = { cast, slots, durations: new Durations(), lifecycle: new Lifecycle() };
   const begin = (endpoint: 'generate' | 'pull' = 'generate') => {
     const running: Running = new Running(
       { id: 'k3JvX0d1Qm6c7Tq2Zr9s_A', endpoint, model: 'm', owner: undefined },
@@ -93,7 +94,7 @@ function asked(upstream: ScriptedUpstream, onEnd: () => void = () => undefined) 
     attempts.begin();
     return running;
   };
-  return { begin, slotsTaken: () => line.running(upstream) };
+  return { begin, slotsTaken: () => slots.view().upstreams[0]?.running };
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -3,8 +3,9 @@ import type { CastService } from '../cast/cast.service.js';
 import type { Upstream } from '../cast/upstream.js';
 import { CastError } from '../protocol/errors.js';
 import type { Lifecycle, Life } from './lifecycle.js';
-import type { Admission, Ticket } from './line/admission.js';
 import type { Durations } from './line/durations.js';
+import type { MemorySlotKeeper } from './line/memory-slot-keeper.js';
+import type { Ticket } from './line/slot-keeper.js';
 import type { Running } from './running.js';
 
 /** Most upstream requests for one generation. */
@@ -19,7 +20,7 @@ const logger = new Logger('Generations');
 /** What the attempts of all generations share. */
 export interface AttemptsContext {
   readonly cast: Pick<CastService, 'candidates' | 'refresh' | 'refusal' | 'puller'>;
-  readonly line: Admission;
+  readonly slots: Pick<MemorySlotKeeper, 'enter' | 'reenter' | 'leave' | 'release'>;
   readonly durations: Durations;
   readonly lifecycle: Lifecycle;
 }
@@ -30,6 +31,7 @@ export interface AttemptsContext {
  * but for the line: it needs the network and not the GPU.
  */
 export class Attempts implements Ticket {
+  readonly id: string;
   readonly user: string;
   private attempt = 0;
   /** There is an upstream request now. */
@@ -44,6 +46,7 @@ export class Attempts implements Ticket {
     private readonly running: Running,
     private readonly context: AttemptsContext,
   ) {
+    this.id = life.generation.id;
     this.user = life.caller.turn;
   }
 
@@ -53,18 +56,18 @@ export class Attempts implements Ticket {
 
   /** Goes to an upstream at once, or into the line. */
   begin(): void {
-    const { cast, line } = this.context;
+    const { cast, slots } = this.context;
     if (this.isPull) return this.start(cast.puller());
     // Nobody lists the model: it may be new. Whether it is there is known after the refresh.
     if (this.candidates().length === 0) void cast.refresh();
-    const position = line.enter(this);
+    const position = slots.enter(this);
     if (position > 0) this.moved(position);
   }
 
   /** The generation has ended: nothing is waited for any more. */
   stop(): void {
     clearTimeout(this.retryTimer);
-    if (!this.isPull) this.context.line.leave(this);
+    if (!this.isPull) this.context.slots.leave(this);
   }
 
   /** Ends the generation if it has no upstream, and none could serve it any more. */
@@ -116,13 +119,13 @@ export class Attempts implements Ticket {
       else this.retryTimer = setTimeout(() => this.retry(), pauseMs);
     } finally {
       this.isAsking = false;
-      if (!this.isPull) this.context.line.release(this, upstream);
+      if (!this.isPull) this.context.slots.release(this);
     }
   }
 
   private retry(): void {
     this.failWithoutUpstream();
-    if (!this.running.hasEnded) this.context.line.reenter(this);
+    if (!this.running.hasEnded) this.context.slots.reenter(this);
   }
 
   /** How long to wait before the next attempt; undefined if there is to be none. */

@@ -16,8 +16,8 @@ import type { Generation } from './generation.js';
 import { IdempotencyKeys } from './idempotency.js';
 import { KeptGenerations } from './kept-generations.js';
 import { type Life, Lifecycle } from './lifecycle.js';
-import { Admission } from './line/admission.js';
 import { Durations } from './line/durations.js';
+import { MemorySlotKeeper } from './line/memory-slot-keeper.js';
 import { type Limits, Running } from './running.js';
 
 /** In memory it is there at once; another node has to be asked. */
@@ -58,7 +58,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
   private readonly kept: KeptGenerations;
   private readonly active = new Map<Generation, Active>();
   private readonly ofUsers = new ActiveOfUsers();
-  private readonly line: Admission;
+  private readonly slots: MemorySlotKeeper;
   private readonly durations = new Durations();
   private reassuring: NodeJS.Timeout | undefined;
   private draining = false;
@@ -69,7 +69,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     private readonly config: Config,
   ) {
     this.kept = new KeptGenerations(config, this.keys);
-    this.line = new Admission(cast.upstreams, {
+    this.slots = new MemorySlotKeeper(cast.upstreams, {
       maxQueue: config.MAX_QUEUE,
       maxConcurrentPerUser: config.MAX_CONCURRENT_PER_USER,
       maxQueuePerUser: config.MAX_QUEUE_PER_USER,
@@ -83,7 +83,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     }, REASSURE_MS).unref();
     this.cast.onChange(() => {
       for (const { attempts } of this.active.values()) attempts.failWithoutUpstream();
-      this.line.dispatch();
+      this.slots.dispatch();
     });
   }
 
@@ -147,17 +147,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
 
   /** How many run and wait. */
   queue(): Eventually<QueueView> {
-    const { line } = this;
-    return {
-      waiting: line.waiting,
-      maxWaiting: this.config.MAX_QUEUE,
-      upstreams: this.cast.upstreams.map((upstream) => ({
-        name: upstream.name,
-        running: line.running(upstream),
-        slots: upstream.slots,
-        waiting: line.waitingFor(upstream),
-      })),
-    };
+    return this.slots.view();
   }
 
   /**
@@ -196,7 +186,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     request: ModelRequest,
     { keep, timeoutMs }: Pick<Limits, 'keep' | 'timeoutMs'>,
   ): Accepted {
-    const { config, kept, lifecycle, cast, line, durations } = this;
+    const { config, kept, lifecycle, cast, slots, durations } = this;
     const owner = userOf(caller.principal);
     const facts = {
       // 128 random bits: whoever knows the id of nobody's generation may read the answer.
@@ -224,7 +214,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     });
     const { generation } = running;
     const life: Life = { generation, request, caller };
-    const attempts = new Attempts(life, running, { cast, line, durations, lifecycle });
+    const attempts = new Attempts(life, running, { cast, slots, durations, lifecycle });
     this.active.set(generation, { life, running, attempts });
     if (key !== undefined) this.keys.remember(key, owner, asked, generation.id);
     lifecycle.tell('accepted', life);
@@ -242,11 +232,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
   private checkRoom(request: ModelRequest, { turn }: Caller): void {
     const code = this.kept.isFull
       ? 'queue_full'
-      : this.line.refuses({
-          user: turn,
-          candidates: () => this.cast.candidates(request),
-          prefers: () => false,
-        });
+      : this.slots.refusal(turn, this.cast.candidates(request));
     if (code !== undefined) throw this.comeBack(code, request.model);
   }
 

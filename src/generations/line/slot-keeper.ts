@@ -1,0 +1,53 @@
+import type { Upstream } from '../../cast/upstream.js';
+import type { QueueView } from '../../protocol/answers.js';
+
+/** A request that wants a slot of an upstream. */
+export interface Ticket {
+  /** Unique among all tickets of all nodes: the id of its generation. */
+  readonly id: string;
+  /** The user whose turn it takes. */
+  readonly user: string;
+  /** Upstreams that can serve it now; they need not be free. */
+  candidates(): readonly Upstream[];
+  /** Whether this upstream would answer sooner than another one that is free too. */
+  prefers(upstream: Upstream): boolean;
+  /** It has a slot of this upstream, until it is released. */
+  start(upstream: Upstream): void;
+  /** Its position in the line changed; 1 is next. */
+  moved(position: number): void;
+}
+
+/** Bounds of the line. */
+export interface LineLimits {
+  /** Most waiting requests in all. */
+  maxQueue: number;
+  /** Most requests of one user that run at one time; 0 = no limit. */
+  maxConcurrentPerUser: number;
+  /** Most requests of one user that wait at one time; 0 = no limit. */
+  maxQueuePerUser: number;
+}
+
+/**
+ * Gives the slots of the upstreams to requests, and keeps the line before them. Its policy is stated in
+ * docs/architecture.md, "The waiting line", and held by `slotKeeperContract`.
+ *
+ * A keeper may call `start` and `moved` of a ticket before `enter` returns.
+ */
+export interface SlotKeeper {
+  /**
+   * Starts the ticket where a slot is free, or puts it in line.
+   * @returns its position, 1 is next; 0 when it was started
+   * @throws CastError `queue_full`, `rate_limited`; where the line is kept elsewhere `store_unavailable`
+   */
+  enter(ticket: Ticket): number | Promise<number>;
+  /** Puts a ticket that had its turn, and lost its upstream, before everybody else; never refuses it. */
+  reenter(ticket: Ticket): void | Promise<void>;
+  /** Takes a ticket out of the line; nothing if it does not wait. */
+  leave(ticket: Ticket): void | Promise<void>;
+  /** Gives back the slot of a ticket; nothing if it has none. */
+  release(ticket: Ticket): void | Promise<void>;
+  /** Asks all waiting tickets anew for their candidates: an upstream has come, gone or changed. */
+  dispatch(): void | Promise<void>;
+  /** How many run and wait. */
+  view(): QueueView | Promise<QueueView>;
+}
