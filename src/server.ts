@@ -6,10 +6,12 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { serveApiDocs } from './http/api-docs.js';
 import { AppModule } from './app.module.js';
 import type { Config } from './config/config.js';
-import { readBodies } from './http/body.js';
 import { HttpErrorFilter } from './http/http-error-filter.js';
 import { validation } from './http/validation.js';
-import { admitHttp, boundServer, corsHeaders, hardenHttp } from './http/security.js';
+import { readJsonBody } from './http/json-body.js';
+import { guardRequests } from './http/request-guard.js';
+import { admitHttp, boundServer, corsHeaders } from './http/security.js';
+import { MAX_UNFINISHED_BODIES, UnfinishedInput } from './http/unfinished-input.js';
 import { ServerLogger } from './telemetry/logger.js';
 import { isAllowedRequest } from './http/origins.js';
 import { type PageDemo, servePage, servePageFiles } from './http/page.js';
@@ -40,22 +42,30 @@ export async function startServer(config: Config, demo?: PageDemo): Promise<Runn
       abortOnError: false,
     },
   );
-  hardenHttp(app, config);
+  app.disable('x-powered-by');
+  app.set('trust proxy', config.TRUST_PROXY);
   servePageFiles(app);
   admitHttp(app, config);
-  readBodies(app, config);
+  app.use(readJsonBody(config.MAX_BODY_BYTES));
   app.useGlobalPipes(validation);
   app.useGlobalFilters(new HttpErrorFilter());
   app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });
   const isAllowed = (request: IncomingMessage): boolean => isAllowedRequest(request, config);
-  const sockets = new SocketAdapter(app, config, isAllowed, corsHeaders(config));
+  const unfinished = new UnfinishedInput(MAX_UNFINISHED_BODIES * config.MAX_BODY_BYTES);
+  const sockets = new SocketAdapter(app, config, isAllowed, corsHeaders(config), (socket) =>
+    unfinished.watchMessages(socket),
+  );
   app.useWebSocketAdapter(sockets);
-  boundServer(app.getHttpServer(), config);
-  boundServer(sockets.listener, config);
+  const servers = new Set([app.getHttpServer(), sockets.listener]);
+  for (const server of servers) boundServer(server, config);
+  sockets.listener.once('close', () => unfinished.close());
   serveApiDocs(app, sockets.listener);
   servePage(app, config, sockets.listener, demo);
 
   try {
+    // Socket.IO attaches itself.
+    await app.init();
+    for (const server of servers) guardRequests(server, unfinished);
     await app.listen(config.PORT, config.HOST);
     const { port } = app.getHttpServer().address() as AddressInfo;
     const url = httpUrl(config.HOST, port);

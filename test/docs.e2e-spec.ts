@@ -3,8 +3,19 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { settings } from '../src/config/settings.js';
+import { MAX_UNANSWERED } from '../src/http/pipelining.js';
+import { MAX_HEADERS } from '../src/http/request-form.js';
+import { HEADERS_TIMEOUT_MS, REQUEST_TIMEOUT_MS } from '../src/http/security.js';
+import { BODY_MS, MAX_UNFINISHED_BODIES, MIN_BYTES_PER_MS } from '../src/http/unfinished-input.js';
 import { ERRORS } from '../src/protocol/errors.js';
+import { MAX_JSON_VALUES } from '../src/protocol/json-values.js';
 import { clientEvents, serverEvents } from '../src/protocol/socket-events.js';
+import { MAX_CONNECT_CHARS } from '../src/socket/packet-form.js';
+import {
+  MAX_WAITING_PACKETS,
+  PACKET_BURST,
+  PACKETS_PER_SECOND,
+} from '../src/socket/packet-limits.js';
 import { startApp } from './support/app.js';
 import { ScriptedUpstream } from './support/scripted-upstream.js';
 
@@ -15,6 +26,22 @@ import { ScriptedUpstream } from './support/scripted-upstream.js';
 
 const ROOT = join(import.meta.dirname, '..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
+
+/** In the order of the table. */
+const BOUNDS = {
+  MAX_UNANSWERED,
+  MAX_HEADERS,
+  HEADERS_TIMEOUT_MS,
+  BODY_MS,
+  MIN_BYTES_PER_MS,
+  REQUEST_TIMEOUT_MS,
+  MAX_UNFINISHED_BODIES,
+  MAX_JSON_VALUES,
+  PACKETS_PER_SECOND,
+  PACKET_BURST,
+  MAX_WAITING_PACKETS,
+  MAX_CONNECT_CHARS,
+};
 
 const DEFAULTS = settings.parse({});
 type Setting = keyof typeof DEFAULTS;
@@ -87,6 +114,13 @@ describe('the documents', () => {
     );
   });
 
+  it('the operations list every bound with its value, and no other', () => {
+    const listed = tableIn('docs/operations.md', 'bounds').slice(1);
+    expect(listed.map(([name, value]) => [name, value])).toEqual(
+      Object.entries(BOUNDS).map(([name, value]) => [`\`${name}\``, String(value)]),
+    );
+  });
+
   it('every event is named in the README', () => {
     const readme = read('README.md');
     const missing = Object.keys({ ...serverEvents, ...clientEvents }).filter(
@@ -129,7 +163,11 @@ describe('the documents', () => {
   });
 
   it('every setting that a document names exists', () => {
-    const known = new Set([...SETTINGS.map(({ name }) => name), ...FOREIGN]);
+    const known = new Set([
+      ...SETTINGS.map(({ name }) => name),
+      ...Object.keys(BOUNDS),
+      ...FOREIGN,
+    ]);
     const unknown = markdownFiles().flatMap((file) =>
       [...read(file).matchAll(/\b[A-Z]{2,}(?:_[A-Z0-9]+)+\b/g)]
         .map(([name]) => name)

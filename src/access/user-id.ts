@@ -1,6 +1,7 @@
 import type { Socket } from 'socket.io';
 import type { Config } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
+import { isProxied } from './proxy-headers.js';
 
 /** Most characters of a user id. */
 const USER_ID_CHARS = 128;
@@ -14,7 +15,7 @@ const USER_ID_CHARS = 128;
 export function claimedUser(handshake: Socket['handshake'], config: Config): string | undefined {
   const said: unknown = handshake.auth['userId'];
   if (said === undefined || said === null) return undefined;
-  const isLocal = isLoopback(config.HOST) && handshake.headers['x-forwarded-for'] === undefined;
+  const isLocal = isLoopback(config.HOST) && !isProxied(handshake.headers);
   if (!isLocal && !config.TRUST_CLIENT_USER_ID) throw new CastError('forbidden');
   if (typeof said !== 'string' || said === '' || said.length > USER_ID_CHARS) {
     throw new CastError('invalid_request', {

@@ -1,51 +1,29 @@
 import type { Server } from 'node:http';
-import { randomUUID } from 'node:crypto';
 import type { CorsOptions } from '@nestjs/common/interfaces/external/cors-options.interface.js';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
-import helmet, { contentSecurityPolicy } from 'helmet';
+import { contentSecurityPolicy } from 'helmet';
 import type { Config } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
 import { isAllowedRequest, isListed } from './origins.js';
+import { MAX_HEADERS } from './request-form.js';
+import { cutUnread } from './unread-output.js';
 
-/** Longest time a request may take to send its headers, and all of itself. */
-const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 120_000;
-/** Most header lines of a request; Node itself bounds their bytes to 16 KiB. */
-const MAX_HEADERS = 100;
-/** A request id that a caller or proxy gave is kept if it looks like one. */
-const REQUEST_ID = /^[\w.-]{1,64}$/;
-
-/** What every answer has: a request id, and headers that browsers heed. */
-export function hardenHttp(app: NestExpressApplication, config: Config): void {
-  app.disable('x-powered-by');
-  app.set('trust proxy', config.TRUST_PROXY);
-  app.use(nameRequest);
-  app.use(
-    helmet({
-      // The proxy that ends TLS decides on HSTS; plain HTTP in a home network must go on to work.
-      hsts: false,
-      contentSecurityPolicy: {
-        directives: {
-          defaultSrc: ["'self'"],
-          scriptSrc: ["'self'"],
-          imgSrc: ["'self'", 'data:'],
-          frameAncestors: ["'none'"],
-          upgradeInsecureRequests: null,
-        },
-      },
-    }),
-  );
-}
+/** Longest time a request may take to send its headers, and all of itself; see also `UnfinishedInput`. */
+export const HEADERS_TIMEOUT_MS = 10_000;
+export const REQUEST_TIMEOUT_MS = 300_000;
+/** How often Node looks whether one has taken longer. */
+const TIMEOUT_CHECK_MS = 1_000;
 
 /** What stands before every route: who may ask, what may be sent. */
 export function admitHttp(app: NestExpressApplication, config: Config): void {
-  app.use((request: Request, _response: Response, next: NextFunction) => {
+  app.use((request: Request, response: Response, next: NextFunction) => {
     if (!isAllowedRequest(request, config)) throw new CastError('forbidden', FOREIGN);
+    // Answers are private. What may be kept says so itself.
+    response.setHeader('Cache-Control', 'no-store');
     next();
   });
   app.enableCors(corsHeaders(config));
-  app.use(requireJson);
 }
 
 /**
@@ -99,21 +77,10 @@ export function boundServer(server: Server, config: Config): void {
   server.requestTimeout = REQUEST_TIMEOUT_MS;
   // Whoever closes an idle connection first must be the proxy: ours would meet its next request.
   server.keepAliveTimeout = config.KEEP_ALIVE_TIMEOUT_MS;
-  server.maxHeadersCount = MAX_HEADERS;
+  // An option of Node's that its types know only of the constructor; it is read at `listen`.
+  Object.assign(server, { connectionsCheckingInterval: TIMEOUT_CHECK_MS });
+  // Node drops what is over it without a word, the proxy's own headers too; see `faultOf`.
+  server.maxHeadersCount = MAX_HEADERS + 1;
   server.maxConnections = config.MAX_CONNECTIONS;
-}
-
-function nameRequest(request: Request, response: Response, next: NextFunction): void {
-  const given = request.get('x-request-id') ?? '';
-  response.setHeader('X-Request-Id', REQUEST_ID.test(given) ? given : randomUUID());
-  next();
-}
-
-/** A body that is not JSON would otherwise look like a missing one. */
-function requireJson(request: Request, _response: Response, next: NextFunction): void {
-  const hasBody =
-    request.headers['transfer-encoding'] !== undefined ||
-    Number(request.headers['content-length'] ?? 0) > 0;
-  if (hasBody && !request.is('json')) throw new CastError('unsupported_media_type');
-  next();
+  cutUnread(server, config.SLOW_READER_MS);
 }

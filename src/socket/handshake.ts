@@ -12,16 +12,9 @@ const NO_NAMESPACE =
   'Nothing answers in the namespace "/": connect to the namespace "/events". ' +
   'In JavaScript it stands behind the address; in Python it is namespaces=["/events"].';
 
-/** Whether this request opens a connection, and does not belong to one. */
-export function isHandshake({ url = '' }: IncomingMessage): boolean {
-  return !/[?&]sid=/.test(url);
-}
-
 /** Why a handshake cannot be answered: undefined where the client speaks our protocol. */
 export function otherVersion(request: IncomingMessage): string | undefined {
-  return isHandshake(request) && !/[?&]EIO=4(&|$)/.test(request.url ?? '')
-    ? OTHER_VERSION
-    : undefined;
+  return /[?&]EIO=4(&|$)/.test(request.url ?? '') ? undefined : OTHER_VERSION;
 }
 
 /**

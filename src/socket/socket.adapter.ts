@@ -5,14 +5,17 @@ import {
   type Server as HttpServer,
   type ServerResponse,
 } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket as TcpSocket } from 'node:net';
 import { type INestApplication, Logger, type WsMessageHandler } from '@nestjs/common';
 import { IoAdapter } from '@nestjs/platform-socket.io';
 import { type Namespace, Server, type ServerOptions, type Socket } from 'socket.io';
 import type { Config } from '../config/config.js';
 import { CastError, ERRORS } from '../protocol/errors.js';
-import { isHandshake, otherVersion, refuseNamespace } from './handshake.js';
+import type { Connection, WebSocketTransport } from './cut-connection.js';
+import { otherVersion, refuseNamespace } from './handshake.js';
+import { limitPackets } from './packet-limits.js';
 import { boundPollingPayloads } from './polling-payload.js';
+import { guardSessions } from './session-guard.js';
 import type { Clients } from './socket.gateway.js';
 
 /** How long, at the end, sockets may take to fetch what is written for them. */
@@ -42,12 +45,15 @@ export class SocketAdapter extends IoAdapter {
   /**
    * @param isAllowed whether this request may come from a page that is served or trusted
    * @param cors what such a page is told
+   * @param watchMessages bounds what a WebSocket may leave unfinished; its result is called after each
+   *   complete message
    */
   constructor(
     app: INestApplication,
     private readonly config: Config,
     private readonly isAllowed: (request: IncomingMessage) => boolean,
     private readonly cors: ServerOptions['cors'],
+    private readonly watchMessages: (socket: TcpSocket) => () => void,
   ) {
     super(app);
     this.isShared = config.SOCKET_PORT === config.PORT && config.PORT !== 0;
@@ -73,8 +79,9 @@ export class SocketAdapter extends IoAdapter {
       httpCompression: false,
       // `cors` only adds headers: what is foreign is refused here.
       allowRequest: (request, decide) => {
-        // A polling session outlives its connections, so that these do not count it.
-        const isFull = isHandshake(request) && server.engine.clientsCount >= config.MAX_CONNECTIONS;
+        // Engine.IO asks for handshakes only. A polling session outlives its connections, so that these
+        // do not count it.
+        const isFull = server.engine.clientsCount >= config.MAX_CONNECTIONS;
         const refusal = isFull
           ? 'too many connections'
           : this.isAllowed(request)
@@ -86,7 +93,20 @@ export class SocketAdapter extends IoAdapter {
     });
     boundPollingPayloads(server.engine);
     server.of('/').use(refuseNamespace);
+    guardSessions(server.engine, config);
+    server.engine.on('connection', (connection: Connection) => this.bound(connection));
     return server;
+  }
+
+  private bound(connection: Connection): void {
+    const { MAX_BODY_BYTES: maxBytes, SOCKET_BUFFER_BYTES: bufferBytes } = this.config;
+    let onComplete = (): void => undefined;
+    const watch = ({ socket }: WebSocketTransport): void => {
+      if (socket !== undefined) onComplete = this.watchMessages(socket._socket);
+    };
+    watch(connection.transport);
+    connection.on('upgrade', watch);
+    limitPackets(connection, { maxBytes, bufferBytes, onComplete: () => onComplete() });
   }
 
   /**
@@ -143,5 +163,6 @@ function isForClients({ url = '' }: IncomingMessage): boolean {
 function answerNotFound(_request: IncomingMessage, response: ServerResponse): void {
   const { status } = ERRORS.not_found;
   const body = { statusCode: status, ...new CastError('not_found').refusal() };
-  response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(body));
+  const headers = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' };
+  response.writeHead(status, headers).end(JSON.stringify(body));
 }

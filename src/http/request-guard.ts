@@ -1,0 +1,38 @@
+import type { IncomingMessage, RequestListener, Server } from 'node:http';
+import type { Socket } from 'node:net';
+import { harden } from './harden.js';
+import { inTurn } from './pipelining.js';
+import { refuse, refuseUpgrade } from './refuse.js';
+import { faultOf } from './request-form.js';
+import type { UnfinishedInput } from './unfinished-input.js';
+
+type UpgradeListener = (request: IncomingMessage, socket: Socket, head: Buffer) => void;
+
+/**
+ * Stands before all listeners of a server, Express's and Socket.IO's alike: gives every answer its
+ * headers, refuses what is malformed, and hands on one request of a connection at a time. It is called
+ * when the listeners are there.
+ */
+export function guardRequests(server: Server, unfinished: UnfinishedInput): void {
+  const listeners = server.listeners('request') as RequestListener[];
+  server.removeAllListeners('request');
+  server.on('request', (request, response) => {
+    harden(request, response);
+    const fault = faultOf(request);
+    if (fault !== undefined) return refuse(response, fault.error, fault.status);
+    unfinished.watchBody(request, response);
+    inTurn(request, response, () => {
+      for (const listener of listeners) listener.call(server, request, response);
+    });
+  });
+
+  const upgrades = server.listeners('upgrade') as UpgradeListener[];
+  // Without a listener Node takes an upgrade for an ordinary request.
+  if (upgrades.length === 0) return;
+  server.removeAllListeners('upgrade');
+  server.on('upgrade', (request, socket: Socket, head) => {
+    const fault = faultOf(request);
+    if (fault !== undefined) return refuseUpgrade(socket, fault.status);
+    for (const upgrade of upgrades) upgrade.call(server, request, socket, head);
+  });
+}
