@@ -25,7 +25,7 @@ export const CUT_MS = 2_000;
 export interface Damage {
   /** Bytes that it holds more than before, garbage left out. */
   held: number;
-  /** Longest that a neighbour waited for `/health/live` meanwhile, in milliseconds. */
+  /** Longest that a neighbour waited for `/health/live`, in milliseconds of the server's own work. */
   waited: number;
 }
 
@@ -94,7 +94,7 @@ export class Victim {
     let best: Damage | undefined;
     for (let tries = 0; tries < TRIES; tries++) {
       const neighbour = new Worker(file('./neighbour.mjs'), {
-        workerData: `${this.url}/health/live`,
+        workerData: { url: `${this.url}/health/live`, pid: this.child.pid },
       });
       try {
         const before = await this.held();
