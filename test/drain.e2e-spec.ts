@@ -7,9 +7,9 @@ import { Oracle } from './support/oracle.js';
 import { ResumingClient, SseReader } from './support/resuming-client.js';
 import { ScriptedUpstream } from './support/scripted-upstream.js';
 
-const MIB = 1_048_576;
-/** More than the kernel's buffers take. */
-const PIECES = 12;
+const PIECE_BYTES = 65_536;
+/** Together more than the kernel's buffers take: 12 MiB. */
+const PIECES = 192;
 
 describe('a server that goes down', () => {
   let upstream: ScriptedUpstream;
@@ -137,11 +137,11 @@ describe('a server that goes down', () => {
       }
       proxy.stall();
       for (let count = 0; count < PIECES; count++) {
-        const piece = String(count % 10).repeat(MIB);
+        const piece = String(count % 10).repeat(PIECE_BYTES);
         oracle.sent('text', piece);
         request.text(piece);
       }
-      await client.until(() => client.text(id).length === PIECES * MIB);
+      await client.until(() => client.text(id).length === PIECES * PIECE_BYTES);
       if (when === 'ends meanwhile') closed = app.close();
       request.done();
       await client.ended(id);

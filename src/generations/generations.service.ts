@@ -29,7 +29,7 @@ const REASSURE_MS = 7_000;
 const PULL_TIMEOUT_MS = 86_400_000;
 /** Most pulls at a time. */
 const MAX_PULLS = 4;
-/** How long, after the drain, readers may take to fetch their last records. */
+/** How long, at the end, readers may take nothing of their last records before they are given up. */
 const LAST_RECORDS_MS = 2_000;
 /** How often it is looked whether they have. */
 const LAST_RECORDS_POLL_MS = 10;
@@ -152,10 +152,11 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
 
   /**
    * Takes nothing new, ends what waits, lets what runs go on for `DRAIN_MS`, interrupts the rest and
-   * gives readers the time to fetch their last records.
+   * lets readers fetch their last records: as long as they take some, for what is left of `DRAIN_MS`.
    */
   async beforeApplicationShutdown(): Promise<void> {
     this.draining = true;
+    const drainedAt = performance.now() + this.config.DRAIN_MS;
     const active = [...this.active.values()].map(({ running }) => running);
     for (const running of active) {
       if (running.generation.state === 'queued') void running.interrupt();
@@ -163,11 +164,22 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     const ended = Promise.all(active.map(({ generation }) => generation.ended));
     await within(this.config.DRAIN_MS, ended);
     await Promise.all(active.map((running) => running.interrupt()));
-    const deadline = performance.now() + LAST_RECORDS_MS;
-    while (this.kept.hasReadersBehind && performance.now() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, LAST_RECORDS_POLL_MS));
-    }
+    await this.lastRecords(drainedAt);
     clearInterval(this.reassuring);
+  }
+
+  /** Waits until all readers have all entries. @param until when one that is slow is given up */
+  private async lastRecords(until: number): Promise<void> {
+    let { behind } = this.kept;
+    let deadline = performance.now() + LAST_RECORDS_MS;
+    while (behind > 0 && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, LAST_RECORDS_POLL_MS));
+      const before = behind;
+      ({ behind } = this.kept);
+      if (behind < before) {
+        deadline = Math.max(deadline, Math.min(performance.now() + LAST_RECORDS_MS, until));
+      }
+    }
   }
 
   /**

@@ -29,10 +29,11 @@ export class KeptGenerations implements LifecycleListener {
     return generation;
   }
 
-  /** Whether some reader has not yet been given every entry. */
-  get hasReadersBehind(): boolean {
-    for (const { log } of this.byId.values()) if (log.hasReadersBehind) return true;
-    return false;
+  /** How many entries readers have not yet been given, in all. */
+  get behind(): number {
+    let behind = 0;
+    for (const { log } of this.byId.values()) behind += log.behind;
+    return behind;
   }
 
   /** Whether running generations alone fill the memory. */

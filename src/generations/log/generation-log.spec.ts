@@ -256,17 +256,21 @@ describe('the log of a generation and its readers', () => {
     ]);
   });
 
-  it('says who has not been given everything', () => {
+  it('says how much its readers have not been given', () => {
     const log = newLog();
     const slow = new Sink(log, 0, 0);
-    expect(log.hasReadersBehind).toBe(false);
+    expect(log.behind).toBe(0);
     write(log, 'a');
-    expect(log.hasReadersBehind).toBe(true);
+    expect(log.behind).toBe(1);
     slow.give(1);
-    expect(log.hasReadersBehind).toBe(false);
+    expect(log.behind).toBe(0);
     write(log, 'b');
+    write(log, 'c');
+    const other = new Sink(log, 0, 0);
+    expect(log.behind).toBe(5);
+    other.reader.leave();
     slow.reader.leave();
-    expect(log.hasReadersBehind).toBe(false);
+    expect(log.behind).toBe(0);
   });
 
   it('keeps a million one-token records in at most 16 bytes each beside their text, and says so', async () => {

@@ -130,10 +130,11 @@ export class GenerationLog {
     return this.readers.size > 0;
   }
 
-  /** Whether some reader has not yet been given every entry. */
-  get hasReadersBehind(): boolean {
-    for (const reader of this.readers) if (reader.cursor < this.seq) return true;
-    return false;
+  /** How many entries its readers have not yet been given, in all. */
+  get behind(): number {
+    let behind = 0;
+    for (const { cursor } of this.readers) behind += this.seq - cursor;
+    return behind;
   }
 
   /** @returns takes the follower off again */
