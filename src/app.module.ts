@@ -1,15 +1,24 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { AccessModule } from './access/access.module.js';
 import { CastModule } from './cast/cast.module.js';
 import { Config } from './config/config.js';
 import { GenerationsModule } from './generations/generations.module.js';
 import { HealthController } from './http/health.controller.js';
+import { TokenController } from './http/token.controller.js';
 import { LlmModule } from './llm/llm.module.js';
 import { TelemetryModule } from './telemetry/telemetry.module.js';
 import { SocketModule } from './socket/socket.module.js';
 
 @Module({
-  imports: [CastModule, GenerationsModule, SocketModule, LlmModule, TelemetryModule],
-  controllers: [HealthController],
+  imports: [
+    AccessModule,
+    CastModule,
+    GenerationsModule,
+    SocketModule,
+    LlmModule,
+    TelemetryModule,
+  ],
+  controllers: [HealthController, TokenController],
 })
 export class AppModule {
   /**

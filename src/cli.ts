@@ -15,6 +15,10 @@ async function run(): Promise<void> {
       return (await import('./cli/pull.js')).pull(rest, interrupts());
     case 'doctor':
       return (await import('./cli/doctor.js')).doctor(rest, interrupts());
+    case 'key':
+      return (await import('./cli/key.js')).key(rest, interrupts());
+    case 'token':
+      return (await import('./cli/token.js')).token(rest, interrupts());
     case 'fake-ollama':
       // It reads its switches itself.
       process.argv.splice(2, 1);

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
+import { authenticateHttp } from './http/authenticate.js';
 import { serveApiDocs } from './http/api-docs.js';
 import { AppModule } from './app.module.js';
 import type { Config } from './config/config.js';
@@ -46,6 +47,7 @@ export async function startServer(config: Config, demo?: PageDemo): Promise<Runn
   app.set('trust proxy', config.TRUST_PROXY);
   servePageFiles(app);
   admitHttp(app, config);
+  authenticateHttp(app);
   app.use(readJsonBody(config.MAX_BODY_BYTES));
   app.useGlobalPipes(validation);
   app.useGlobalFilters(new HttpErrorFilter());
@@ -59,7 +61,7 @@ export async function startServer(config: Config, demo?: PageDemo): Promise<Runn
   const servers = new Set([app.getHttpServer(), sockets.listener]);
   for (const server of servers) boundServer(server, config);
   sockets.listener.once('close', () => unfinished.close());
-  serveApiDocs(app, sockets.listener);
+  serveApiDocs(app, config, sockets.listener);
   servePage(app, config, sockets.listener, demo);
 
   try {

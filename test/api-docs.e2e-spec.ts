@@ -81,7 +81,7 @@ let nest: INestApplication;
 let upstream: ScriptedUpstream;
 let rest: OpenApi;
 let socket: AsyncApi;
-const ajv = new Ajv({ strict: false });
+const ajv = new Ajv({ strict: false, formats: { 'date-time': true } });
 
 beforeAll(async () => {
   upstream = await ScriptedUpstream.start();

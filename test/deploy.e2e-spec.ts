@@ -85,7 +85,7 @@ describe('deploy/Dockerfile', () => {
     const [check = ''] = argumentsOf(final, 'HEALTHCHECK');
     const [node, ...args] = JSON.parse(/CMD (\[.*\])$/.exec(check)?.[1] ?? '[]') as string[];
     expect(node).toBe('node');
-    const app = await startApp({ HOST: '0.0.0.0' });
+    const app = await startApp({ HOST: '0.0.0.0', ALLOW_ANONYMOUS: 'true' });
     const exitCode = async (): Promise<unknown> => {
       const child = spawn(process.execPath, args, {
         env: { ...process.env, PORT: new URL(app.url).port },

@@ -130,6 +130,9 @@ const ELSEWHERE: Partial<Record<ErrorCode, string>> = {
   tool_call_incomplete: 'error-codes.e2e-spec.ts',
   node_shutdown: 'shutdown.e2e-spec.ts',
   shutting_down: 'shutdown.e2e-spec.ts',
+  unauthorized: 'authentication.e2e-spec.ts',
+  auth_expired: 'authentication.e2e-spec.ts',
+  quota_exceeded: '../src/access/usage-limits.spec.ts',
 };
 
 /** Runs a test against servers of its own: no row sees what another has left behind. */

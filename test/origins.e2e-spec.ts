@@ -138,7 +138,11 @@ describe('who may ask, while only this machine can connect', () => {
 describe('who may ask, while others can connect', () => {
   let app: RunningServer;
   beforeAll(async () => {
-    app = await startApp({ HOST: '0.0.0.0', CORS_ORIGINS: 'https://chat.example.com' });
+    app = await startApp({
+      HOST: '0.0.0.0',
+      ALLOW_ANONYMOUS: 'true',
+      CORS_ORIGINS: 'https://chat.example.com',
+    });
   });
   afterAll(() => app?.close());
 

@@ -219,7 +219,7 @@ describe('a server that others than this machine reach', () => {
   const local = (url: string): string => url.replace(/\/\/[^:]+:/, '//127.0.0.1:');
 
   it('does not believe a client that says who it is', async () => {
-    const app = await startApp({ HOST });
+    const app = await startApp({ HOST, ALLOW_ANONYMOUS: 'true' });
     try {
       const url = local(app.socketUrl);
       expect(await refused(url, { userId: 'ada' })).toMatchObject({
@@ -255,6 +255,7 @@ describe('a server that others than this machine reach', () => {
     const upstream = await ScriptedUpstream.start();
     const app = await startApp({
       HOST,
+      ALLOW_ANONYMOUS: 'true',
       TRUST_CLIENT_USER_ID: 'true',
       OLLAMA_BASE_URL: upstream.url,
     });

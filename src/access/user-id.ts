@@ -1,5 +1,6 @@
 import type { Socket } from 'socket.io';
 import type { Config } from '../config/config.js';
+import { isLoopback } from '../config/loopback.js';
 import { CastError } from '../protocol/errors.js';
 import { isProxied } from './proxy-headers.js';
 
@@ -23,9 +24,4 @@ export function claimedUser(handshake: Socket['handshake'], config: Config): str
     });
   }
   return said;
-}
-
-/** Whether only this machine reaches that address. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }

@@ -79,6 +79,8 @@ Usage:
   llm-cast models                  the models of a running server
   llm-cast pull NAME               have Ollama download a model, with its progress
   llm-cast doctor [URL]            check the connection to a running server, and say what to mend
+  llm-cast key create NAME         make, list and revoke the API keys of backends
+  llm-cast token --sub USER        make a token of a user, to try it
   llm-cast fake-ollama [switches]  an upstream for tests: slow, cut off and failing on purpose
 
 Each command has its own --help. Besides the settings, the server takes:

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { ConfigError } from './config-error.js';
+import { allowsAnonymous } from './config.js';
 import { loadConfig } from './load.js';
 import { settings } from './settings.js';
 
@@ -30,7 +31,18 @@ const NUMBERS: Record<string, [number, number, number]> = {
   SOCKET_BUFFER_BYTES: [65_536, 1024, 67_108_864],
   SLOW_READER_MS: [30_000, 1, ONE_DAY],
   DRAIN_MS: [25_000, 0, ONE_DAY],
+  LIMIT_STARTS_PER_MINUTE: [20, 0, 1e12],
+  LIMIT_RUNNING: [3, 0, 1e12],
+  LIMIT_WAITING: [10, 0, 1e12],
+  LIMIT_SOCKETS: [10, 0, 1e12],
+  LIMIT_TOKENS_PER_DAY: [0, 0, 1e12],
+  LIMIT_JOINS_PER_10S: [5, 0, 1e12],
+  LIMIT_HANDSHAKES_PER_10S: [20, 0, 1e12],
+  LIMIT_SOCKETS_PER_ADDRESS: [100, 0, 1e12],
+  LIMIT_FAILED_TOKENS_PER_MINUTE: [30, 0, 1e12],
 };
+
+const SECRET = 'a-secret-of-at-least-thirty-two-bytes';
 
 /** The other settings: default, then pairs of what is written and what is read. */
 const OTHERS: Record<string, [unknown, [string, unknown][]]> = {
@@ -123,6 +135,24 @@ const OTHERS: Record<string, [unknown, [string, unknown][]]> = {
       ['http://10.0.0.7:4321/', 'http://10.0.0.7:4321/'],
     ],
   ],
+  API_KEYS_FILE: [undefined, [['/etc/llm-cast/keys', '/etc/llm-cast/keys']]],
+  JWT_SECRET: [
+    undefined,
+    [
+      [SECRET, [SECRET]],
+      [`${SECRET}, ${SECRET}2`, [SECRET, `${SECRET}2`]],
+    ],
+  ],
+  JWT_JWKS_URL: [undefined, [['https://id.lan/keys', 'https://id.lan/keys']]],
+  JWT_ISSUER: [undefined, [['https://id.lan', 'https://id.lan']]],
+  JWT_AUDIENCE: ['llm-cast', [['my-app', 'my-app']]],
+  ALLOW_ANONYMOUS: [
+    undefined,
+    [
+      ['true', true],
+      ['false', false],
+    ],
+  ],
   LOG_LEVEL: ['log', [['verbose', 'verbose']]],
   LOG_FORMAT: ['text', [['json', 'json']]],
 };
@@ -171,12 +201,17 @@ const WRONG: [string, string[]][] = [
   ],
   ['PUBLIC_SOCKET_URL', ['chat.lan', 'ws://chat.lan', 'https://chat.lan/path', 'http://a b']],
   ['MAX_CONCURRENT', ['0', '-1', '1.5', 'many', '1,0', ',']],
+  ['JWT_SECRET', ['short', `${SECRET},short`, 'x'.repeat(31), Array(5).fill(SECRET).join(',')]],
+  ['JWT_JWKS_URL', ['id.lan', 'file:///etc/passwd', 'ftp://id.lan/keys']],
+  ['ALLOW_ANONYMOUS', ['perhaps']],
   ['LOG_LEVEL', ['loud', 'LOG,WARN']],
   ['LOG_FORMAT', ['yaml']],
 ];
 
 const read = (name: string, value: string): unknown =>
-  (loadConfig({ [name]: value }) as unknown as Record<string, unknown>)[name];
+  (loadConfig({ ALLOW_ANONYMOUS: 'true', [name]: value }) as unknown as Record<string, unknown>)[
+    name
+  ];
 
 /** What the boot would say. */
 function refusal(env: NodeJS.ProcessEnv): string {
@@ -269,6 +304,9 @@ describe('settings', () => {
     [{ OLLAMA_BASE_URL: '', OPENAI_BASE_URL: 'http://a' }, 'OPENAI_MODEL'],
     [{ MAX_CONCURRENT: '1,2' }, 'MAX_CONCURRENT'],
     [{ OLLAMA_BASE_URL: 'a,b', MAX_CONCURRENT: '1,2,3' }, 'MAX_CONCURRENT'],
+    [{ JWT_SECRET: SECRET, JWT_JWKS_URL: 'https://id.lan/keys' }, 'JWT_SECRET'],
+    [{ HOST: '0.0.0.0' }, 'HOST'],
+    [{ HOST: 'my-host.lan', ALLOW_ANONYMOUS: 'false' }, 'HOST'],
   ])('that do not fit together are refused: %j', (env, name) => {
     expect(refusal(env)).toMatch(new RegExp(`^${name} must `));
   });
@@ -278,6 +316,27 @@ describe('settings', () => {
     expect(loadConfig(env).MAX_CONCURRENT).toEqual([1, 2, 16]);
     const alone = { OLLAMA_BASE_URL: '', OPENAI_BASE_URL: 'http://c', OPENAI_MODEL: 'm' };
     expect(loadConfig(alone).OLLAMA_BASE_URL).toEqual([]);
+  });
+
+  it.each<NodeJS.ProcessEnv>([
+    { ALLOW_ANONYMOUS: 'true' },
+    { JWT_SECRET: SECRET },
+    { JWT_JWKS_URL: 'https://id.lan/keys' },
+    { API_KEYS_FILE: '/etc/llm-cast/keys' },
+  ])('let other machines connect only beside %j or its like', (env) => {
+    expect(loadConfig({ HOST: '0.0.0.0', ...env }).HOST).toBe('0.0.0.0');
+  });
+
+  it.each<[boolean, NodeJS.ProcessEnv]>([
+    [true, {}],
+    [true, { HOST: '::1' }],
+    [false, { JWT_SECRET: SECRET }],
+    [false, { ALLOW_ANONYMOUS: 'false' }],
+    [true, { JWT_SECRET: SECRET, ALLOW_ANONYMOUS: 'true' }],
+    [false, { HOST: '0.0.0.0', JWT_SECRET: SECRET }],
+    [true, { HOST: '0.0.0.0', ALLOW_ANONYMOUS: 'true' }],
+  ])('serve anonymous callers: %s with %j', (expected, env) => {
+    expect(allowsAnonymous(loadConfig(env))).toBe(expected);
   });
 
   it('cannot be changed once they are read', () => {

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { ConfigError } from './config-error.js';
-import type { Config } from './config.js';
+import { type Config, hasCredentials } from './config.js';
 import { readEnvFile } from './env-file.js';
+import { isLoopback } from './loopback.js';
 import { settings } from './settings.js';
 
 /** Empty is not unset here: it says that there is no Ollama. */
@@ -53,6 +54,14 @@ function checkTogether(config: z.output<typeof settings>): void {
   }
   if (ollamas.length === 0 && config.OPENAI_MODEL === undefined) {
     throw new ConfigError('OPENAI_MODEL must be set where there is no Ollama.');
+  }
+  if (config.JWT_SECRET !== undefined && config.JWT_JWKS_URL !== undefined) {
+    throw new ConfigError('JWT_SECRET must not be set beside JWT_JWKS_URL.');
+  }
+  if (!isLoopback(config.HOST) && config.ALLOW_ANONYMOUS !== true && !hasCredentials(config)) {
+    throw new ConfigError(
+      'HOST must be a loopback address, such as 127.0.0.1, while everybody is served: set API_KEYS_FILE, JWT_SECRET or JWT_JWKS_URL, or ALLOW_ANONYMOUS=true.',
+    );
   }
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { accessSettings } from './access-settings.js';
 import { origin } from './origin.js';
 import { flag, integer, jsonObject, list, milliseconds, upstreamUrl } from './values.js';
 
@@ -150,6 +151,7 @@ export const settings = z.object({
   SLOW_READER_MS: milliseconds(30_000).describe(
     'A client that takes no byte for so long is cut; it may come back and join',
   ),
+  ...accessSettings,
   TRUST_CLIENT_USER_ID: flag(false).describe(
     'Believe auth.userId of a handshake although others than this machine can connect',
   ),

@@ -3,14 +3,19 @@ import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { dirname } from 'node:path';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import type { Express } from 'express';
+import type { Express, NextFunction, Request, Response } from 'express';
+import type { Config } from '../config/config.js';
 import { asyncApi } from './async-api.js';
+import { checkAdmin } from './authenticate.js';
 import { openApi } from './open-api.js';
 
 /** Swagger UI as its makers package it: a dependency of `@nestjs/swagger`, wherever that has it. */
 const SWAGGER_UI = dirname(
   createRequire(import.meta.resolve('@nestjs/swagger')).resolve('swagger-ui-dist/package.json'),
 );
+
+/** Where the documents are. They say what an attacker would ask. */
+const DOCUMENTS = ['/docs', '/docs-json', '/asyncapi.json'];
 
 /** In place of the packaged one, which shows a pet store and loads a badge from swagger.io. */
 const INITIALIZER = `window.ui = SwaggerUIBundle({
@@ -26,10 +31,18 @@ const INITIALIZER = `window.ui = SwaggerUIBundle({
  * server that only streams pays nothing for them.
  * @param socketServer what Socket.IO listens on, once it does
  */
-export function serveApiDocs(app: NestExpressApplication, socketServer: Server): void {
+export function serveApiDocs(
+  app: NestExpressApplication,
+  config: Config,
+  socketServer: Server,
+): void {
   const express: Express = app.getHttpAdapter().getInstance();
   let rest: ReturnType<typeof openApi> | undefined;
 
+  express.use(DOCUMENTS, (request: Request, _response: Response, next: NextFunction) => {
+    checkAdmin(request, config);
+    next();
+  });
   express.get('/docs-json', async (_request, response) => {
     rest ??= openApi(app);
     response.json(await rest);

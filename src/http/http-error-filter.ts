@@ -9,6 +9,8 @@ import type { Request, Response } from 'express';
 import { CastError, ERRORS } from '../protocol/errors.js';
 import { toCastError } from './to-cast-error.js';
 
+const UNAUTHORIZED = 401;
+
 /** Answers every refused HTTP request with the contract's one shape. */
 @Catch()
 export class HttpErrorFilter implements ExceptionFilter {
@@ -24,6 +26,15 @@ export class HttpErrorFilter implements ExceptionFilter {
     if (response.headersSent) return void response.destroy();
     if (refused.retryAfterMs !== undefined) {
       response.setHeader('Retry-After', Math.ceil(refused.retryAfterMs / 1000));
+    }
+    if (status === UNAUTHORIZED) {
+      // RFC 6750, section 3.
+      const { authorization } = host.switchToHttp().getRequest<Request>().headers;
+      const challenge = 'Bearer realm="llm-cast"';
+      response.setHeader(
+        'WWW-Authenticate',
+        authorization === undefined ? challenge : `${challenge}, error="invalid_token"`,
+      );
     }
     const requestId = response.getHeader('x-request-id');
     response.status(status).json({ statusCode: status, ...refused.refusal(), requestId });

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import { isLoopback } from '../access/user-id.js';
 import type { Config } from '../config/config.js';
+import { isLoopback } from '../config/loopback.js';
 
 type Settings = Pick<Config, 'HOST' | 'PORT' | 'SOCKET_PORT' | 'CORS_ORIGINS'>;
 

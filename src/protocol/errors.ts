@@ -4,6 +4,8 @@ import { z } from 'zod';
 export const errorCode = z
   .enum([
     'invalid_request',
+    'unauthorized',
+    'auth_expired',
     'forbidden',
     'client_not_found',
     'generation_not_found',
@@ -13,6 +15,7 @@ export const errorCode = z
     'payload_too_large',
     'unsupported_media_type',
     'rate_limited',
+    'quota_exceeded',
     'queue_full',
     'shutting_down',
     'internal',
@@ -93,6 +96,12 @@ export const ERRORS: Readonly<
   Record<ErrorCode, { status: number; retryable: boolean; message: string }>
 > = {
   invalid_request: { status: 400, retryable: false, message: 'The request is not well-formed.' },
+  unauthorized: {
+    status: 401,
+    retryable: false,
+    message: 'A valid API key or token is needed.',
+  },
+  auth_expired: { status: 401, retryable: false, message: 'The token has expired.' },
   forbidden: { status: 403, retryable: false, message: 'This is not allowed here.' },
   client_not_found: {
     status: 404,
@@ -125,6 +134,11 @@ export const ERRORS: Readonly<
     status: 429,
     retryable: true,
     message: 'You have as many requests waiting as you may.',
+  },
+  quota_exceeded: {
+    status: 429,
+    retryable: true,
+    message: 'The tokens of this day are used up.',
   },
   queue_full: { status: 503, retryable: true, message: 'The waiting line is full.' },
   shutting_down: { status: 503, retryable: true, message: 'The server is shutting down.' },

@@ -299,7 +299,7 @@ export const CASES: DoctorCase[] = [
     skipped: CONNECTED,
     what: /REST refuses pages of http:\/\/127/,
     mend: /CORS_ORIGINS=http:\/\/127.*\nproxy_set_header Host/,
-    prepare: behind({ rewritesHost: true }, { HOST: '0.0.0.0' }),
+    prepare: behind({ rewritesHost: true }, { HOST: '0.0.0.0', ALLOW_ANONYMOUS: 'true' }),
   },
   {
     fault: 'a socket under another name than the page',
@@ -308,7 +308,11 @@ export const CASES: DoctorCase[] = [
     what: /Socket\.IO refuses pages of http:\/\/127/,
     mend: /CORS_ORIGINS=http:\/\/127/,
     prepare: async (ward) => {
-      const env = { HOST: '0.0.0.0', PUBLIC_SOCKET_URL: `http://localhost:${await freePort()}` };
+      const env = {
+        HOST: '0.0.0.0',
+        ALLOW_ANONYMOUS: 'true',
+        PUBLIC_SOCKET_URL: `http://localhost:${await freePort()}`,
+      };
       const port = new URL(env.PUBLIC_SOCKET_URL).port;
       const upstream = await ward.upstream();
       const app = await startApp({ OLLAMA_BASE_URL: upstream.url, SOCKET_PORT: port, ...env });

@@ -1,0 +1,53 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { Config, hasCredentials } from '../config/config.js';
+import { type Principal } from './principal.js';
+
+/** What is written down. */
+export type AuditEvent =
+  'auth.failed' | 'start' | 'denied' | 'cancel' | 'share' | 'token' | 'revoke' | 'limit';
+
+/** Where it happened; never a token, a prompt or an answer. */
+export interface AuditFields {
+  address?: string | undefined;
+  requestId?: string | undefined;
+  generationId?: string | undefined;
+  /** The code of a refusal. */
+  code?: string | undefined;
+  /** Of what was denied. */
+  verb?: string | undefined;
+  /** Of what was revoked. */
+  revoked?: object | undefined;
+}
+
+/** Who did what, one line each in the log, where there are credentials. */
+@Injectable()
+export class Audit {
+  private readonly logger = new Logger('Audit');
+  private readonly isOn: boolean;
+
+  constructor(config: Config) {
+    this.isOn = hasCredentials(config);
+  }
+
+  write(event: AuditEvent, principal: Principal | undefined, fields: AuditFields = {}): void {
+    if (!this.isOn) return;
+    const line = { ...whoIs(principal), ...fields };
+    this.logger.log(
+      event,
+      Object.fromEntries(Object.entries(line).filter(([, value]) => value !== undefined)),
+    );
+  }
+}
+
+function whoIs(principal: Principal | undefined): object {
+  switch (principal?.kind) {
+    case 'key':
+      return { tenant: principal.tenant, key: principal.keyId, sub: principal.userId };
+    case 'user':
+      return { tenant: principal.tenant, sub: principal.sub, jti: principal.token?.id };
+    case 'link':
+      return { tenant: principal.tenant, link: principal.generationId, jti: principal.token.id };
+    default:
+      return {};
+  }
+}

@@ -1,0 +1,80 @@
+import { Injectable } from '@nestjs/common';
+import type { LinkPrincipal, Principal, UserPrincipal } from './principal.js';
+import { MAX_LIFE_S } from './token-claims.js';
+import { CLOCK_TOLERANCE_S } from './token-verifier.js';
+
+/** Most revocations that are kept; over it the oldest go first. */
+const MAX_KEPT = 100_000;
+
+/** What is taken back. */
+export type Revoked = { key: string } | { tenant: string; sub: string } | { jti: string };
+
+/**
+ * What was taken back before its time. Of tokens, until the longest of them is over; of keys, until
+ * the end of the process: take them out of the file too.
+ */
+@Injectable()
+export class Revocations {
+  /** What was issued up to that second (since 1970) is not good any more. */
+  private readonly before = new Map<string, number>();
+  private readonly forgetAt = new Map<string, number>();
+
+  /** @param before in seconds since 1970; what was issued in that second counts */
+  add(revoked: Revoked, before: number): void {
+    const name = nameOf(revoked);
+    this.before.set(name, Math.max(before, this.before.get(name) ?? 0));
+    if (!('key' in revoked)) {
+      this.forgetAt.set(name, nowS() + MAX_LIFE_S + CLOCK_TOLERANCE_S);
+    }
+    this.tidy();
+  }
+
+  /** Whether the credential of this principal was taken back. */
+  has(principal: Principal): boolean {
+    if (this.before.size === 0) return false;
+    switch (principal.kind) {
+      case 'key':
+        return this.covers({ key: principal.keyId }, principal.createdAt);
+      case 'user':
+        return principal.token !== undefined && this.hasToken(principal, principal.token);
+      case 'link':
+        return this.hasToken(principal, principal.token);
+      default:
+        return false;
+    }
+  }
+
+  private hasToken(
+    { tenant, sub }: UserPrincipal | LinkPrincipal,
+    { id, issuedAt }: NonNullable<UserPrincipal['token']>,
+  ): boolean {
+    return (
+      (sub !== undefined && this.covers({ tenant, sub }, issuedAt)) ||
+      (id !== undefined && this.covers({ jti: id }, issuedAt))
+    );
+  }
+
+  private covers(revoked: Revoked, issuedAt: number): boolean {
+    const before = this.before.get(nameOf(revoked));
+    return before !== undefined && issuedAt <= before;
+  }
+
+  private tidy(): void {
+    const now = nowS();
+    for (const [name, at] of this.forgetAt) {
+      if (at > now && this.before.size <= MAX_KEPT) return;
+      this.forgetAt.delete(name);
+      this.before.delete(name);
+    }
+  }
+}
+
+function nameOf(revoked: Revoked): string {
+  if ('key' in revoked) return `key ${revoked.key}`;
+  if ('jti' in revoked) return `jti ${revoked.jti}`;
+  return `sub ${revoked.tenant}/${revoked.sub}`;
+}
+
+function nowS(): number {
+  return Math.floor(Date.now() / 1000);
+}

@@ -1,0 +1,91 @@
+import { Injectable } from '@nestjs/common';
+import { CastError } from '../protocol/errors.js';
+import { ApiKeys } from './api-keys.js';
+import type { Principal } from './principal.js';
+import { Revocations } from './revocations.js';
+import { CLOCK_TOLERANCE_S } from './token-verifier.js';
+
+/** Longest wait that one timer can have, in milliseconds. */
+const MAX_TIMER_MS = 2_147_483_647;
+
+/** Something that stays open for a principal: a socket, an event stream. */
+export interface Session {
+  /** The principal has a new token. */
+  renew(principal: Principal): void;
+  /** It is closed. */
+  end(): void;
+}
+
+interface Open {
+  principal: Principal;
+  close: (reason: CastError) => void;
+  timer: NodeJS.Timeout | undefined;
+}
+
+/** What is open, and for whom: each is closed when its token has expired or was taken back. */
+@Injectable()
+export class Sessions {
+  private readonly open = new Set<Open>();
+
+  constructor(
+    private readonly keys: ApiKeys,
+    private readonly revocations: Revocations,
+  ) {
+    keys.onChange(() => this.closeRevoked());
+  }
+
+  /** @param close is called once at most, with `auth_expired` or `unauthorized` */
+  start(principal: Principal, close: (reason: CastError) => void): Session {
+    const session: Open = { principal, close, timer: undefined };
+    this.open.add(session);
+    this.watch(session);
+    return {
+      renew: (renewed) => {
+        session.principal = renewed;
+        this.watch(session);
+      },
+      end: () => this.end(session),
+    };
+  }
+
+  /** Closes what is open with a credential that was taken back. @returns how many */
+  closeRevoked(): number {
+    let closed = 0;
+    for (const session of this.open) {
+      if (!this.isRevoked(session.principal)) continue;
+      this.close(session, new CastError('unauthorized', REVOKED));
+      closed++;
+    }
+    return closed;
+  }
+
+  /** Whether the credential of a principal was taken back. */
+  isRevoked(principal: Principal): boolean {
+    if (this.revocations.has(principal)) return true;
+    return principal.kind === 'key' && !this.keys.has(principal);
+  }
+
+  private watch(session: Open): void {
+    clearTimeout(session.timer);
+    const { principal } = session;
+    const token = 'token' in principal ? principal.token : undefined;
+    if (token === undefined) return;
+    const ms = (token.expiresAt + CLOCK_TOLERANCE_S) * 1000 - Date.now();
+    session.timer = setTimeout(
+      () => this.close(session, new CastError('auth_expired')),
+      Math.min(Math.max(ms, 0), MAX_TIMER_MS),
+    ).unref();
+  }
+
+  private close(session: Open, reason: CastError): void {
+    this.end(session);
+    session.close(reason);
+  }
+
+  private end(session: Open): void {
+    clearTimeout(session.timer);
+    this.open.delete(session);
+  }
+}
+
+const REVOKED = { message: 'This credential was taken back.' };

@@ -1,0 +1,168 @@
+import { Injectable } from '@nestjs/common';
+import { Config } from '../config/config.js';
+import type { Limits } from '../protocol/access.js';
+import { CastError } from '../protocol/errors.js';
+import { ApiKeys } from './api-keys.js';
+import { ownerOf, type Principal } from './principal.js';
+import { type Allowance, WindowCounter } from './window-counter.js';
+
+const DAY_MS = 86_400_000;
+
+/** Who is counted, and what they may use. */
+interface Account {
+  readonly name: string;
+  readonly limits: Limits;
+}
+
+/** Tokens that were reserved at a start. */
+export interface Reservation {
+  /** Gives back what was not used, or takes what was used besides. Once. */
+  settle(tokens: number): Promise<void>;
+  /** There was no start: nothing was used. */
+  cancel(): Promise<void>;
+}
+
+/**
+ * What each principal may use: its user by the settings, or by its own credential; the key and the
+ * tenant besides, where limits are set for them. Callers without a credential have no account.
+ */
+@Injectable()
+export class UsageLimits {
+  private readonly usual: Limits;
+  private readonly starts = new WindowCounter(60);
+  private readonly joins = new WindowCounter(10);
+  private readonly tokens = new WindowCounter((2 * DAY_MS) / 1000);
+  private readonly sockets = new Map<string, number>();
+
+  constructor(
+    config: Config,
+    private readonly keys: ApiKeys,
+  ) {
+    this.usual = {
+      startsPerMinute: config.LIMIT_STARTS_PER_MINUTE,
+      running: config.LIMIT_RUNNING,
+      waiting: config.LIMIT_WAITING,
+      sockets: config.LIMIT_SOCKETS,
+      tokensPerDay: config.LIMIT_TOKENS_PER_DAY,
+      joinsPer10s: config.LIMIT_JOINS_PER_10S,
+    };
+  }
+
+  /** Who pays for what a principal does, its user first. */
+  accountsOf(principal: Principal): Account[] {
+    switch (principal.kind) {
+      case 'user': {
+        if (principal.token === undefined) return [];
+        const { tenant, limits } = principal;
+        return [this.user(ownerOf(principal), limits), ...this.tenant(tenant)];
+      }
+      case 'key': {
+        const { tenant, keyId, userId, limits } = principal;
+        const key = { name: `key ${keyId}`, limits };
+        return userId === undefined
+          ? [{ ...key, limits: { ...this.usual, ...limits } }, ...this.tenant(tenant)]
+          : [this.user(ownerOf(principal), {}), key, ...this.tenant(tenant)];
+      }
+      case 'link':
+        return [this.user(`link ${principal.generationId}`, {}), ...this.tenant(principal.tenant)];
+      default:
+        return [];
+    }
+  }
+
+  /** The limits in force for a principal itself. */
+  limitsOf(principal: Principal): Limits {
+    return this.accountsOf(principal)[0]?.limits ?? {};
+  }
+
+  /**
+   * Counts a start, and reserves the most tokens that it can use.
+   * @throws CastError `rate_limited`, `quota_exceeded`, with `retryAfterMs`
+   */
+  async start(principal: Principal, tokens: number): Promise<Reservation> {
+    const accounts = this.accountsOf(principal);
+    const starts = allowances(accounts, 'startsPerMinute');
+    const quota = daily(accounts);
+    const wait = await this.starts.take(starts, 1);
+    if (wait !== undefined) throw limited('You have started as many as you may in a minute.', wait);
+    if ((await this.tokens.take(quota, tokens)) !== undefined) {
+      await this.starts.adjust(starts, -1);
+      throw new CastError('quota_exceeded', { retryAfterMs: DAY_MS - (Date.now() % DAY_MS) });
+    }
+    return {
+      settle: (used) => this.tokens.adjust(quota, used - tokens),
+      cancel: async () => {
+        await this.starts.adjust(starts, -1);
+        await this.tokens.adjust(quota, -tokens);
+      },
+    };
+  }
+
+  /** Counts that a generation is read from its beginning. @throws CastError `rate_limited` */
+  async join(principal: Principal): Promise<void> {
+    const accounts = this.accountsOf(principal);
+    const wait = await this.joins.take(allowances(accounts, 'joinsPer10s'), 1);
+    if (wait !== undefined) throw limited('You have joined as often as you may.', wait);
+  }
+
+  /**
+   * Counts an open socket.
+   * @returns to be called when it is closed
+   * @throws CastError `rate_limited`
+   */
+  openSocket(principal: Principal): () => void {
+    const accounts = this.accountsOf(principal);
+    for (const { name, limits } of accounts) {
+      if (limits.sockets && (this.sockets.get(name) ?? 0) >= limits.sockets) {
+        throw limited('You have as many sockets open as you may.');
+      }
+    }
+    for (const { name } of accounts) this.sockets.set(name, (this.sockets.get(name) ?? 0) + 1);
+    return () => {
+      for (const { name } of accounts) {
+        const open = (this.sockets.get(name) ?? 0) - 1;
+        if (open > 0) this.sockets.set(name, open);
+        else this.sockets.delete(name);
+      }
+    };
+  }
+
+  /** What is left to a principal, where there is a limit. */
+  async left(principal: Principal): Promise<{ startsThisMinute?: number; tokensToday?: number }> {
+    const accounts = this.accountsOf(principal);
+    const starts = await this.starts.left(allowances(accounts, 'startsPerMinute'));
+    const tokens = await this.tokens.left(daily(accounts));
+    return {
+      ...(starts !== undefined && { startsThisMinute: starts }),
+      ...(tokens !== undefined && { tokensToday: tokens }),
+    };
+  }
+
+  private user(name: string | undefined, own: Limits): Account {
+    return { name: `user ${name}`, limits: { ...this.usual, ...own } };
+  }
+
+  private tenant(tenant: string): Account[] {
+    return [{ name: `tenant ${tenant}`, limits: this.keys.limitsOf(tenant) }];
+  }
+}
+
+function allowances(accounts: readonly Account[], limit: keyof Limits): Allowance[] {
+  return accounts.map(({ name, limits }) => ({ name, most: limits[limit] }));
+}
+
+/** The tokens of this day: each has a count of its own. */
+function daily(accounts: readonly Account[]): Allowance[] {
+  const day = new Date().toISOString().slice(0, 10);
+  return accounts.map(({ name, limits }) => ({
+    name: `${day} ${name}`,
+    most: limits.tokensPerDay,
+  }));
+}
+
+function limited(message: string, retryAfterMs?: number): CastError {
+  return new CastError('rate_limited', {
+    message,
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+  });
+}

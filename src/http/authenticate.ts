@@ -1,0 +1,52 @@
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { NextFunction, Request, Response } from 'express';
+import { Authentication, bearerOf } from '../access/authentication.js';
+import { authorise } from '../access/authorise.js';
+import type { Principal } from '../access/principal.js';
+import type { Config } from '../config/config.js';
+import { isLoopback } from '../config/loopback.js';
+
+/** What needs no credential: the page, which asks for one itself, and what watches the process. */
+const OPEN = /^\/(doctor|page\.json|icon\.svg|health\/(live|ready|stream))?$/;
+/** What a proxy says of whom it speaks for. */
+const PROXY_HEADERS = ['x-forwarded-for', 'forwarded', 'x-real-ip'];
+
+/** Finds out who asks, before anything of the body is read. Who may do what is asked at each act. */
+export function authenticateHttp(app: NestExpressApplication): void {
+  const authentication = app.get(Authentication);
+  // Express 5 hands what an async handler throws to the error handler.
+  // oxlint-disable-next-line oxc/no-async-endpoint-handlers
+  app.use(async (request: Request, response: Response, next: NextFunction) => {
+    if (authentication.isOn && !OPEN.test(request.path)) {
+      response.locals['principal'] = await identify(request, authentication);
+    }
+    next();
+  });
+}
+
+async function identify(
+  request: Request,
+  authentication: Authentication,
+): Promise<Principal | undefined> {
+  return authentication.identify(bearerOf(request.headers.authorization), {
+    address: request.ip ?? '',
+    requestId: String(request.res?.getHeader('x-request-id')),
+  });
+}
+
+/** Who asks. */
+export function principalOf(request: Request): Principal {
+  return (request.res?.locals['principal'] as Principal | undefined) ?? { kind: 'rest' };
+}
+
+/**
+ * Lets through who has the scope `admin`, and, where only this machine can connect, whoever sits at it.
+ * @throws CastError `forbidden`
+ */
+export function checkAdmin(request: Request, { HOST }: Pick<Config, 'HOST'>): void {
+  const principal = principalOf(request);
+  const isHere =
+    isLoopback(HOST) && PROXY_HEADERS.every((name) => request.headers[name] === undefined);
+  if (isHere && principal.kind === 'rest') return;
+  authorise(principal, 'admin');
+}
