@@ -10,14 +10,7 @@ import { TelemetryModule } from './telemetry/telemetry.module.js';
 import { SocketModule } from './socket/socket.module.js';
 
 @Module({
-  imports: [
-    AccessModule,
-    CastModule,
-    GenerationsModule,
-    SocketModule,
-    LlmModule,
-    TelemetryModule,
-  ],
+  imports: [AccessModule, CastModule, GenerationsModule, SocketModule, LlmModule, TelemetryModule],
   controllers: [HealthController, TokenController],
 })
 export class AppModule {

@@ -40,6 +40,8 @@ export type StreamState = {
 /** A closed list. */
 export type ErrorCode =
   | 'invalid_request'
+  | 'unauthorized'
+  | 'auth_expired'
   | 'forbidden'
   | 'client_not_found'
   | 'generation_not_found'
@@ -49,6 +51,7 @@ export type ErrorCode =
   | 'payload_too_large'
   | 'unsupported_media_type'
   | 'rate_limited'
+  | 'quota_exceeded'
   | 'queue_full'
   | 'shutting_down'
   | 'internal'

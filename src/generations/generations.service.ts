@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { type BeforeApplicationShutdown, Injectable, type OnModuleInit } from '@nestjs/common';
 import type { Caller } from '../access/caller.js';
-import { mayReach, userOf } from '../access/principal.js';
+import { authorise, type GenerationVerb } from '../access/authorise.js';
+import { ownerOf } from '../access/principal.js';
 import { CastService } from '../cast/cast.service.js';
 import type { ModelRequest } from '../cast/model-request.js';
 import { Config } from '../config/config.js';
@@ -99,6 +100,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
    * log had to make room
    */
   start(asked: Asked, caller: Caller, idempotencyKey?: string): Eventually<Accepted> {
+    authorise(caller.principal, 'start');
     const order = { asked, caller, idempotencyKey };
     const known = this.known(order);
     if (known !== undefined) return known;
@@ -116,6 +118,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
    * @throws CastError `forbidden` where the operator does not allow it; else like {@link start}
    */
   pull(model: string, caller: Caller, idempotencyKey?: string): Eventually<Accepted> {
+    authorise(caller.principal, 'pull');
     if (!this.config.ALLOW_PULL) {
       throw new CastError('forbidden', { message: 'Pulling models is not allowed here.' });
     }
@@ -132,17 +135,17 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
 
   /**
    * The only way to a generation: one that the caller may not see is not there.
-   * @throws CastError `generation_not_found`
+   * @throws CastError `generation_not_found`, `forbidden`
    */
-  get(id: string, { principal }: Caller): Eventually<Generation> {
+  get(id: string, { principal }: Caller, verb: GenerationVerb): Eventually<Generation> {
     const generation = this.kept.get(id);
-    if (mayReach(principal, generation.owner)) return generation;
-    throw new CastError('generation_not_found');
+    authorise(principal, verb, generation);
+    return generation;
   }
 
   /** What the caller's own generations do that have not ended; none where he is not known. */
   activeOf({ principal }: Caller): Eventually<StreamState[]> {
-    return this.ofUsers.of(userOf(principal)).map(({ status }) => status);
+    return this.ofUsers.of(ownerOf(principal)).map(({ status }) => status);
   }
 
   /** How many run and wait. */
@@ -187,7 +190,8 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
    * @throws CastError `shutting_down` where something new would have to begin
    */
   private known({ asked, caller, idempotencyKey: key }: Order): Accepted | undefined {
-    const id = key === undefined ? undefined : this.keys.find(key, userOf(caller.principal), asked);
+    const id =
+      key === undefined ? undefined : this.keys.find(key, ownerOf(caller.principal), asked);
     if (id !== undefined) return { generation: this.kept.get(id), deduplicated: true };
     if (this.draining) throw new CastError('shutting_down');
     return undefined;
@@ -199,7 +203,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     { keep, timeoutMs }: Pick<Limits, 'keep' | 'timeoutMs'>,
   ): Accepted {
     const { config, kept, lifecycle, cast, slots, durations } = this;
-    const owner = userOf(caller.principal);
+    const owner = ownerOf(caller.principal);
     const facts = {
       // 128 random bits: whoever knows the id of nobody's generation may read the answer.
       id: randomBytes(16).toString('base64url'),

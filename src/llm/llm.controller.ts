@@ -14,6 +14,7 @@ import type { Request, Response } from 'express';
 import type { Observable } from 'rxjs';
 import { type Caller, traceOf } from '../access/caller.js';
 import { CastError } from '../protocol/errors.js';
+import { principalOf } from '../http/authenticate.js';
 import { Route } from '../http/open-api.js';
 import {
   generationView,
@@ -187,7 +188,7 @@ function asking(request: Request): [Caller, string | undefined] {
 /** A REST request's caller: his address takes the turn where no client is named. */
 function callerOf(request: Request): Caller {
   return {
-    principal: { kind: 'rest' },
+    principal: principalOf(request),
     turn: `address ${request.ip ?? ''}`,
     requestId: String(request.res?.getHeader('x-request-id')),
     trace: traceOf(request.get('traceparent')),

@@ -83,12 +83,12 @@ export class LlmService {
 
   /** @throws CastError `generation_not_found` */
   async view(id: string, caller: Caller): Promise<GenerationView> {
-    return viewOf(await this.generations.get(id, caller));
+    return viewOf(await this.generations.get(id, caller, 'read'));
   }
 
   /** Answers when the upstream request is over. @throws CastError `generation_not_found` */
   async cancel(id: string, caller: Caller): Promise<GenerationView> {
-    const generation = await this.generations.get(id, caller);
+    const generation = await this.generations.get(id, caller, 'cancel');
     await generation.cancel();
     return viewOf(generation);
   }
@@ -104,7 +104,7 @@ export class LlmService {
     lastEventId: unknown,
     response: Response,
   ): Promise<void> {
-    const generation = await this.generations.get(id, caller);
+    const generation = await this.generations.get(id, caller, 'read');
     const after = cursor(lastEventId);
     generation.checkCursor(after);
     // Keeps an EventSource that has everything from asking again.

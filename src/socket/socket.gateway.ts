@@ -12,7 +12,7 @@ import {
 } from '@nestjs/websockets';
 import type { Namespace, Socket } from 'socket.io';
 import { type Caller, traceOf } from '../access/caller.js';
-import { userOf } from '../access/principal.js';
+import { claimedPrincipal, ownerOf } from '../access/principal.js';
 import { claimedUser } from '../access/user-id.js';
 import { Config } from '../config/config.js';
 import { validation } from '../http/validation.js';
@@ -110,7 +110,7 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
 
   handleDisconnect(socket: ClientSocket): void {
     socket.data.readers.close();
-    const user = userOf(socket.data.caller.principal);
+    const user = ownerOf(socket.data.caller.principal);
     if (user === undefined) return;
     const sockets = this.ofUsers.get(user);
     sockets?.delete(socket);
@@ -130,7 +130,7 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
    */
   audience(asking: ClientSocket | undefined, audience: 'user' | undefined): SocketReaders[] {
     if (audience === undefined) return asking === undefined ? [] : [asking.data.readers];
-    const user = asking === undefined ? undefined : userOf(asking.data.caller.principal);
+    const user = asking === undefined ? undefined : ownerOf(asking.data.caller.principal);
     if (user === undefined) throw new CastError('forbidden', NOT_THAT_USER);
     return [...(this.ofUsers.get(user) ?? [])].map(({ data }) => data.readers);
   }
@@ -163,8 +163,10 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     @Ack() ack?: AckOf<StartedAck>,
   ): Promise<void> {
     const { user_id, user_content, system_content, temperature, idempotencyKey } = request;
-    if (user_id !== userOf(socket.data.caller.principal))
+    const { principal } = socket.data.caller;
+    if (principal.kind !== 'user' || principal.sub !== user_id) {
       throw new CastError('forbidden', NOT_THAT_USER);
+    }
     const user = { role: 'user' as const, content: user_content };
     const messages =
       system_content === undefined
@@ -185,7 +187,7 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     @MessageBody({ schema: joinRequest }) { generationId, after }: JoinRequest,
     @Ack() ack?: AckOf<{ state: GenerationState; seq: number }>,
   ): Promise<void> {
-    const generation = await this.generations.get(generationId, socket.data.caller);
+    const generation = await this.generations.get(generationId, socket.data.caller, 'read');
     generation.checkCursor(after);
     ack?.({ ok: true, state: generation.state, seq: generation.log.seq });
     socket.data.readers.read(generation, after);
@@ -197,7 +199,7 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     @MessageBody({ schema: generationRef }) { generationId }: GenerationRef,
     @Ack() ack?: AckOf<object>,
   ): Promise<void> {
-    await this.generations.get(generationId, socket.data.caller);
+    await this.generations.get(generationId, socket.data.caller, 'read');
     socket.data.readers.leave(generationId);
     ack?.({ ok: true });
   }
@@ -208,7 +210,7 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     @MessageBody({ schema: generationRef }) { generationId }: GenerationRef,
     @Ack() ack?: AckOf<{ state: GenerationState; seq: number }>,
   ): Promise<void> {
-    const generation = await this.generations.get(generationId, socket.data.caller);
+    const generation = await this.generations.get(generationId, socket.data.caller, 'cancel');
     const { said, seq } = await generation.cancel();
     ack?.({ ok: true, state: said.state, seq });
   }
@@ -229,7 +231,7 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
   }
 
   private remember(socket: ClientSocket): void {
-    const user = userOf(socket.data.caller.principal);
+    const user = ownerOf(socket.data.caller.principal);
     if (user === undefined) return;
     const sockets = this.ofUsers.get(user) ?? new Set();
     this.ofUsers.set(user, sockets.add(socket));
@@ -247,7 +249,7 @@ function callerOf({ id, handshake }: ClientSocket, config: Config): Caller {
   const who =
     user === undefined
       ? { principal: { kind: 'socket' as const }, turn: `socket ${id}` }
-      : { principal: { kind: 'user' as const, user }, turn: `user ${user}` };
+      : { principal: claimedPrincipal(user), turn: `user ${user}` };
   return { ...who, requestId: undefined, trace: traceOf(handshake.headers['traceparent']) };
 }
 

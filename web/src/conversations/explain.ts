@@ -29,6 +29,7 @@ const OPERATOR: Explanation = {
   advice: 'Only who runs the server can change this.',
   ways: ['retry', 'doctor'],
 };
+const KEY: Explanation = { advice: 'Give a new key or token, then ask again.', ways: ['retry'] };
 const MODEL: Explanation = { advice: 'Pick another one.', ways: ['model', 'retry'] };
 const SHORTEN: Explanation = {
   advice: 'Shorten the question, pick another model, or begin a new conversation.',
@@ -37,6 +38,8 @@ const SHORTEN: Explanation = {
 
 const EXPLANATIONS: Record<ErrorCode | ClientErrorCode, Explanation> = {
   invalid_request: SHORTEN,
+  unauthorized: KEY,
+  auth_expired: KEY,
   forbidden: { ...OPERATOR, ways: ['model', 'retry', 'doctor'] },
   client_not_found: AGAIN,
   generation_not_found: GONE,
@@ -46,6 +49,7 @@ const EXPLANATIONS: Record<ErrorCode | ClientErrorCode, Explanation> = {
   method_not_allowed: AGAIN,
   unsupported_media_type: AGAIN,
   rate_limited: LATER,
+  quota_exceeded: { advice: 'Ask again tomorrow.', ways: ['retry'] },
   queue_full: LATER,
   shutting_down: LATER,
   internal: AGAIN,
