@@ -1,20 +1,25 @@
 import { startDemo } from './demo/start.js';
-import {
-  exitAtSecondSignal,
-  exitWithReason,
-  refuseArguments,
-  surviveClosedLog,
-} from './cli/process.js';
+import { parseArgs } from 'node:util';
+import { exitAtSecondSignal, exitWithReason, surviveClosedLog } from './cli/process.js';
+import { EXIT } from './cli/exit.js';
+import { lanAddresses, qrCode } from './demo/lan.js';
+
+/** What lets others in the network in: every address, and no credentials. */
+const OPEN_TO_LAN = { HOST: '0.0.0.0', ALLOW_ANONYMOUS: 'true' };
 
 /** `npm run demo`: the server in front of the built-in upstream, no Ollama needed. */
-refuseArguments('npx llm-cast demo');
 exitAtSecondSignal();
 surviveClosedLog();
+const { lan } = readFlags();
 try {
-  const { url, socketUrl } = await startDemo(process.env);
+  const { url, socketUrl } = await startDemo(
+    lan ? { ...process.env, ...OPEN_TO_LAN } : process.env,
+  );
+  const { port } = new URL(url);
+  const { port: socketPort } = new URL(socketUrl);
   console.log(`
-Open ${url}
-
+Open http://localhost:${port}
+${lan ? onThePhone(port, socketPort) : ''}
 llm-cast is running on its built-in demo model: not a language model, it answers from the
 documents of llm-cast. The page has buttons that break its connection.
 
@@ -23,10 +28,45 @@ documents of llm-cast. The page has buttons that break its connection.
 
 In a second terminal:
 
-  npm run ask -- "what happens when my phone locks?"
+  ${askCommand(url, socketUrl)}
 
-Ctrl-C stops it.
+Ctrl-C stops it.${lan ? '' : '  On your phone: npm run demo -- --lan'}
 `);
 } catch (error) {
   exitWithReason(error);
+}
+
+function readFlags(): { lan: boolean } {
+  try {
+    const { values } = parseArgs({ options: { lan: { type: 'boolean', default: false } } });
+    return values;
+  } catch {
+    console.error(
+      'Usage: npm run demo [-- --lan]\n\n  --lan  others in this network may use it too, such as your phone',
+    );
+    process.exit(EXIT.usage);
+  }
+}
+
+/** What the page's address is for others, and what that opens. */
+function onThePhone(port: string, socketPort: string): string {
+  const [address] = lanAddresses();
+  if (address === undefined) return '\nThis machine is in no network: no phone can reach it.\n';
+  const page = `http://${address}:${port}`;
+  return `
+On your phone, in the same network: ${page}
+
+${qrCode(page)}
+Everybody in this network can use the demo now, on ports ${port} and ${socketPort}, until you stop it.
+`;
+}
+
+/** The command as it works on these ports. */
+function askCommand(url: string, socketUrl: string): string {
+  const isDefault = new URL(url).port === '3000' && new URL(socketUrl).port === '4321';
+  const local = (of: string): string => `http://localhost:${new URL(of).port}`;
+  const where = isDefault
+    ? ''
+    : `LLM_CAST_URL=${local(url)} LLM_CAST_SOCKET_URL=${local(socketUrl)} `;
+  return `${where}npm run ask -- "what happens when my phone locks?"`;
 }

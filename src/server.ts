@@ -72,12 +72,19 @@ export async function startServer(config: Config, demo?: PageDemo): Promise<Runn
     const { port } = app.getHttpServer().address() as AddressInfo;
     const url = httpUrl(config.HOST, port);
     const socketUrl = httpUrl(config.HOST, await sockets.listen());
-    new Logger('Server').log(`REST on ${url}, Socket.IO on ${socketUrl}/events`);
+    const logger = new Logger('Server');
+    logger.log(`REST on ${url}, Socket.IO on ${socketUrl}/events`);
+    logger.log(`chat page on ${pageUrl(url)}, API documents on ${pageUrl(url)}/docs`);
     return { url, socketUrl, close: () => app.close() };
   } catch (error) {
     await app.close();
     throw error;
   }
+}
+
+/** Where a browser on this machine finds the page. */
+function pageUrl(url: string): string {
+  return url.replace(/\/\/(127\.0\.0\.1|0\.0\.0\.0|\[::1?\])/, '//localhost');
 }
 
 function httpUrl(host: string, port: number): string {

@@ -63,11 +63,7 @@ describe('deploy/Dockerfile', () => {
       'rm -f node_modules/llm-cast-*',
     ]);
     expect(JSON.parse(read('package.json'))).toMatchObject({
-      scripts: {
-        build:
-          'npm run build -w client && npm run build -w doctor && ' +
-          'nest build && node scripts/bundle.mjs && npm run build -w web',
-      },
+      scripts: { build: 'node scripts/build.mjs' },
     });
   });
 

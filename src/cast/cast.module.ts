@@ -1,6 +1,7 @@
 import { HttpModule } from '@nestjs/axios';
 import { Module } from '@nestjs/common';
 import { CastService } from './cast.service.js';
+import { UpstreamReport } from './upstream-report.js';
 import { upstreamAdapter } from './http/adapter.js';
 
 @Module({
@@ -12,7 +13,7 @@ import { upstreamAdapter } from './http/adapter.js';
       transformResponse: [],
     }),
   ],
-  providers: [CastService],
+  providers: [CastService, UpstreamReport],
   exports: [CastService],
 })
 export class CastModule {}

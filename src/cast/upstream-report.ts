@@ -1,0 +1,64 @@
+import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { Config } from '../config/config.js';
+import { CastService } from './cast.service.js';
+import type { Upstream } from './upstream.js';
+
+/** Most model names in one line of the log. */
+const NAMED_MODELS = 5;
+
+/** Tells the operator at the start, and whenever it changes, whether each upstream answers. */
+@Injectable()
+export class UpstreamReport implements OnApplicationBootstrap {
+  private readonly logger = new Logger('Upstreams');
+  /** What was told last of each upstream. */
+  private readonly told = new Map<Upstream, boolean>();
+
+  constructor(
+    private readonly cast: CastService,
+    private readonly config: Config,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    // The first question may take a while: the start does not wait for it.
+    void this.cast.refresh().then(() => {
+      this.tell();
+      this.cast.onChange(() => this.tell());
+    });
+  }
+
+  private tell(): void {
+    for (const upstream of this.cast.upstreams) {
+      const { isReachable } = upstream;
+      if (this.told.get(upstream) === isReachable) continue;
+      this.told.set(upstream, isReachable);
+      if (isReachable) this.tellModels(upstream);
+      else this.logger.warn(`${upstream.name} does not answer: ${this.adviceFor(upstream)}`);
+    }
+  }
+
+  private tellModels({ name, models }: Upstream): void {
+    if (models === undefined)
+      return this.logger.log(`${name} answers; it does not list its models`);
+    const names = models.map((model) => model.name);
+    const some = names.slice(0, NAMED_MODELS).join(', ');
+    const more = names.length > NAMED_MODELS ? ` and ${names.length - NAMED_MODELS} more` : '';
+    this.logger.log(`${name} answers, with ${names.length === 0 ? 'no model' : some + more}`);
+    const { OLLAMA_BASE_URL, OLLAMA_MODEL, OPENAI_MODEL } = this.config;
+    const wanted = OLLAMA_BASE_URL.length > 0 ? OLLAMA_MODEL : (OPENAI_MODEL ?? OLLAMA_MODEL);
+    const isThere = this.cast.upstreams.some(({ models: listed }) =>
+      listed?.some((model) => model.name === wanted || model.name === `${wanted}:latest`),
+    );
+    if (isThere || this.cast.upstreams.some((one) => one.models === undefined)) return;
+    const pull = OLLAMA_BASE_URL.length > 0 ? `ollama pull ${wanted}, or ` : '';
+    const setting = OLLAMA_BASE_URL.length > 0 ? 'OLLAMA_MODEL' : 'OPENAI_MODEL';
+    this.logger.warn(
+      `the default model ${wanted} is not there: ${pull}set ${setting} to one that is`,
+    );
+  }
+
+  private adviceFor({ name }: Upstream): string {
+    return name.startsWith('ollama')
+      ? 'start it (ollama serve), or set OLLAMA_BASE_URL to where it is'
+      : 'start it, or set OPENAI_BASE_URL to where it is';
+  }
+}

@@ -1,0 +1,104 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { freePort } from './support/free-port.js';
+import { Program } from './support/program.js';
+import { ScriptedUpstream } from './support/scripted-upstream.js';
+
+const run = promisify(execFile);
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+describe('npm run build', () => {
+  it('says nothing and does nothing where nothing has changed', async () => {
+    const { stdout, stderr } = await run(process.execPath, ['scripts/build.mjs'], { cwd: ROOT });
+    expect(stdout + stderr).toBe('');
+  });
+});
+
+describe('npm run demo', () => {
+  let demo: Program;
+  afterEach(() => demo?.kill());
+
+  const start = async (...flags: string[]): Promise<{ port: number; socketPort: number }> => {
+    const [port, socketPort] = [await freePort(), await freePort()];
+    demo = Program.run('demo.js', flags, { env: { PORT: port, SOCKET_PORT: socketPort } });
+    await demo.said(/Ctrl-C stops it/);
+    return { port, socketPort };
+  };
+
+  it('prints a command that asks it, on whatever ports it is', async () => {
+    await start();
+    const [, env = ''] = await demo.said(/^ {2}((?:\w+=\S+ )+)npm run ask/m);
+    const { stdout } = await run(process.execPath, ['scripts/ask.mjs', 'what', 'is', 'it?'], {
+      cwd: ROOT,
+      env: {
+        PATH: process.env['PATH'],
+        ...Object.fromEntries(
+          env
+            .trim()
+            .split(' ')
+            .map((one) => one.split('=')),
+        ),
+      },
+    });
+    expect(stdout.length).toBeGreaterThan(20);
+  });
+
+  it('is for this machine only', async () => {
+    const { port } = await start();
+    await expect(fetch(`http://127.0.0.2:${port}/health/live`)).rejects.toThrow();
+  });
+
+  it('with --lan serves the page at every address, prints one with its QR code, and says what that opens', async () => {
+    const { port, socketPort } = await start('--lan');
+    const other = await fetch(`http://127.0.0.2:${port}/`);
+    expect(other.status).toBe(200);
+    const handshake = `http://127.0.0.2:${socketPort}/socket.io/?EIO=4&transport=polling`;
+    expect((await fetch(handshake)).status).toBe(200);
+    expect(demo.stdout).toMatch(/On your phone, in the same network: http:\/\/\d|is in no network/);
+    if (demo.stdout.includes('On your phone')) {
+      expect(demo.stdout).toContain('█');
+      expect(demo.stdout).toMatch(/Everybody in this network can use the demo now/);
+    }
+  });
+
+  it('refuses a flag that it does not know, and says which there is', async () => {
+    demo = Program.run('demo.js', ['--lna']);
+    expect(await demo.exited).toBe(2);
+    expect(demo.stderr).toContain('--lan');
+  });
+});
+
+describe('npm start', () => {
+  let server: Program;
+  let upstream: ScriptedUpstream | undefined;
+  afterEach(async () => {
+    await server?.kill();
+    await upstream?.close();
+    upstream = undefined;
+  });
+
+  it('says where the page is, and what to do without an upstream', async () => {
+    server = Program.server({ OLLAMA_BASE_URL: 'http://127.0.0.1:1' });
+    await server.said(/chat page on http:\/\/localhost:\d+/);
+    await server.said(/ollama does not answer: start it \(ollama serve\), or set OLLAMA_BASE_URL/);
+  });
+
+  it('says which models there are, and what to do where the default one is not', async () => {
+    upstream = await ScriptedUpstream.start();
+    upstream.models = ['qwen3:8b'];
+    server = Program.server({ OLLAMA_BASE_URL: upstream.url });
+    await server.said(/ollama answers, with qwen3:8b/);
+    await server.said(/the default model llama3\.2 is not there: ollama pull llama3\.2, or set/);
+  });
+
+  it('says no more than that where all is well, and tells when the upstream has gone', async () => {
+    upstream = await ScriptedUpstream.start();
+    server = Program.server({ OLLAMA_BASE_URL: upstream.url });
+    await server.said(/ollama answers, with llama3\.2/);
+    expect(server.stdout).not.toContain('is not there');
+    await upstream.close();
+    upstream = undefined;
+    await server.said(/ollama does not answer/);
+  });
+});
