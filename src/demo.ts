@@ -44,7 +44,7 @@ function readFlags(): { lan: boolean } {
     console.error(
       'Usage: npm run demo [-- --lan]\n\n  --lan  others in this network may use it too, such as your phone',
     );
-    process.exit(EXIT.usage);
+    return process.exit(EXIT.usage);
   }
 }
 
