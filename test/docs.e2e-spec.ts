@@ -205,7 +205,18 @@ describe('the documents', () => {
 });
 
 /** Names in capitals that are not ours. */
-const FOREIGN = ['OLLAMA_HOST', 'OLLAMA_NUM_PARALLEL', 'NODE_ENV', 'UPDATE_DOCS'];
+const FOREIGN = [
+  'OLLAMA_HOST',
+  'OLLAMA_NUM_PARALLEL',
+  'NODE_ENV',
+  'UPDATE_DOCS',
+  // What tests with real programs look for.
+  'LLAMA_SERVER',
+  'LLAMA_MODEL',
+  'OLLAMA_TEST_URL',
+  'OLLAMA_TEST_MODEL',
+  'STRANGERS_PYTHON',
+];
 
 /** A value as one would write it into the environment. */
 function written(value: (typeof DEFAULTS)[Setting]): string {

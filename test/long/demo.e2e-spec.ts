@@ -25,7 +25,7 @@ describe('the built demo', () => {
   afterAll(() => demo?.kill());
 
   it('says where to look before anything else', () => {
-    expect(demo.stdout.trim().split('\n')[0]).toBe(`Open ${url}`);
+    expect(demo.stdout.trim().split('\n')[0]).toBe(`Open http://localhost:${new URL(url).port}`);
   });
 
   it('serves the page, and tells it where the proxy is and what to ask', async () => {
