@@ -99,6 +99,9 @@ export class DocsIndex {
       // Beginners ask it; what it says briefly, the others say at length.
       'README.md': 1.2,
       'docs/performance.md': 0.6,
+      // For people who change llm-cast, and for those who come from the tutorial.
+      'docs/architecture.md': 0.4,
+      'docs/migration.md': 0.6,
       'docs/decisions.md': asksWhy ? 4 : 0.4,
     };
     const boostDocument = (_id: number, _word: string, stored?: Record<string, unknown>): number =>
