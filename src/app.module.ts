@@ -3,6 +3,7 @@ import { AccessModule } from './access/access.module.js';
 import { CastModule } from './cast/cast.module.js';
 import { Config } from './config/config.js';
 import { GenerationsModule } from './generations/generations.module.js';
+import { AdminController } from './http/admin.controller.js';
 import { HealthController } from './http/health.controller.js';
 import { TokenController } from './http/token.controller.js';
 import { LlmModule } from './llm/llm.module.js';
@@ -11,7 +12,7 @@ import { SocketModule } from './socket/socket.module.js';
 
 @Module({
   imports: [AccessModule, CastModule, GenerationsModule, SocketModule, LlmModule, TelemetryModule],
-  controllers: [HealthController, TokenController],
+  controllers: [AdminController, HealthController, TokenController],
 })
 export class AppModule {
   /**

@@ -37,6 +37,131 @@ export type StreamState = {
   attempt?: number | undefined;
 };
 
+/** What a credential may be used for. */
+export type Scope = 'start' | 'read' | 'cancel' | 'share' | 'pull' | 'admin';
+
+/** A space of users that do not meet those of another one. */
+export type Tenant = string;
+
+/** A user, as the app's backend names them: 1 to 128 printable characters. */
+export type UserName = string;
+
+/** What a principal may use; 0 = no limit, absent = what the server has set. */
+export type Limits = {
+  /** Generations that begin in one minute. */
+  startsPerMinute?: number | undefined;
+  /** Generations that run at once. */
+  running?: number | undefined;
+  /** Requests that wait for a slot. */
+  waiting?: number | undefined;
+  /** Open sockets. */
+  sockets?: number | undefined;
+  /** Tokens read and written in one day (UTC). */
+  tokensPerDay?: number | undefined;
+  /** Joins from the beginning (`after` 0) in ten seconds. */
+  joinsPer10s?: number | undefined;
+};
+
+/** Asks for a token of one user, with an API key. */
+export type TokenBody = {
+  userId: UserName;
+  /** How long the token is good for, in seconds. */
+  ttl?: number | undefined;
+  /** Never beyond the key's own; default: the usual. */
+  scopes?: Array<Scope> | undefined;
+};
+
+/** A token of one user. */
+export type TokenAnswer = {
+  /** Goes into `Authorization: Bearer` or `auth.token`. */
+  token: string;
+  /** ISO time (UTC) from which on it is not good any more. */
+  expiresAt: string;
+};
+
+/** Asks for a link to one generation. */
+export type ShareBody = {
+  /** What the link is good for; `cancel` only beside `read`. */
+  verbs?: Array<'read' | 'cancel'> | undefined;
+  /** Seconds; at most, and by default, `RETAIN_MS`. */
+  ttl?: number | undefined;
+};
+
+/** A link to one generation, for a second device or a support case. */
+export type ShareAnswer = {
+  /** Good for this one generation: in `join`, or as Bearer. */
+  token: string;
+  /** Where the generation is, for `GET` with the token as Bearer. */
+  url: string;
+  /** ISO time (UTC) from which on it is not good any more. */
+  expiresAt: string;
+};
+
+/** A new token of the same user, before the old one has expired. */
+export type AuthRequest = {
+  token: string;
+};
+
+/** Takes back credentials: of a key, of a user, or one token. */
+export type RevokeBody = {
+  /** Id of an API key. */
+  key?: string | undefined;
+  /** Of `sub`; default: the caller's own. */
+  tenant?: Tenant | undefined;
+  /** A user: all tokens and links of theirs. */
+  sub?: UserName | undefined;
+  /** One token. */
+  jti?: string | undefined;
+  /** What was issued up to that second; default: now. */
+  before?: string | undefined;
+  /** Whether what runs for them is cancelled too. */
+  cancel?: boolean | undefined;
+};
+
+/** What the revocation ended. */
+export type Revoked = {
+  /** Sockets and event streams that were closed on this node. */
+  closed: number;
+  /** Generations that were cancelled. */
+  cancelled: number;
+};
+
+/** Who the caller is, what it may and what is left. */
+export type Me = {
+  kind: 'key' | 'user' | 'link' | 'anonymous';
+  tenant?: Tenant | undefined;
+  /** The user; absent for a key that acts for nobody. */
+  sub?: string | undefined;
+  /** Id of the API key. */
+  key?: string | undefined;
+  scopes: Array<Scope>;
+  /** Models that may be named; absent: all. */
+  models?: Array<string> | undefined;
+  /** The one that a link is good for. */
+  generationId?: GenerationId | undefined;
+  /** ISO time (UTC) from which on it is not good any more. */
+  expiresAt?: string | undefined;
+  /** In force; absent or 0 = none. */
+  limits: Limits;
+  /** What is left where there is a limit. */
+  left: {
+    startsThisMinute?: number | undefined;
+    tokensToday?: number | undefined;
+  };
+};
+
+/** What waits and runs on this server, for whom; never a prompt or an answer. */
+export type AdminGenerations = {
+  generations: Array<{
+    generationId: GenerationId;
+    state: GenerationState;
+    model: string;
+    tenant?: string | undefined;
+    sub?: string | undefined;
+    seq: number;
+  }>;
+};
+
 /** A closed list. */
 export type ErrorCode =
   | 'invalid_request'
@@ -498,6 +623,8 @@ export type GenerateRequest = {
   options?: SamplingOptions | undefined;
   /** `keep`: run to the end even if nobody reads. Otherwise it ends `ABANDON_AFTER_MS` later. */
   onDisconnect?: 'cancel' | 'keep' | undefined;
+  /** For whom a backend with an API key asks: the generation is that user's. */
+  userId?: UserName | undefined;
   /** The records go to every socket of the asking socket's user. */
   audience?: 'user' | undefined;
   idempotencyKey?: IdempotencyKey | undefined;
@@ -521,6 +648,8 @@ export type ChatRequest = {
   options?: SamplingOptions | undefined;
   /** `keep`: run to the end even if nobody reads. Otherwise it ends `ABANDON_AFTER_MS` later. */
   onDisconnect?: 'cancel' | 'keep' | undefined;
+  /** For whom a backend with an API key asks: the generation is that user's. */
+  userId?: UserName | undefined;
   /** The records go to every socket of the asking socket's user. */
   audience?: 'user' | undefined;
   idempotencyKey?: IdempotencyKey | undefined;
@@ -547,6 +676,8 @@ export type GenerateBody = {
   options?: SamplingOptions | undefined;
   /** `keep`: run to the end even if nobody reads. Otherwise it ends `ABANDON_AFTER_MS` later. */
   onDisconnect?: 'cancel' | 'keep' | undefined;
+  /** For whom a backend with an API key asks: the generation is that user's. */
+  userId?: UserName | undefined;
   /** The records go to every socket of the asking socket's user. */
   audience?: 'user' | undefined;
   /** Socket.IO id of the connected client (namespace `/events`) that is to receive the records. May be left out with `onDisconnect: "keep"`, by callers that read over SSE or GET. */
@@ -571,6 +702,8 @@ export type ChatBody = {
   options?: SamplingOptions | undefined;
   /** `keep`: run to the end even if nobody reads. Otherwise it ends `ABANDON_AFTER_MS` later. */
   onDisconnect?: 'cancel' | 'keep' | undefined;
+  /** For whom a backend with an API key asks: the generation is that user's. */
+  userId?: UserName | undefined;
   /** The records go to every socket of the asking socket's user. */
   audience?: 'user' | undefined;
   /** Socket.IO id of the connected client (namespace `/events`) that is to receive the records. May be left out with `onDisconnect: "keep"`, by callers that read over SSE or GET. */
@@ -601,6 +734,8 @@ export type GenerationRef = {
 export type JoinRequest = {
   generationId: GenerationId;
   after: number;
+  /** A link to this generation. */
+  token?: string | undefined;
 };
 
 /** The generation is accepted, and its records follow; or the refusal. */
@@ -628,6 +763,18 @@ export type JoinAck =
       state: GenerationState;
       /** The last appended record. */
       seq: number;
+    }
+  | {
+      ok: false;
+      error: Refusal;
+    };
+
+/** The socket is good until then; or the refusal. */
+export type AuthAck =
+  | {
+      ok: true;
+      /** ISO time (UTC) of the end of the token. */
+      expiresAt: string;
     }
   | {
       ok: false;
@@ -667,6 +814,8 @@ export interface ClientToServerEvents {
   send_message: (request: SendMessageRequest, ack: (answer: StartedAck) => void) => void;
   /** Read a generation from any record on: after a reconnect, in a second tab. */
   join: (request: JoinRequest, ack: (answer: JoinAck) => void) => void;
+  /** Go on with a new token of the same user, before the old one has expired. */
+  auth: (request: AuthRequest, ack: (answer: AuthAck) => void) => void;
   /** Read a generation no more. With no reader left it ends `ABANDON_AFTER_MS` later. */
   leave: (request: GenerationRef, ack: (answer: LeaveAck) => void) => void;
   /** Stop a generation. Answered when the upstream request is over, however often asked. */

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { AddressLimits } from './address-limits.js';
 import { ApiKeys } from './api-keys.js';
 import { Audit } from './audit.js';
 import { Authentication } from './authentication.js';
@@ -12,6 +13,7 @@ import { UsageLimits } from './usage-limits.js';
 
 @Module({
   providers: [
+    AddressLimits,
     ApiKeys,
     Audit,
     Authentication,
@@ -23,6 +25,15 @@ import { UsageLimits } from './usage-limits.js';
     TokenVerifier,
     UsageLimits,
   ],
-  exports: [Audit, Authentication, Revocations, Sessions, TokenMaker, UsageLimits],
+  exports: [
+    AddressLimits,
+    ApiKeys,
+    Audit,
+    Authentication,
+    Revocations,
+    Sessions,
+    TokenMaker,
+    UsageLimits,
+  ],
 })
 export class AccessModule {}

@@ -82,31 +82,35 @@ describe('a token signed with JWT_SECRET', () => {
     expect(await outcome(tokens, await signed({}, OTHER))).toBe('ok');
   });
 
-  it.each<[string, Claims, string]>([
-    ['expired four seconds ago: clocks differ', { exp: now() - 3 }, 'ok'],
-    ['expired a second longer than clocks may differ', { exp: now() - 6 }, 'auth_expired'],
-    ['without exp', { exp: undefined }, 'unauthorized'],
-    ['without iat', { iat: undefined }, 'unauthorized'],
-    ['without sub', { sub: undefined }, 'unauthorized'],
-    ['without aud', { aud: undefined }, 'unauthorized'],
-    ['for another audience', { aud: 'another-service' }, 'unauthorized'],
-    ['for several audiences, of which one is ours', { aud: ['x', 'llm-cast'] }, 'ok'],
-    ['of another issuer', { iss: 'https://evil.example' }, 'unauthorized'],
-    ['good for more than a day', { exp: now() + 86_460 }, 'unauthorized'],
-    ['issued more than a day ago', { iat: now() - 86_460 }, 'auth_expired'],
-    ['issued in the future', { iat: now() + 60 }, 'unauthorized'],
-    ['not good yet', { nbf: now() + 60 }, 'unauthorized'],
-    ['with an empty sub', { sub: '' }, 'unauthorized'],
-    ['with a sub of 129 characters', { sub: 'x'.repeat(129) }, 'unauthorized'],
-    ['with a line feed in sub', { sub: 'ada\nroot' }, 'unauthorized'],
-    ['with an invisible character in sub', { sub: 'ada\u200B' }, 'unauthorized'],
-    ['with a number as sub', { sub: 7 }, 'unauthorized'],
-    ['with a scope that does not exist', { llm: { scopes: ['root'] } }, 'unauthorized'],
-    ['with a slash in the tenant', { llm: { tenant: 'a/b' } }, 'unauthorized'],
-    ['with an empty tenant', { llm: { tenant: '' } }, 'unauthorized'],
-    ['with a limit that does not exist', { llm: { limits: { tokens: 1 } } }, 'unauthorized'],
+  it.each<[string, () => Claims, string]>([
+    ['expired two seconds ago: clocks differ', () => ({ exp: now() - 2 }), 'ok'],
+    ['expired a second longer than clocks may differ', () => ({ exp: now() - 6 }), 'auth_expired'],
+    ['without exp', () => ({ exp: undefined }), 'unauthorized'],
+    ['without iat', () => ({ iat: undefined }), 'unauthorized'],
+    ['without sub', () => ({ sub: undefined }), 'unauthorized'],
+    ['without aud', () => ({ aud: undefined }), 'unauthorized'],
+    ['for another audience', () => ({ aud: 'another-service' }), 'unauthorized'],
+    ['for several audiences, of which one is ours', () => ({ aud: ['x', 'llm-cast'] }), 'ok'],
+    ['of another issuer', () => ({ iss: 'https://evil.example' }), 'unauthorized'],
+    ['good for more than a day', () => ({ exp: now() + 86_460 }), 'unauthorized'],
+    ['issued more than a day ago', () => ({ iat: now() - 86_460 }), 'auth_expired'],
+    ['issued in the future', () => ({ iat: now() + 60 }), 'unauthorized'],
+    ['not good yet', () => ({ nbf: now() + 60 }), 'unauthorized'],
+    ['with an empty sub', () => ({ sub: '' }), 'unauthorized'],
+    ['with a sub of 129 characters', () => ({ sub: 'x'.repeat(129) }), 'unauthorized'],
+    ['with a line feed in sub', () => ({ sub: 'ada\nroot' }), 'unauthorized'],
+    ['with an invisible character in sub', () => ({ sub: 'ada\u200B' }), 'unauthorized'],
+    ['with a number as sub', () => ({ sub: 7 }), 'unauthorized'],
+    ['with a scope that does not exist', () => ({ llm: { scopes: ['root'] } }), 'unauthorized'],
+    ['with a slash in the tenant', () => ({ llm: { tenant: 'a/b' } }), 'unauthorized'],
+    ['with an empty tenant', () => ({ llm: { tenant: '' } }), 'unauthorized'],
+    [
+      'with a limit that does not exist',
+      () => ({ llm: { limits: { tokens: 1 } } }),
+      'unauthorized',
+    ],
   ])('%s', async (_name, claims, expected) => {
-    expect(await outcome(tokens, await signed(claims))).toBe(expected);
+    expect(await outcome(tokens, await signed(claims()))).toBe(expected);
   });
 
   it('says which claim is wrong, where the signature is right', async () => {

@@ -1,4 +1,5 @@
 import type { ModelRequest } from '../cast/model-request.js';
+import type { Principal } from '../access/principal.js';
 import type { Config } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
 import type { ChatFields, GenerateFields } from '../protocol/model-fields.js';
@@ -17,7 +18,7 @@ type Rules = Pick<
  * @throws CastError `forbidden` for a model that is not allowed; `payload_too_large`
  */
 export function decide(asked: Asked, rules: Rules): ModelRequest {
-  const { onDisconnect: _keep, audience: _audience, model, ...fields } = asked;
+  const { onDisconnect: _keep, audience: _audience, userId: _user, model, ...fields } = asked;
   const request: ModelRequest = { model: modelOf(model, rules), ...fields };
   const chars = textsOf(request).reduce((sum, text) => sum + text.length, 0);
   if (chars > rules.MAX_PROMPT_CHARS) {
@@ -38,6 +39,12 @@ export function checkModel(
     message: 'This model is not allowed here.',
     details: [{ path: 'model', message: `one of ${allowed.join(', ')}` }],
   });
+}
+
+/** @throws CastError `forbidden` for a model that the caller's token does not name */
+export function checkModelOf(principal: Principal, model: string): void {
+  const allowed = principal.kind === 'user' ? (principal.models ?? []) : [];
+  checkModel(model, { ALLOWED_MODELS: [...allowed] });
 }
 
 /** Whether a list of names holds a model; Ollama's tag `latest` may be left out on either side. */

@@ -1,10 +1,11 @@
 import { Module } from '@nestjs/common';
+import { AccessModule } from '../access/access.module.js';
 import { CastModule } from '../cast/cast.module.js';
 import { GenerationsService } from './generations.service.js';
 import { Lifecycle } from './lifecycle.js';
 
 @Module({
-  imports: [CastModule],
+  imports: [AccessModule, CastModule],
   providers: [GenerationsService, Lifecycle],
   exports: [GenerationsService, Lifecycle],
 })

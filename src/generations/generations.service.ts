@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { type BeforeApplicationShutdown, Injectable, type OnModuleInit } from '@nestjs/common';
 import type { Caller } from '../access/caller.js';
 import { authorise, type GenerationVerb } from '../access/authorise.js';
+import { Audit } from '../access/audit.js';
 import { ownerOf } from '../access/principal.js';
+import { type Reservation, UsageLimits } from '../access/usage-limits.js';
 import { CastService } from '../cast/cast.service.js';
 import type { ModelRequest } from '../cast/model-request.js';
 import { Config } from '../config/config.js';
@@ -11,7 +13,7 @@ import { CastError } from '../protocol/errors.js';
 import type { StreamState } from '../protocol/stream-state.js';
 import type { Accepted } from './accepted.js';
 import { ActiveOfUsers } from './active-of-users.js';
-import { type Asked, checkModel, decide } from './asked.js';
+import { type Asked, checkModel, checkModelOf, decide } from './asked.js';
 import { Attempts } from './attempts.js';
 import type { Generation } from './generation.js';
 import { IdempotencyKeys } from './idempotency.js';
@@ -20,6 +22,7 @@ import { type Life, Lifecycle } from './lifecycle.js';
 import { Durations } from './line/durations.js';
 import { MemorySlotKeeper } from './line/memory-slot-keeper.js';
 import { type Limits, Running } from './running.js';
+import { mostTokens, usedTokens } from './token-count.js';
 
 /** In memory it is there at once; another node has to be asked. */
 type Eventually<T> = T | Promise<T>;
@@ -67,6 +70,8 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
   constructor(
     private readonly cast: CastService,
     private readonly lifecycle: Lifecycle,
+    private readonly usage: UsageLimits,
+    private readonly audit: Audit,
     private readonly config: Config,
   ) {
     this.kept = new KeptGenerations(config, this.keys);
@@ -99,18 +104,31 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
    * `queue_full`, `rate_limited`, `idempotency_conflict`; `generation_not_found` for a known key whose
    * log had to make room
    */
-  start(asked: Asked, caller: Caller, idempotencyKey?: string): Eventually<Accepted> {
+  async start(asked: Asked, caller: Caller, idempotencyKey?: string): Promise<Accepted> {
     authorise(caller.principal, 'start');
     const order = { asked, caller, idempotencyKey };
     const known = this.known(order);
     if (known !== undefined) return known;
     const request = decide(asked, this.config);
+    checkModelOf(caller.principal, request.model);
     this.checkUpstreams(request);
-    this.checkRoom(request, caller);
-    return this.begin(order, request, {
-      keep: asked.onDisconnect === 'keep',
-      timeoutMs: this.config.GENERATION_TIMEOUT_MS,
-    });
+    const reservation = await this.usage.start(caller.principal, mostTokens(request));
+    try {
+      // The same key may have come again in the meantime.
+      const since = this.known(order);
+      if (since === undefined) this.checkRoom(request, caller);
+      else await reservation.cancel();
+      return (
+        since ??
+        this.begin(order, request, reservation, {
+          keep: asked.onDisconnect === 'keep',
+          timeoutMs: this.config.GENERATION_TIMEOUT_MS,
+        })
+      );
+    } catch (error) {
+      await reservation.cancel();
+      throw error;
+    }
   }
 
   /**
@@ -130,7 +148,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     this.checkUpstreams(asked);
     const pulls = [...this.active.values()].filter(({ life }) => life.request.endpoint === 'pull');
     if (this.kept.isFull || pulls.length >= MAX_PULLS) throw this.comeBack('queue_full', model);
-    return this.begin(order, asked, { keep: false, timeoutMs: PULL_TIMEOUT_MS });
+    return this.begin(order, asked, undefined, { keep: false, timeoutMs: PULL_TIMEOUT_MS });
   }
 
   /**
@@ -146,6 +164,11 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
   /** What the caller's own generations do that have not ended; none where he is not known. */
   activeOf({ principal }: Caller): Eventually<StreamState[]> {
     return this.ofUsers.of(ownerOf(principal)).map(({ status }) => status);
+  }
+
+  /** All that have not ended, for operators. */
+  all(): Life[] {
+    return [...this.active.values()].map(({ life }) => life);
   }
 
   /** How many run and wait. */
@@ -200,6 +223,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
   private begin(
     { asked, caller, idempotencyKey: key }: Order,
     request: ModelRequest,
+    reservation: Reservation | undefined,
     { keep, timeoutMs }: Pick<Limits, 'keep' | 'timeoutMs'>,
   ): Accepted {
     const { config, kept, lifecycle, cast, slots, durations } = this;
@@ -225,6 +249,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
         // From here on nothing holds the request any more: it may be large.
         this.active.delete(generation);
         attempts.stop();
+        void reservation?.settle(usedTokens(life));
         lifecycle.tell('ended', life, end, running.failure);
       },
     });
@@ -234,6 +259,10 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     this.active.set(generation, { life, running, attempts });
     if (key !== undefined) this.keys.remember(key, owner, asked, generation.id);
     lifecycle.tell('accepted', life);
+    this.audit.write('start', caller.principal, {
+      generationId: generation.id,
+      requestId: caller.requestId,
+    });
     attempts.begin();
     return { generation, deduplicated: false };
   }

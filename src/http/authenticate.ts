@@ -1,15 +1,16 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { NextFunction, Request, Response } from 'express';
 import { Authentication, bearerOf } from '../access/authentication.js';
+import { turnOf } from '../access/acting.js';
 import { authorise } from '../access/authorise.js';
+import { type Caller, traceOf } from '../access/caller.js';
 import type { Principal } from '../access/principal.js';
+import { isProxied } from '../access/proxy-headers.js';
 import type { Config } from '../config/config.js';
 import { isLoopback } from '../config/loopback.js';
 
 /** What needs no credential: the page, which asks for one itself, and what watches the process. */
 const OPEN = /^\/(doctor|page\.json|icon\.svg|health\/(live|ready|stream))?$/;
-/** What a proxy says of whom it speaks for. */
-const PROXY_HEADERS = ['x-forwarded-for', 'forwarded', 'x-real-ip'];
 
 /** Finds out who asks, before anything of the body is read. Who may do what is asked at each act. */
 export function authenticateHttp(app: NestExpressApplication): void {
@@ -39,14 +40,23 @@ export function principalOf(request: Request): Principal {
   return (request.res?.locals['principal'] as Principal | undefined) ?? { kind: 'rest' };
 }
 
+/** A REST request's caller: the address takes the turn where nobody is known. */
+export function callerOf(request: Request): Caller {
+  const principal = principalOf(request);
+  return {
+    principal,
+    turn: turnOf(principal, `address ${request.ip ?? ''}`),
+    requestId: String(request.res?.getHeader('x-request-id')),
+    trace: traceOf(request.get('traceparent')),
+  };
+}
+
 /**
  * Lets through who has the scope `admin`, and, where only this machine can connect, whoever sits at it.
  * @throws CastError `forbidden`
  */
 export function checkAdmin(request: Request, { HOST }: Pick<Config, 'HOST'>): void {
   const principal = principalOf(request);
-  const isHere =
-    isLoopback(HOST) && PROXY_HEADERS.every((name) => request.headers[name] === undefined);
-  if (isHere && principal.kind === 'rest') return;
+  if (principal.kind === 'rest' && isLoopback(HOST) && !isProxied(request.headers)) return;
   authorise(principal, 'admin');
 }

@@ -12,9 +12,8 @@ import {
 } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import type { Observable } from 'rxjs';
-import { type Caller, traceOf } from '../access/caller.js';
 import { CastError } from '../protocol/errors.js';
-import { principalOf } from '../http/authenticate.js';
+import { callerOf } from '../http/authenticate.js';
 import { Route } from '../http/open-api.js';
 import {
   generationView,
@@ -39,7 +38,7 @@ import {
   pullBody,
   type PullBody,
 } from '../protocol/requests.js';
-import { LlmService } from './llm.service.js';
+import { type From, LlmService } from './llm.service.js';
 
 /** What an answer of the upstream can turn into, where it is no generation's. */
 const FROM_UPSTREAM = [
@@ -106,8 +105,8 @@ export class LlmController {
     answers: { 200: version },
     refuses: FROM_UPSTREAM,
   })
-  version(): Observable<Version> {
-    return this.llm.version();
+  version(@Req() request: Request): Observable<Version> {
+    return this.llm.version(callerOf(request));
   }
 
   @Get('models')
@@ -116,14 +115,14 @@ export class LlmController {
     answers: { 200: modelList },
     refuses: FROM_UPSTREAM,
   })
-  models(): Promise<ModelList> {
-    return this.llm.models();
+  models(@Req() request: Request): Promise<ModelList> {
+    return this.llm.models(callerOf(request));
   }
 
   @Get('queue')
   @Route({ summary: 'How many generations run and wait', answers: { 200: queueView } })
-  queue(): Promise<QueueView> {
-    return this.llm.queue();
+  queue(@Req() request: Request): Promise<QueueView> {
+    return this.llm.queue(callerOf(request));
   }
 
   @Get('generations/:id')
@@ -177,22 +176,12 @@ export class LlmController {
 const optionalKey = idempotencyKey.optional();
 
 /** The caller, and the idempotency key that it sent. @throws CastError `invalid_request` */
-function asking(request: Request): [Caller, string | undefined] {
+function asking(request: Request): [From, string | undefined] {
   const key = optionalKey.safeParse(request.get('idempotency-key'));
-  if (key.success) return [callerOf(request), key.data];
+  if (key.success) return [{ caller: callerOf(request), address: request.ip ?? '' }, key.data];
   throw new CastError('invalid_request', {
     details: [{ path: 'Idempotency-Key', message: '1 to 255 characters' }],
   });
-}
-
-/** A REST request's caller: his address takes the turn where no client is named. */
-function callerOf(request: Request): Caller {
-  return {
-    principal: principalOf(request),
-    turn: `address ${request.ip ?? ''}`,
-    requestId: String(request.res?.getHeader('x-request-id')),
-    trace: traceOf(request.get('traceparent')),
-  };
 }
 
 /** 201 says where the new thing is (RFC 9110, section 15.3.2). */

@@ -1,7 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import type { Response } from 'express';
 import { map, type Observable } from 'rxjs';
+import { actingFor, callerAs } from '../access/acting.js';
+import { authorise } from '../access/authorise.js';
 import type { Caller } from '../access/caller.js';
+import { Sessions } from '../access/sessions.js';
+import { UsageLimits } from '../access/usage-limits.js';
 import { CastService } from '../cast/cast.service.js';
 import { Config } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
@@ -21,6 +25,12 @@ import { type ClientSocket, SocketGateway } from '../socket/socket.gateway.js';
 import { EventStream } from './event-stream.js';
 import { viewOf } from './view.js';
 
+/** Who asks, and from where. */
+export interface From {
+  caller: Caller;
+  address: string;
+}
+
 /** What REST can ask for: it starts generations on behalf of a connected Socket.IO client. */
 @Injectable()
 export class LlmService {
@@ -29,6 +39,8 @@ export class LlmService {
     private readonly generations: GenerationsService,
     private readonly gateway: SocketGateway,
     private readonly lifecycle: Lifecycle,
+    private readonly sessions: Sessions,
+    private readonly usage: UsageLimits,
     private readonly config: Config,
   ) {}
 
@@ -38,16 +50,17 @@ export class LlmService {
    * {@link GenerationsService.start} throws
    */
   async start(
-    { clientId, ...asked }: Asked & { clientId?: string | undefined },
-    caller: Caller,
+    { clientId, userId, ...asked }: Asked & { clientId?: string | undefined },
+    from: From,
     idempotencyKey: string | undefined,
   ): Promise<Started> {
-    const client = clientId === undefined ? undefined : this.gateway.client(clientId);
+    const { caller, client } = this.onBehalf(from, clientId, userId);
+    const readers = client?.data.readers;
     // Refuses a user who is not known before anything is started.
-    this.gateway.audience(client, asked.audience);
-    const accepted = await this.generations.start(asked, onBehalf(caller, client), idempotencyKey);
-    for (const readers of this.gateway.audience(client, asked.audience)) {
-      readers.read(accepted.generation, 0);
+    this.gateway.audience(caller, readers, asked.audience);
+    const accepted = await this.generations.start(asked, caller, idempotencyKey);
+    for (const reader of this.gateway.audience(caller, readers, asked.audience)) {
+      reader.read(accepted.generation, 0);
     }
     return answerTo(accepted, clientId);
   }
@@ -55,21 +68,24 @@ export class LlmService {
   /** Has a model pulled, with the progress as records. @throws CastError like {@link start} */
   async pull(
     { clientId, model }: PullBody,
-    caller: Caller,
+    from: From,
     idempotencyKey: string | undefined,
   ): Promise<Started> {
-    const client = this.gateway.client(clientId);
-    const accepted = await this.generations.pull(model, onBehalf(caller, client), idempotencyKey);
-    client.data.readers.read(accepted.generation, 0);
+    authorise(from.caller.principal, 'pull');
+    const { caller, client } = this.onBehalf(from, clientId, undefined);
+    const accepted = await this.generations.pull(model, caller, idempotencyKey);
+    client?.data.readers.read(accepted.generation, 0);
     return answerTo(accepted, clientId);
   }
 
-  version(): Observable<Version> {
+  version({ principal }: Caller): Observable<Version> {
+    authorise(principal, 'list');
     return this.cast.version().pipe(map((version) => ({ version })));
   }
 
   /** The models of all upstreams that a caller may name. */
-  async models(): Promise<ModelList> {
+  async models({ principal }: Caller): Promise<ModelList> {
+    authorise(principal, 'list');
     const { models } = await this.cast.models();
     const { ALLOWED_MODELS: allowed } = this.config;
     return {
@@ -77,7 +93,8 @@ export class LlmService {
     };
   }
 
-  async queue(): Promise<QueueView> {
+  async queue({ principal }: Caller): Promise<QueueView> {
+    authorise(principal, 'list');
     return this.generations.queue();
   }
 
@@ -111,16 +128,41 @@ export class LlmService {
     if (generation.log.end && after === generation.log.seq) {
       return void response.status(204).end();
     }
+    if (after === 0) await this.usage.join(caller.principal);
     const onSlow = (): void => this.lifecycle.tell('slowReader', 'sse');
     EventStream.open(response, this.config, generation, after, onSlow);
+    const session = this.sessions.start(caller.principal, () => response.end());
+    response.once('close', () => session.end());
+    if (response.destroyed || response.closed) session.end();
+  }
+
+  /**
+   * A request for a connected client is that client's: its owner, and its turn in the line. What the
+   * caller itself may do is asked first.
+   */
+  private onBehalf(
+    { caller, address }: From,
+    clientId: string | undefined,
+    userId: string | undefined,
+  ): { caller: Caller; client: ClientSocket | undefined } {
+    authorise(caller.principal, 'start');
+    const acting = callerAs(caller, actingFor(caller.principal, userId));
+    if (clientId === undefined) return { caller: acting, client: undefined };
+    const client = this.gateway.client(clientId, acting, address);
+    return { caller: callerOfClient(acting, client.data.caller), client };
   }
 }
 
-/** A request for a connected client is that client's: its owner, and its turn in the line. */
-function onBehalf(caller: Caller, client: ClientSocket | undefined): Caller {
-  if (client === undefined) return caller;
-  const { principal, turn } = client.data.caller;
-  return { ...caller, principal, turn };
+/**
+ * Who a request for a client counts for. A backend's key acts for the client's user, and keeps its own
+ * limits.
+ */
+function callerOfClient(asking: Caller, client: Caller): Caller {
+  const { principal } = asking;
+  if (principal.kind === 'key' && client.principal.kind === 'user') {
+    return callerAs(asking, { ...principal, userId: client.principal.sub });
+  }
+  return { ...asking, principal: client.principal, turn: client.turn };
 }
 
 function answerTo(accepted: Accepted, clientId: string | undefined): Started {

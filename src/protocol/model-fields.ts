@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { userName } from './access.js';
 import { isShallow, TOO_DEEP } from './json-depth.js';
 
 /** Most characters of a model name. */
@@ -64,6 +65,9 @@ const common = {
     .describe(
       '`keep`: run to the end even if nobody reads. Otherwise it ends `ABANDON_AFTER_MS` later.',
     ),
+  userId: userName
+    .optional()
+    .describe("For whom a backend with an API key asks: the generation is that user's."),
   audience: z
     .literal('user')
     .optional()

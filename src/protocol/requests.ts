@@ -88,11 +88,17 @@ export const generationRef = z.strictObject({ generationId }).meta({
   description: 'Which generation is meant.',
   examples: [{ generationId: EXAMPLE_ID }],
 });
-export const joinRequest = z.strictObject({ generationId, after: z.int().min(0) }).meta({
-  id: 'JoinRequest',
-  description: 'Asks for the records with seq > `after` (0 = all), then those to come.',
-  examples: [{ generationId: EXAMPLE_ID, after: 17 }],
-});
+export const joinRequest = z
+  .strictObject({
+    generationId,
+    after: z.int().min(0),
+    token: z.string().min(1).max(4096).optional().describe('A link to this generation.'),
+  })
+  .meta({
+    id: 'JoinRequest',
+    description: 'Asks for the records with seq > `after` (0 = all), then those to come.',
+    examples: [{ generationId: EXAMPLE_ID, after: 17 }],
+  });
 
 export type GenerateRequest = z.infer<typeof generateRequest>;
 export type ChatRequest = z.infer<typeof chatRequest>;

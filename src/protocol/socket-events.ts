@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { authRequest } from './access.js';
 import { started, startedExample } from './answers.js';
+import { EXAMPLE_TIME } from './examples.js';
 import { refusal, type Refusal } from './errors.js';
 import { streamRecord } from './records.js';
 import {
@@ -62,6 +64,15 @@ export const clientEvents = {
       id: 'JoinAck',
       description: 'The records after `after` follow; or the refusal.',
       examples: [{ ok: true, state: 'streaming', seq: 17 }],
+    }),
+  },
+  auth: {
+    summary: 'Go on with a new token of the same user, before the old one has expired.',
+    request: authRequest,
+    ack: ack({ expiresAt: z.string().describe('ISO time (UTC) of the end of the token.') }).meta({
+      id: 'AuthAck',
+      description: 'The socket is good until then; or the refusal.',
+      examples: [{ ok: true, expiresAt: EXAMPLE_TIME }],
     }),
   },
   leave: {

@@ -11,10 +11,16 @@ import {
   WebSocketServer,
 } from '@nestjs/websockets';
 import type { Namespace, Socket } from 'socket.io';
-import { type Caller, traceOf } from '../access/caller.js';
-import { claimedPrincipal, ownerOf } from '../access/principal.js';
-import { claimedUser } from '../access/user-id.js';
+import { actingFor, callerAs, mayDeliver } from '../access/acting.js';
+import { networkOf } from '../access/address.js';
+import type { Caller } from '../access/caller.js';
+import { clientAddress } from '../access/client-address.js';
+import { ownerOf } from '../access/principal.js';
+import type { Session } from '../access/sessions.js';
+import { UsageLimits } from '../access/usage-limits.js';
 import { Config } from '../config/config.js';
+import { authRequest, type AuthRequest } from '../protocol/access.js';
+import { isLoopback } from '../config/loopback.js';
 import { validation } from '../http/validation.js';
 import { CastError } from '../protocol/errors.js';
 import { SocketErrorFilter } from './socket-error-filter.js';
@@ -42,11 +48,16 @@ import {
   type StartedAck,
 } from '../protocol/socket-events.js';
 import { type GenerationState } from '../protocol/stream-state.js';
+import { SocketCallers } from './socket-caller.js';
 import { SocketReaders } from './socket-readers.js';
+import { SocketSessions } from './socket-sessions.js';
 
 type NoServerEvents = Record<string, never>;
 interface SocketData {
   caller: Caller;
+  session: Session;
+  /** Of the links that it reads with, by generation. */
+  links: Map<string, Session>;
   readers: SocketReaders;
 }
 export type ClientSocket = Socket<
@@ -79,19 +90,15 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
   constructor(
     private readonly generations: GenerationsService,
     private readonly lifecycle: Lifecycle,
+    private readonly callers: SocketCallers,
+    private readonly sessions: SocketSessions,
+    private readonly usage: UsageLimits,
     private readonly config: Config,
   ) {}
 
   /** Who a client is, is settled before it is connected. */
   afterInit(clients: Clients): void {
-    clients.use((socket, next) => {
-      try {
-        socket.data.caller = callerOf(socket, this.config);
-        next();
-      } catch (error) {
-        next(handshakeRefusal(error));
-      }
-    });
+    clients.use((socket, next) => void this.settle(socket, next));
   }
 
   async handleConnection(socket: ClientSocket): Promise<void> {
@@ -110,6 +117,8 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
 
   handleDisconnect(socket: ClientSocket): void {
     socket.data.readers.close();
+    socket.data.session.end();
+    for (const link of socket.data.links.values()) link.end();
     const user = ownerOf(socket.data.caller.principal);
     if (user === undefined) return;
     const sockets = this.ofUsers.get(user);
@@ -117,21 +126,33 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     if (sockets?.size === 0) this.ofUsers.delete(user);
   }
 
-  /** The connected client with this Socket.IO id. @throws CastError `client_not_found` */
-  client(clientId: string): ClientSocket {
+  /**
+   * The connected client with this Socket.IO id, if the caller may have something sent to it.
+   * @param address of the caller
+   * @throws CastError `client_not_found`, also where it may not
+   */
+  client(clientId: string, { principal }: Caller, address: string): ClientSocket {
     const socket = this.clients.sockets.get(clientId);
     if (socket === undefined) throw new CastError('client_not_found');
-    return socket;
+    const isNear =
+      isLoopback(this.config.HOST) ||
+      networkOf(address) === networkOf(clientAddress(socket.request, this.config));
+    if (mayDeliver(principal, socket.data.caller.principal, isNear)) return socket;
+    throw new CastError('client_not_found');
   }
 
   /**
-   * What the records of a request go to now: the asking socket, or every socket of its user.
+   * What the records of a request go to now: the asking socket, or every socket of the caller's user.
    * @throws CastError `forbidden` where the user is not known
    */
-  audience(asking: ClientSocket | undefined, audience: 'user' | undefined): SocketReaders[] {
-    if (audience === undefined) return asking === undefined ? [] : [asking.data.readers];
-    const user = asking === undefined ? undefined : ownerOf(asking.data.caller.principal);
-    if (user === undefined) throw new CastError('forbidden', NOT_THAT_USER);
+  audience(
+    { principal }: Caller,
+    own: SocketReaders | undefined,
+    audience: 'user' | undefined,
+  ): SocketReaders[] {
+    if (audience === undefined) return own === undefined ? [] : [own];
+    const user = ownerOf(principal);
+    if (user === undefined || user.endsWith('/')) throw new CastError('forbidden', NOT_THAT_USER);
     return [...(this.ofUsers.get(user) ?? [])].map(({ data }) => data.readers);
   }
 
@@ -163,10 +184,6 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     @Ack() ack?: AckOf<StartedAck>,
   ): Promise<void> {
     const { user_id, user_content, system_content, temperature, idempotencyKey } = request;
-    const { principal } = socket.data.caller;
-    if (principal.kind !== 'user' || principal.sub !== user_id) {
-      throw new CastError('forbidden', NOT_THAT_USER);
-    }
     const user = { role: 'user' as const, content: user_content };
     const messages =
       system_content === undefined
@@ -175,7 +192,7 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     const options = temperature === undefined ? {} : { temperature };
     await this.start(
       socket,
-      { endpoint: 'chat', messages, options, audience: 'user' },
+      { endpoint: 'chat', messages, options, audience: 'user', userId: user_id },
       idempotencyKey,
       ack,
     );
@@ -184,13 +201,36 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
   @SubscribeMessage('join')
   async join(
     @ConnectedSocket() socket: ClientSocket,
-    @MessageBody({ schema: joinRequest }) { generationId, after }: JoinRequest,
+    @MessageBody({ schema: joinRequest }) { generationId, after, token }: JoinRequest,
     @Ack() ack?: AckOf<{ state: GenerationState; seq: number }>,
   ): Promise<void> {
-    const generation = await this.generations.get(generationId, socket.data.caller, 'read');
+    const { data } = socket;
+    const caller =
+      token === undefined ? data.caller : await this.callers.withLink(socket, data.caller, token);
+    const generation = await this.generations.get(generationId, caller, 'read');
+    if (after === 0) await this.usage.join(caller.principal);
     generation.checkCursor(after);
+    data.links.get(generationId)?.end();
+    data.links.delete(generationId);
+    if (token !== undefined && socket.connected) {
+      data.links.set(generationId, this.sessions.openLink(socket, caller, generationId));
+    }
     ack?.({ ok: true, state: generation.state, seq: generation.log.seq });
     socket.data.readers.read(generation, after);
+  }
+
+  /** Goes on with a new token of the same user. */
+  @SubscribeMessage('auth')
+  async auth(
+    @ConnectedSocket() socket: ClientSocket,
+    @MessageBody({ schema: authRequest }) { token }: AuthRequest,
+    @Ack() ack?: AckOf<{ expiresAt: string }>,
+  ): Promise<void> {
+    const { data } = socket;
+    const caller = await this.callers.renewed(socket, data.caller, token);
+    data.caller = caller;
+    data.session.renew(caller.principal);
+    ack?.({ ok: true, expiresAt: expiryOf(caller) });
   }
 
   @SubscribeMessage('leave')
@@ -217,17 +257,40 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
 
   private async start(
     socket: ClientSocket,
-    asked: Asked,
+    { userId, ...asked }: Asked,
     idempotencyKey: string | undefined,
     ack?: AckOf<StartedAck>,
   ): Promise<void> {
+    const { caller: own, readers } = socket.data;
+    const caller = callerAs(own, actingFor(own.principal, userId));
     // Refuses a user who is not known before anything is started.
-    this.audience(socket, asked.audience);
-    const accepted = await this.generations.start(asked, socket.data.caller, idempotencyKey);
+    this.audience(caller, readers, asked.audience);
+    const accepted = await this.generations.start(asked, caller, idempotencyKey);
     ack?.({ ok: true, ...startedOf(accepted) });
-    for (const readers of this.audience(socket, asked.audience)) {
-      readers.read(accepted.generation, 0);
+    for (const reader of this.audience(caller, readers, asked.audience)) {
+      reader.read(accepted.generation, 0);
     }
+  }
+
+  private async settle(socket: ClientSocket, next: (error?: Error) => void): Promise<void> {
+    try {
+      await this.admit(socket);
+      next();
+    } catch (error) {
+      next(handshakeRefusal(error));
+      // The refusal goes out first.
+      setImmediate(() => socket.conn.close());
+    }
+  }
+
+  /** @throws CastError where it may not connect */
+  private async admit(socket: ClientSocket): Promise<void> {
+    const caller = await this.callers.ofHandshake(socket);
+    // It may have gone in the meantime: then nothing would end its session.
+    if (socket.conn.readyState !== 'open') throw new CastError('client_not_found');
+    socket.data.caller = caller;
+    socket.data.links = new Map();
+    socket.data.session = this.sessions.open(socket, caller);
   }
 
   private remember(socket: ClientSocket): void {
@@ -238,19 +301,14 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
   }
 }
 
-const NOT_THAT_USER = { message: 'This socket is not known to be of that user; see auth.userId.' };
+const NOT_THAT_USER = {
+  message: 'It is not known which user this is; see auth.token and auth.userId.',
+};
 
-/**
- * Who asks through this socket: its user where that is known, otherwise the socket itself.
- * @throws CastError `forbidden`, `invalid_request` for a user id that is not believed, or is none
- */
-function callerOf({ id, handshake }: ClientSocket, config: Config): Caller {
-  const user = claimedUser(handshake, config);
-  const who =
-    user === undefined
-      ? { principal: { kind: 'socket' as const }, turn: `socket ${id}` }
-      : { principal: claimedPrincipal(user), turn: `user ${user}` };
-  return { ...who, requestId: undefined, trace: traceOf(handshake.headers['traceparent']) };
+/** ISO time of the end of a user's token. */
+function expiryOf({ principal }: Caller): string {
+  const expiresAt = principal.kind === 'user' ? (principal.token?.expiresAt ?? 0) : 0;
+  return new Date(expiresAt * 1000).toISOString();
 }
 
 /** An event that does not exist would otherwise wait for its ack for ever. */

@@ -1,0 +1,46 @@
+import { Injectable } from '@nestjs/common';
+import { Config, hasCredentials } from '../config/config.js';
+import { CastError } from '../protocol/errors.js';
+import { networkOf } from './address.js';
+import { WindowCounter } from './window-counter.js';
+
+/** The time in which handshakes are counted, in seconds. */
+const WINDOW_S = 10;
+
+/** What one address may do before it is known who asks, where callers prove who they are. */
+@Injectable()
+export class AddressLimits {
+  private readonly handshakes = new WindowCounter(WINDOW_S);
+  private readonly sockets = new Map<string, number>();
+  private readonly isOn: boolean;
+
+  constructor(private readonly config: Config) {
+    this.isOn = hasCredentials(config);
+  }
+
+  /** Counts a handshake. @throws CastError `rate_limited` */
+  async handshake(address: string): Promise<void> {
+    if (!this.isOn) return;
+    const most = this.config.LIMIT_HANDSHAKES_PER_10S;
+    const wait = await this.handshakes.take([{ name: networkOf(address), most }], 1);
+    if (wait === undefined) return;
+    throw new CastError('rate_limited', { message: TOO_MANY, retryAfterMs: wait });
+  }
+
+  /** Counts an open socket. @returns to be called when it is closed @throws CastError `rate_limited` */
+  openSocket(address: string): () => void {
+    const most = this.config.LIMIT_SOCKETS_PER_ADDRESS;
+    if (!this.isOn || most === 0) return () => undefined;
+    const network = networkOf(address);
+    const open = this.sockets.get(network) ?? 0;
+    if (open >= most) throw new CastError('rate_limited', { message: TOO_MANY });
+    this.sockets.set(network, open + 1);
+    return () => {
+      const left = (this.sockets.get(network) ?? 0) - 1;
+      if (left > 0) this.sockets.set(network, left);
+      else this.sockets.delete(network);
+    };
+  }
+}
+
+const TOO_MANY = 'Too many connections came from this address.';

@@ -1,0 +1,100 @@
+import { Body, Controller, Get, Header, Param, Post, Req } from '@nestjs/common';
+import type { Request } from 'express';
+import { Audit } from '../access/audit.js';
+import { scopesOf } from '../access/authorise.js';
+import { ownerOf, partsOf, type Principal } from '../access/principal.js';
+import { TokenMaker } from '../access/token-maker.js';
+import { UsageLimits } from '../access/usage-limits.js';
+import { Config } from '../config/config.js';
+import { GenerationsService } from '../generations/generations.service.js';
+import { callerOf, principalOf } from '../http/authenticate.js';
+import { Route } from '../http/open-api.js';
+import {
+  me,
+  type Me,
+  shareAnswer,
+  type ShareAnswer,
+  shareBody,
+  type ShareBody,
+} from '../protocol/access.js';
+import { generationId } from '../protocol/ids.js';
+
+/** What a caller may do, and links by which others may read what it has. */
+@Controller('llm')
+export class ShareController {
+  constructor(
+    private readonly generations: GenerationsService,
+    private readonly tokens: TokenMaker,
+    private readonly usage: UsageLimits,
+    private readonly audit: Audit,
+    private readonly config: Config,
+  ) {}
+
+  @Get('me')
+  @Header('Cache-Control', 'no-store')
+  @Route({ summary: 'Who the caller is, what it may and what is left', answers: { 200: me } })
+  async me(@Req() request: Request): Promise<Me> {
+    const principal = principalOf(request);
+    return {
+      ...describe(principal),
+      scopes: [...scopesOf(principal)],
+      limits: this.usage.limitsOf(principal),
+      left: await this.usage.left(principal),
+    };
+  }
+
+  @Post('generations/:id/share')
+  @Header('Cache-Control', 'no-store')
+  @Route({
+    summary: 'Make a link to one generation',
+    parameters: { id: generationId },
+    answers: { 201: shareAnswer },
+    refuses: ['generation_not_found'],
+  })
+  async share(
+    @Param('id') id: string,
+    @Body({ schema: shareBody }) { verbs, ttl = Infinity }: ShareBody,
+    @Req() request: Request,
+  ): Promise<ShareAnswer> {
+    const caller = callerOf(request);
+    const { owner } = await this.generations.get(id, caller, 'share');
+    const { tenant, sub } = partsOf(owner ?? ownerOf(caller.principal) ?? '');
+    const seconds = Math.min(ttl, Math.ceil(this.config.RETAIN_MS / 1000));
+    const by = { tenant, sub: sub === '' ? undefined : sub };
+    const link = await this.tokens.link(id, verbs, by, seconds);
+    const { requestId } = caller;
+    this.audit.write('share', caller.principal, { generationId: id, requestId });
+    const origin = `${request.protocol}://${request.get('host') ?? ''}`;
+    return { ...link, url: `${origin}/llm/generations/${id}` };
+  }
+}
+
+function describe(principal: Principal): Pick<Me, 'kind'> & Partial<Me> {
+  switch (principal.kind) {
+    case 'key':
+      return { kind: 'key', tenant: principal.tenant, key: principal.keyId };
+    case 'user': {
+      const { tenant, sub, models, token } = principal;
+      return {
+        kind: 'user',
+        tenant,
+        sub,
+        ...(models !== undefined && { models: [...models] }),
+        ...(token !== undefined && { expiresAt: isoTime(token.expiresAt) }),
+      };
+    }
+    case 'link':
+      return {
+        kind: 'link',
+        generationId: principal.generationId,
+        expiresAt: isoTime(principal.token.expiresAt),
+      };
+    default:
+      return { kind: 'anonymous' };
+  }
+}
+
+/** @param seconds since 1970 */
+function isoTime(seconds: number): string {
+  return new Date(seconds * 1000).toISOString();
+}

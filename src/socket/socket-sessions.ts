@@ -1,0 +1,65 @@
+import { Injectable } from '@nestjs/common';
+import type { Caller } from '../access/caller.js';
+import { AddressLimits } from '../access/address-limits.js';
+import { clientAddress } from '../access/client-address.js';
+import { type Session, Sessions } from '../access/sessions.js';
+import { UsageLimits } from '../access/usage-limits.js';
+import { Config } from '../config/config.js';
+import type { CastError } from '../protocol/errors.js';
+import type { ClientSocket } from './socket.gateway.js';
+
+/** How long a closed socket may take for its last word, in milliseconds. */
+const GOODBYE_MS = 250;
+
+/** Sockets as long as their credential lasts: counted, and closed when it is over. */
+@Injectable()
+export class SocketSessions {
+  constructor(
+    private readonly sessions: Sessions,
+    private readonly usage: UsageLimits,
+    private readonly addresses: AddressLimits,
+    private readonly config: Config,
+  ) {}
+
+  /**
+   * Opens the session of a socket.
+   * @returns its session, which ends with the socket
+   * @throws CastError `rate_limited` where its user or its address has too many
+   */
+  open(socket: ClientSocket, { principal }: Caller): Session {
+    const leaveAddress = this.addresses.openSocket(clientAddress(socket.request, this.config));
+    let leaveUser: () => void;
+    try {
+      leaveUser = this.usage.openSocket(principal);
+    } catch (error) {
+      leaveAddress();
+      throw error;
+    }
+    const session = this.sessions.start(principal, (reason) => closeSocket(socket, reason));
+    let hasEnded = false;
+    const end = (): void => {
+      if (hasEnded) return;
+      hasEnded = true;
+      session.end();
+      leaveUser();
+      leaveAddress();
+    };
+    // A connection that goes before its socket is there never tells of a disconnect.
+    socket.conn.once('close', end);
+    return { renew: (renewed) => session.renew(renewed), end };
+  }
+
+  /** A link that a socket reads with: when it is over, the socket stops reading that generation. */
+  openLink(socket: ClientSocket, { principal }: Caller, generationId: string): Session {
+    return this.sessions.start(principal, () => socket.data.readers.leave(generationId));
+  }
+}
+
+/** Says why, and closes the connection; what it reads goes on without it. */
+function closeSocket(socket: ClientSocket, reason: CastError): void {
+  socket.emit('exception', reason.refusal());
+  socket.data.readers.close();
+  socket.conn.close();
+  // A client that does not read it would hold the connection.
+  setTimeout(() => socket.disconnect(true), GOODBYE_MS).unref();
+}
