@@ -2,6 +2,11 @@
 // and link each of them at every start, which took more than half of it (docs/performance.md, cold start).
 import { build } from 'rolldown';
 
+const onLog = (_level, { message }) => {
+  // Most of all an import that leads nowhere: it would fail at the start of the program.
+  throw new Error(message);
+};
+
 await build({
   input: {
     main: 'dist/main.js',
@@ -12,14 +17,19 @@ await build({
   platform: 'node',
   // Nest and ws use these where they are installed; here they are not.
   external: /^(@nestjs\/microservices|@fastify\/|class-|bufferutil$|utf-8-validate$)/,
-  onLog(_level, { message }) {
-    // Most of all an import that leads nowhere: it would fail at the start of the program.
-    throw new Error(message);
-  },
+  onLog,
   output: {
     dir: 'dist',
     // Not in a folder: package.ts looks for the package from where it stands.
     chunkFileNames: '[name].[hash].js',
     sourcemap: true,
   },
+});
+
+// `/client.js`, for pages without a package registry.
+await build({
+  input: 'client/dist/browser.js',
+  platform: 'browser',
+  onLog,
+  output: { file: 'dist/browser/client.js', minify: true },
 });

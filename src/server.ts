@@ -7,6 +7,7 @@ import { authenticateHttp } from './http/authenticate.js';
 import { serveApiDocs } from './http/api-docs.js';
 import { AppModule } from './app.module.js';
 import type { Config } from './config/config.js';
+import { serveClientScript } from './http/client-script.js';
 import { HttpErrorFilter } from './http/http-error-filter.js';
 import { validation } from './http/validation.js';
 import { readJsonBody } from './http/json-body.js';
@@ -46,6 +47,7 @@ export async function startServer(config: Config, demo?: PageDemo): Promise<Runn
   app.disable('x-powered-by');
   app.set('trust proxy', config.TRUST_PROXY);
   servePageFiles(app);
+  serveClientScript(app);
   admitHttp(app, config);
   authenticateHttp(app);
   app.use(readJsonBody(config.MAX_BODY_BYTES));

@@ -153,7 +153,7 @@ export class SocketAdapter extends IoAdapter {
 }
 
 /** What a client needs besides Socket.IO: with one address it has all. */
-const FOR_CLIENTS: ReadonlySet<string> = new Set(['/llm/models']);
+const FOR_CLIENTS: ReadonlySet<string> = new Set(['/llm/models', '/client.js']);
 
 function isForClients({ url = '' }: IncomingMessage): boolean {
   return FOR_CLIENTS.has(url.split('?', 1)[0]!);

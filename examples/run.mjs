@@ -1,0 +1,78 @@
+// Starts an example from a clone, with all that it needs.
+//   npm run example -- NAME
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+const root = join(here, '..');
+const [name = '', ...args] = process.argv.slice(2);
+const folder = join(here, name);
+const names = readdirSync(here, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map((entry) => entry.name);
+
+if (!names.includes(name)) {
+  console.error(`Which example? npm run example -- ${names.join(' | ')}`);
+  process.exit(2);
+}
+
+/** Runs a command to its end, without a word unless it fails. */
+function run(command, commandArgs, cwd) {
+  const { status, stdout, stderr } = spawnSync(command, commandArgs, { cwd, encoding: 'utf8' });
+  if (status === 0) return;
+  console.error(stdout + stderr);
+  process.exit(1);
+}
+
+const { LLM_CAST_URL: url = 'http://localhost:3000' } = process.env;
+const answers = () =>
+  fetch(`${url}/health/live`).then(
+    ({ ok }) => ok,
+    () => false,
+  );
+
+const children = [];
+const end = (code) => {
+  for (const child of children) child.kill();
+  process.exit(code);
+};
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => end(0));
+
+if (!(await answers())) {
+  if (!existsSync(join(root, 'dist/demo.js'))) {
+    console.log('building llm-cast…');
+    run('npm', ['run', '--silent', 'build'], root);
+  }
+  const demo = spawn(process.execPath, [join(root, 'dist/demo.js')], { stdio: 'ignore' });
+  children.push(demo);
+  demo.once('exit', () => {
+    console.error(`The demo could not start; is a port taken? See: node ${root}/dist/demo.js`);
+    end(1);
+  });
+  while (!(await answers())) await sleep(100);
+}
+
+if (existsSync(join(folder, 'package.json'))) {
+  // The client of this clone, as the registry would give it.
+  const packed = mkdtempSync(join(tmpdir(), 'llm-cast-'));
+  run('npm', ['run', '--silent', 'build'], join(root, 'client'));
+  run('npm', ['pack', '--silent', '--pack-destination', packed], join(root, 'client'));
+  const [tarball] = readdirSync(packed);
+  const needs = ['install', '--no-save', '--no-package-lock', '--no-audit', '--no-fund'];
+  const { dependencies } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+  if (dependencies !== undefined) {
+    console.log('installing…');
+    run('npm', [...needs, join(packed, tarball)], folder);
+  }
+  rmSync(packed, { recursive: true });
+  children.push(
+    spawn('npm', ['start', '--silent', '--', ...args], { cwd: folder, stdio: 'inherit' }),
+  );
+} else {
+  children.push(spawn('python3', [join(folder, 'chat.py'), ...args], { stdio: 'inherit' }));
+}
+children.at(-1).once('exit', (code) => end(code ?? 1));
