@@ -64,7 +64,7 @@ describe("the README's example", () => {
 
   it('for Node.js prints the answer as it comes, and ends', async () => {
     const here = (code: string): string => code.replaceAll('http://localhost:4321', app.socketUrl);
-    example = new Example('js', ['--input-type=module'], here);
+    example = new Example('ts', ['--input-type=module'], here);
     const request = await upstream.nextCall();
     expect(request.body).toMatchObject({ messages });
     request.text('Because');
@@ -74,7 +74,7 @@ describe("the README's example", () => {
     expect(example.output).toBe('Because of Rayleigh.\ncompleted, every byte is there\n');
   });
 
-  it.each(['html', 'vue', 'jsx'])('in %s shows the answer as it comes', async (language) => {
+  it.each(['html', 'vue', 'tsx'])('in %s shows the answer as it comes', async (language) => {
     example = new Example(language, [at('support/run-example.mjs'), language, app.socketUrl]);
     const request = await upstream.nextCall();
     expect(request.body).toMatchObject({ messages });

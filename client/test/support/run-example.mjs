@@ -1,5 +1,5 @@
 // Runs one example of the README as its reader would: in a page, with a question typed and sent.
-//   node run-example.mjs html|vue|jsx SOCKET_URL < example
+//   node run-example.mjs html|vue|tsx SOCKET_URL < example
 // Prints the answer each time that it changes.
 import { text } from 'node:stream/consumers';
 import { JSDOM } from 'jsdom';
@@ -10,7 +10,8 @@ const [, script] = /<script type="module">(.*)<\/script>/s.exec(example) ?? [];
 const html = kind === 'html' ? example.replace(script, '') : '<div id="app"></div>';
 
 const { window } = new JSDOM(html, { url: 'http://localhost/', pretendToBeVisual: true });
-const names = ['window', 'document', 'navigator', 'sessionStorage', 'Event', 'FormData'];
+const names = ['window', 'document', 'navigator', 'Event', 'FormData'];
+names.push('sessionStorage', 'localStorage');
 names.push('Node', 'Element', 'HTMLElement', 'SVGElement', 'MathMLElement');
 names.push('addEventListener', 'removeEventListener');
 // Some of them Node.js has itself, not all of these may be assigned.
@@ -19,12 +20,19 @@ for (const name of names) Object.defineProperty(globalThis, name, { value: windo
 /** The code as a module; Node.js finds packages from here, not from a `data:` address. */
 function load(code) {
   const module = code
-    .replaceAll('https://esm.sh/', '')
+    .replaceAll(`${socketUrl}/client.js`, 'llm-cast-client')
     .replace(
       /(from\s*)['"]([^'"]+)['"]/g,
       (_all, from, name) => `${from}'${import.meta.resolve(name)}'`,
     );
   return import(`data:text/javascript,${encodeURIComponent(module)}`);
+}
+
+async function withoutTypes(code) {
+  const { transform } = await import('@swc/core');
+  const parser = { syntax: 'typescript', tsx: kind === 'tsx' };
+  const jsc = { target: 'es2022', parser, transform: { react: { runtime: 'automatic' } } };
+  return (await transform(code, { swcrc: false, jsc })).code;
 }
 
 const run = {
@@ -36,20 +44,12 @@ const run = {
       id: 'app',
       inlineTemplate: true,
     });
-    createApp((await load(content)).default).mount('#app');
+    createApp((await load(await withoutTypes(content))).default).mount('#app');
   },
-  jsx: async () => {
-    const { transform } = await import('@swc/core');
+  tsx: async () => {
     const { createElement } = await import('react');
     const { createRoot } = await import('react-dom/client');
-    const { code } = await transform(example, {
-      swcrc: false,
-      jsc: {
-        target: 'es2022',
-        parser: { syntax: 'ecmascript', jsx: true },
-        transform: { react: { runtime: 'automatic' } },
-      },
-    });
+    const code = await withoutTypes(example);
     createRoot(document.querySelector('#app')).render(createElement((await load(code)).default));
   },
 };
@@ -66,6 +66,6 @@ input.dispatchEvent(new Event('input'));
 
 let seen = '';
 setInterval(async () => {
-  const { textContent } = await find('#answer');
+  const textContent = document.querySelector('#answer, #assistant')?.textContent ?? '';
   if (textContent !== seen) console.log((seen = textContent));
 }, 5);
