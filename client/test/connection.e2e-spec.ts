@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { createServer as createHttpServer } from 'node:http';
+import { createServer as createHttpServer, request as httpRequest } from 'node:http';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -222,14 +222,18 @@ describe('the connection of a client', () => {
     const asked: string[] = [];
     // As nginx does with `location /llm-cast/ { proxy_pass http://…/; }`.
     const proxy = createHttpServer((request, response) => {
-      asked.push(request.url ?? '');
-      void fetch(`http://127.0.0.1:${port}${(request.url ?? '').replace('/llm-cast', '')}`, {
-        method: request.method ?? 'GET',
-        ...(request.method === 'POST' && { body: request as never, duplex: 'half' }),
-      }).then(async (answer) => {
-        response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type')! });
-        response.end(Buffer.from(await answer.arrayBuffer()));
-      });
+      const { method, headers, url = '' } = request;
+      asked.push(url);
+      const path = url.replace('/llm-cast', '');
+      const forwarded = httpRequest(
+        { port, host: '127.0.0.1', path, method, headers },
+        (answer) => {
+          response.writeHead(answer.statusCode ?? 0, answer.headers);
+          answer.pipe(response);
+        },
+      );
+      forwarded.on('error', () => response.destroy());
+      request.pipe(forwarded);
     });
     await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
     const polling = { ...socket, transports: ['polling'] };
