@@ -39,22 +39,29 @@ export class Cast {
   /** Generations that this page has heard of: those that it reads, has read or was told of. */
   readonly #heardOf = new RecentIds();
   readonly #onGeneration: ConnectOptions['onGeneration'];
+  readonly #token: ConnectOptions['token'];
   #stopFlushing: (() => void) | undefined;
 
   /** @internal */
   constructor(url: string, options: ConnectOptions = {}) {
-    const { auth, storage, restUrl = url, onWake = pageWakes, socket } = options;
+    const { auth, token, storage, restUrl = url, onWake = pageWakes, socket } = options;
     this.#restUrl = bare(restUrl);
     this.#maxRequestBytes = options.maxRequestBytes ?? MAX_REQUEST_BYTES;
     this.#connectTimeoutMs = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
     this.#onGeneration = options.onGeneration;
+    this.#token = token;
     this.#unfinished = storage && new UnfinishedList(storage, `llm-cast ${bare(url)}`);
     const each = (tell: (listener: Listener) => void): void => {
       this.#readers.forEach(tell);
       this.#cancellations.forEach(tell);
     };
     const ackTimeoutMs = options.ackTimeoutMs ?? ACK_TIMEOUT_MS;
-    const linkOptions = { ackTimeoutMs, onWake, socket: { ...(auth && { auth }), ...socket } };
+    const linkOptions = {
+      ackTimeoutMs,
+      onWake,
+      token,
+      socket: { ...(auth && { auth }), ...socket },
+    };
     this.#link = new Link(bare(url), linkOptions, {
       up: () => each((listener) => listener.up()),
       down: () => each((listener) => listener.down()),
@@ -199,10 +206,14 @@ export class Cast {
 
   /** The models that can be asked. @throws CastError */
   async models(): Promise<ModelList['models']> {
-    const response = await fetch(`${this.#restUrl}/llm/models`).catch((cause: unknown) => {
-      const message = 'The server cannot be reached.';
-      throw new CastError({ code: 'unreachable', message, retryable: true }, cause);
-    });
+    const token = await this.#token?.();
+    const headers = new Headers(token === undefined ? [] : [['authorization', `Bearer ${token}`]]);
+    const response = await fetch(`${this.#restUrl}/llm/models`, { headers }).catch(
+      (cause: unknown) => {
+        const message = 'The server cannot be reached.';
+        throw new CastError({ code: 'unreachable', message, retryable: true }, cause);
+      },
+    );
     const body: unknown = await response.json().catch(() => undefined);
     if (response.ok && body !== undefined) return (body as ModelList).models;
     // What a proxy says instead of the server is a page in HTML.

@@ -8,6 +8,7 @@ import type {
   StreamRecord,
   StreamState,
 } from './protocol.js';
+import { renewAfter, type TokenSource } from './token.js';
 import type { WakeSource } from './wake.js';
 
 /** The slowest upload that counts as alive. */
@@ -40,6 +41,7 @@ export interface LinkOptions {
   /** A connection that gives no answer for so long is dead. */
   ackTimeoutMs: number;
   onWake: WakeSource;
+  token: TokenSource | undefined;
   socket: Partial<ManagerOptions & SocketOptions>;
 }
 
@@ -51,13 +53,18 @@ export class Link {
   readonly #ackTimeoutMs: number;
   readonly #onWake: WakeSource;
   readonly #events: LinkEvents;
+  #renewing: ReturnType<typeof setTimeout> | undefined;
   #stopWaking: (() => void) | undefined;
   #wasUp = false;
   #failedUpgrades = 0;
   #returning: ReturnType<typeof setTimeout> | undefined;
 
   /** @throws TypeError where `url` is no address */
-  constructor(url: string, { ackTimeoutMs, onWake, socket }: LinkOptions, events: LinkEvents) {
+  constructor(
+    url: string,
+    { ackTimeoutMs, onWake, token, socket }: LinkOptions,
+    events: LinkEvents,
+  ) {
     const { origin, path } = addressOf(url);
     this.#url = url;
     this.#ackTimeoutMs = ackTimeoutMs;
@@ -72,6 +79,7 @@ export class Link {
       reconnectionDelay: 500,
       reconnectionDelayMax: 5_000,
       randomizationFactor: 0.5,
+      ...(token !== undefined && { auth: (give) => void this.#authenticate(token, give) }),
       ...socket,
     });
     this.#listen();
@@ -105,6 +113,7 @@ export class Link {
   close(): void {
     this.#stopWaking?.();
     clearTimeout(this.#returning);
+    clearTimeout(this.#renewing);
     this.#change('closed');
     this.#socket.disconnect();
   }
@@ -139,21 +148,59 @@ export class Link {
       this.#change('up');
     });
     this.#socket.on('disconnect', (reason) => {
+      clearTimeout(this.#renewing);
       this.#change('down');
       events.down();
-      if (reason !== 'io server disconnect') return;
-      const delay = RETURN_MS * (0.5 + Math.random());
-      this.#returning = setTimeout(() => this.#socket.connect(), delay);
+      if (reason === 'io server disconnect') this.#comeBack(RETURN_MS * (0.5 + Math.random()));
     });
     this.#socket.on('connect_error', (error) => {
       // While it is active, the network has failed, and Socket.IO tries again.
       if (this.#socket.active) return this.#failed(failedAttempt(this.#url, error));
       const refusal = refusalOf(error);
+      clearTimeout(this.#renewing);
       this.#change('refused', refusal);
+      if (refusal.retryable) this.#comeBack(refusal.retryAfterMs ?? RETURN_MS);
       events.refused(refusal);
     });
     this.#socket.on('streamData', (record) => events.record(record));
     this.#socket.on('streamState', (state) => events.state(state));
+  }
+
+  #comeBack(delay: number): void {
+    clearTimeout(this.#returning);
+    this.#returning = setTimeout(() => this.#socket.connect(), delay);
+  }
+
+  /** Fetches a token for a new connection. Without one the connection is given up, and tried again. */
+  async #authenticate(source: TokenSource, give: (auth: object) => void): Promise<void> {
+    try {
+      const token = await source();
+      this.#renewLater(source, token);
+      give({ token });
+    } catch (error) {
+      this.#failed(failedAttempt(this.#url, error as Error));
+      this.#socket.io.engine.close();
+    }
+  }
+
+  #renewLater(source: TokenSource, token: string): void {
+    const delay = renewAfter(token);
+    clearTimeout(this.#renewing);
+    if (delay === undefined) return;
+    this.#renewing = setTimeout(() => void this.#renew(source), delay);
+  }
+
+  /** Goes on with a new token. Where there is none, the server closes the socket, and all begins anew. */
+  async #renew(source: TokenSource): Promise<void> {
+    const { id } = this.#socket;
+    try {
+      const token = await source();
+      if (!this.isUp || this.#socket.id !== id) return;
+      const answer = await this.#socket.timeout(this.#ackTimeoutMs).emitWithAck('auth', { token });
+      if (answer.ok) this.#renewLater(source, token);
+    } catch {
+      // As above.
+    }
   }
 
   /** A wrong address must not be silent: whoever tries it for the first time is told once. */

@@ -1,3 +1,4 @@
+import type { TokenSource } from './token.js';
 import type { ManagerOptions, SocketOptions } from 'socket.io-client';
 import type { StreamRecord } from './protocol.js';
 import type { TextStorage } from './unfinished.js';
@@ -6,6 +7,11 @@ import type { WakeSource } from './wake.js';
 export interface ConnectOptions {
   /** Where REST is, for `models()`. Default: where the socket is. */
   restUrl?: string;
+  /**
+   * Fetches a token of the user from your backend. Called before each connection, also after a long
+   * sleep, and again before the token ends; answers go on through it.
+   */
+  token?: TokenSource;
   /** What the server is told of who connects, such as `{ userId }`. */
   auth?: Record<string, unknown>;
   /**
