@@ -8,6 +8,7 @@ import { serveApiDocs } from './http/api-docs.js';
 import { AppModule } from './app.module.js';
 import type { Config } from './config/config.js';
 import { serveClientScript } from './http/client-script.js';
+import { addSlash, takeOffBasePath } from './http/base-path.js';
 import { HttpErrorFilter } from './http/http-error-filter.js';
 import { validation } from './http/validation.js';
 import { readJsonBody } from './http/json-body.js';
@@ -46,6 +47,7 @@ export async function startServer(config: Config, demo?: PageDemo): Promise<Runn
   );
   app.disable('x-powered-by');
   app.set('trust proxy', config.TRUST_PROXY);
+  addSlash(app, config.BASE_PATH);
   servePageFiles(app);
   serveClientScript(app);
   admitHttp(app, config);
@@ -69,6 +71,7 @@ export async function startServer(config: Config, demo?: PageDemo): Promise<Runn
   try {
     // Socket.IO attaches itself.
     await app.init();
+    takeOffBasePath(app, config.BASE_PATH, servers);
     for (const server of servers) guardRequests(server, unfinished);
     await app.listen(config.PORT, config.HOST);
     const { port } = app.getHttpServer().address() as AddressInfo;

@@ -14,7 +14,7 @@ import { call } from './support/rest.js';
 import { ScriptedUpstream } from './support/scripted-upstream.js';
 
 /** What serves the documents themselves, or the page, is in none. */
-const NOT_OF_THE_API = /^\/(docs.*|asyncapi\.json|doctor|page\.json|icon\.svg)?$/;
+const NOT_OF_THE_API = /^\/(docs.*|asyncapi\.json|doctor|page\.json|icon\.svg|assets\/.*)?$/;
 /** The key under which `@SubscribeMessage` keeps the name of its event. */
 const EVENT_NAME = 'message';
 

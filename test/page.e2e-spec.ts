@@ -1,4 +1,5 @@
 import { request } from 'node:http';
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { Controller, Get, Module } from '@nestjs/common';
 import { loadConfig } from '../src/config/load.js';
 import { type RunningServer, startServer } from '../src/server.js';
@@ -58,10 +59,11 @@ describe('the page that the server serves', () => {
   it('has scripts and styles that are kept for a year, because their names change', async () => {
     app = await startApp();
     const html = await (await fetch(app.url)).text();
-    const files = [...html.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map(([, path]) => path);
+    const files = [...html.matchAll(/(?:src|href)="\.(\/assets\/[^"]+)"/g)].map(([, path]) => path);
     expect(files.length).toBeGreaterThanOrEqual(2);
     for (const path of files) {
       const answer = await fetch(app.url + path);
+      expect(answer.headers.get('content-type')).toMatch(/^text\/(javascript|css); charset=utf-8$/);
       expect(answer.status).toBe(200);
       expect(answer.headers.get('cache-control')).toBe('public, max-age=31536000, immutable');
     }
@@ -75,6 +77,73 @@ describe('the page that the server serves', () => {
     for (const path of ['/index.html', '/assets/', '/assets/../index.html']) {
       expect((await fetch(app.url + path)).status).toBe(404);
     }
+  });
+
+  /** A file as it comes over the wire: `fetch` would decode it. */
+  async function raw(url: string, accept?: string, more: Record<string, string> = {}) {
+    const headers = { ...(accept !== undefined && { 'accept-encoding': accept }), ...more };
+    return new Promise<{ status: number; headers: NodeJS.Dict<string | string[]>; body: Buffer }>(
+      (resolve, reject) => {
+        request(url, { headers, agent: false }, (answer) => {
+          const pieces: Buffer[] = [];
+          answer.on('data', (piece: Buffer) => pieces.push(piece));
+          answer.on('end', () =>
+            resolve({
+              status: answer.statusCode ?? 0,
+              headers: answer.headers,
+              body: Buffer.concat(pieces),
+            }),
+          );
+        })
+          .on('error', reject)
+          .end();
+      },
+    );
+  }
+
+  it('comes compressed as the caller takes it, each form under its own ETag', async () => {
+    app = await startApp();
+    const html = await (await fetch(app.url)).text();
+    const paths = [...html.matchAll(/(?:src|href)="\.(\/[^"]+)"/g)].map(([, path = '']) => path);
+    for (const path of ['/', '/doctor', ...paths]) {
+      const url = app.url + path;
+      const [plain, gzip, brotli] = [await raw(url), await raw(url, 'gzip'), await raw(url, 'br')];
+      expect(plain.headers['content-encoding']).toBeUndefined();
+      expect(gzip.headers['content-encoding']).toBe('gzip');
+      expect(brotli.headers['content-encoding']).toBe('br');
+      expect(gunzipSync(gzip.body)).toEqual(plain.body);
+      expect(brotliDecompressSync(brotli.body)).toEqual(plain.body);
+      expect(brotli.body.length).toBeLessThan(plain.body.length);
+      const forms = [plain, gzip, brotli];
+      expect(new Set(forms.map(({ headers }) => headers['etag'])).size).toBe(3);
+      for (const { headers } of forms) {
+        expect(headers['vary']).toMatch(/accept-encoding/i);
+        expect(headers['content-type']).toBe(plain.headers['content-type']);
+        expect(headers['cache-control']).toBe(plain.headers['cache-control']);
+      }
+      const again = await raw(url, 'br', { 'if-none-match': String(brotli.headers['etag']) });
+      expect([again.status, again.body.length]).toEqual([304, 0]);
+      const other = await raw(url, 'gzip', { 'if-none-match': String(brotli.headers['etag']) });
+      expect(other.status).toBe(200);
+    }
+  });
+
+  it.each([
+    ['gzip, deflate, br, zstd', 'br'],
+    ['gzip;q=1.0, br;q=0.5', 'gzip'],
+    ['br;q=0, gzip;q=0.1', 'gzip'],
+    ['*', 'br'],
+    ['*;q=0', undefined],
+    ['br;q=0, gzip;q=0', undefined],
+    ['identity', undefined],
+    ['zstd', undefined],
+    ['GZIP', 'gzip'],
+    ['br ; q=0 , gzip', 'gzip'],
+    ['q=;;,', undefined],
+  ])('for Accept-Encoding %j comes as %p', async (accept, coding) => {
+    app = await startApp();
+    const { status, headers } = await raw(app.url, accept);
+    expect([status, headers['content-encoding']]).toEqual([200, coding]);
   });
 
   it('may run no foreign script, no inline style, send no form, and connect to us only', async () => {
@@ -93,6 +162,9 @@ describe('the page that the server serves', () => {
     });
     const { 'connect-src': byName } = await policy(app.url, { host: 'localhost:3000' });
     expect(byName).toEqual(["'self'", `http://localhost:${port}`, `ws://localhost:${port}`]);
+    // An address in brackets would be ignored by browsers.
+    const { 'connect-src': byAddress } = await policy(app.url, { host: '[::1]:3000' });
+    expect(byAddress).toEqual(["'self'", `http://*:${port}`, `ws://*:${port}`]);
   });
 
   it('is told where the socket is: on its own host', async () => {
@@ -111,7 +183,7 @@ describe('the page that the server serves', () => {
   it('is told where the socket is: where it is itself, on a shared port', async () => {
     const port = await freePort();
     app = await startApp({ PORT: port, SOCKET_PORT: port });
-    expect((await call('GET', `${app.url}/page.json`)).body.socketUrl).toBe('/');
+    expect((await call('GET', `${app.url}/page.json`)).body.socketUrl).toBe('./');
     const host = `localhost:${port}`;
     const { 'connect-src': sources } = await policy(app.url, { host });
     expect(sources).toEqual(["'self'", `http://${host}`, `ws://${host}`]);
@@ -132,6 +204,15 @@ describe('the page that the server serves', () => {
     expect(body).toMatchObject({ socketUrl, allowPull: true });
     const { 'connect-src': sources } = await policy(app.url);
     expect(sources).toEqual(["'self'", socketUrl, 'wss://socket.example.com']);
+  });
+
+  it('is told where the socket is: below BASE_PATH, where the operator says', async () => {
+    const socketUrl = 'https://socket.example.com/';
+    app = await startApp({ PUBLIC_SOCKET_URL: socketUrl, BASE_PATH: '/chat/' });
+    const { body } = await call('GET', `${app.url}/chat/page.json`);
+    expect(body.socketUrl).toBe('https://socket.example.com/chat');
+    const { 'connect-src': sources } = await policy(`${app.url}/chat/`);
+    expect(sources).toContain('wss://socket.example.com');
   });
 
   it('names the model of the OpenAI-compatible server where there is no Ollama', async () => {

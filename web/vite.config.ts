@@ -1,11 +1,35 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import vue from '@vitejs/plugin-vue';
-import { defineConfig } from 'vite';
+import { defineConfig, type Plugin } from 'vite';
 
 /** Where `npm run start:dev` or `npm run demo` answers, for `npm run dev -w web`. */
 const SERVER = 'http://localhost:3000';
 
+/** Puts each text beside itself once more, as brotli and as gzip: the server sends what a caller takes. */
+function compressed(): Plugin {
+  let folder = '';
+  return {
+    name: 'llm-cast:compressed',
+    apply: 'build',
+    configResolved: ({ root, build }) => void (folder = join(root, build.outDir)),
+    closeBundle() {
+      for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+        const file = join(folder, name);
+        if (!/\.(html|js|css|svg)$/.test(name)) continue;
+        const content = readFileSync(file);
+        writeFileSync(`${file}.br`, brotliCompressSync(content));
+        writeFileSync(`${file}.gz`, gzipSync(content, { level: 9 }));
+      }
+    },
+  };
+}
+
 export default defineConfig({
-  plugins: [vue()],
+  // A proxy may show the server below any path.
+  base: './',
+  plugins: [vue(), compressed()],
   build: {
     // Browsers of spring 2023 and later.
     target: ['chrome111', 'edge111', 'firefox114', 'safari16.4'],

@@ -4,6 +4,7 @@ import { isBrowser } from './ask.js';
 import { Failure } from './finding.js';
 import type { Patient } from './patient.js';
 import { CUT } from './remedies.js';
+import { ioAddress } from './socket-url.js';
 
 export type ClientSocket = Socket<
   Pick<ServerToClientEvents, 'streamData'>,
@@ -48,7 +49,9 @@ export async function connect(
   transports: Transport[],
   isReady: (socket: ClientSocket) => Promise<void> = connected,
 ): Promise<Connection> {
-  const socket: ClientSocket = io(`${patient.socketUrl}/events`, {
+  const { url, path } = ioAddress(patient.socketUrl);
+  const socket: ClientSocket = io(url, {
+    path,
     transports,
     forceNew: true,
     reconnection: false,

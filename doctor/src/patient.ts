@@ -1,10 +1,9 @@
 import type { Readiness } from 'llm-cast-client';
 import type { Connection } from './connection.js';
+import { type SocketLocation, socketUrlOf } from './socket-url.js';
 
 /** What `GET /page.json` says. */
-export interface PageInfo {
-  socketUrl: string | null;
-  socketPort: number;
+export interface PageInfo extends SocketLocation {
   model: string;
   allowPull: boolean;
 }
@@ -31,10 +30,7 @@ export class Patient {
 
   /** Where pages look for Socket.IO, without the namespace; known when REST is. */
   get socketUrl(): string {
-    const { socketUrl = null, socketPort = 0 } = this.page ?? {};
-    const url = new URL(socketUrl ?? '', this.restUrl);
-    if (socketUrl === null) url.port = String(socketPort);
-    return url.origin;
+    return socketUrlOf(this.page ?? { socketUrl: null, socketPort: 0 }, this.restUrl);
   }
 
   /** The connection that an app would have, of those that are still there. */

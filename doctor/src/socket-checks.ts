@@ -192,11 +192,11 @@ async function elsewhere(
   signal: AbortSignal,
 ): Promise<Verdict> {
   const { origin, protocol } = new URL(restUrl);
-  if (origin === socketUrl || mend === CREDENTIALS) return failed(message, mend);
-  const there = await ask(origin + HANDSHAKE + 'polling', { signal }).catch(() => undefined);
+  if (restUrl === socketUrl || mend === CREDENTIALS) return failed(message, mend);
+  const there = await ask(restUrl + HANDSHAKE + 'polling', { signal }).catch(() => undefined);
   if (there !== undefined && isSocketIo(there)) {
     return failed(
-      `${message} Pages look for Socket.IO there, but it answers at ${origin}.`,
+      `${message} Pages look for Socket.IO there, but it answers at ${restUrl}.`,
       publicSocketUrl(origin, 'The address of REST serves both.'),
     );
   }

@@ -1,4 +1,5 @@
 import { io, type Socket } from 'socket.io-client';
+import { ioAddress, type SocketLocation, socketUrlOf } from 'llm-cast-doctor/socket-url';
 import { CLIENT_HELP, CLIENT_OPTIONS, readArguments, serverUrl } from './arguments.js';
 import { CommandError, EXIT, EXIT_HELP, UsageError } from './exit.js';
 import { follow } from './follow.js';
@@ -33,10 +34,13 @@ export async function pull(args: string[], signal: AbortSignal): Promise<void> {
   if (model === undefined || more.length > 0) {
     throw new UsageError('Name one model, such as llama3.2.', 'pull');
   }
-  const server = new ServerClient(serverUrl('url', values.url, 'pull'), signal);
+  const url = serverUrl('url', values.url, 'pull');
+  const server = new ServerClient(url, signal);
   const given = values['socket-url'];
   const socketUrl =
-    given === undefined ? await socketUrlOf(server) : serverUrl('socket-url', given, 'pull');
+    given === undefined
+      ? socketUrlOf(await server.get<SocketLocation>('/page.json'), url)
+      : serverUrl('socket-url', given, 'pull');
   const socket = await connect(socketUrl, signal);
   const progress = new Progress(process.stderr);
   try {
@@ -50,15 +54,10 @@ export async function pull(args: string[], signal: AbortSignal): Promise<void> {
   }
 }
 
-/** The server's description of its socket says where that is. */
-async function socketUrlOf(server: ServerClient): Promise<string> {
-  const api = await server.get<{ servers?: { socket?: { host?: string } } }>('/asyncapi.json');
-  return `http://${api.servers?.socket?.host}`;
-}
-
 /** A pull is only for a connected client: this is one. It reads the records as chat does. */
 async function connect(url: string, signal: AbortSignal): Promise<Socket> {
-  const socket = io(`${url}/events`, { reconnection: false, timeout: CONNECT_MS });
+  const { url: namespace, path } = ioAddress(url);
+  const socket = io(namespace, { path, reconnection: false, timeout: CONNECT_MS });
   try {
     await new Promise<void>((resolve, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });

@@ -54,6 +54,15 @@ const OTHERS: Record<string, [unknown, [string, unknown][]]> = {
       ['my-host.lan', 'my-host.lan'],
     ],
   ],
+  BASE_PATH: [
+    '',
+    [
+      ['/chat', '/chat'],
+      ['/chat/', '/chat'],
+      ['/tools/llm-cast//', '/tools/llm-cast'],
+      ['/', ''],
+    ],
+  ],
   SOCKET_TRANSPORTS: [
     ['polling', 'websocket'],
     [
@@ -163,6 +172,7 @@ const WRONG: [string, string[]][] = [
     [`${min - 1}`, `${max + 1}`, '1.5', '1e3', '0x10', 'many', '1 000', '9'.repeat(400)],
   ]),
   ['HOST', ['http://x', 'a b', 'x'.repeat(300)]],
+  ['BASE_PATH', ['chat', '/a b', '/a?b', '//chat', 'https://chat.lan/a', '/ä']],
   ['SOCKET_TRANSPORTS', ['tcp', 'polling,tcp', ',']],
   [
     'OLLAMA_BASE_URL',

@@ -29,6 +29,15 @@ export const settings = z.object({
     .describe(
       'Where the chat page finds Socket.IO; unset = at its own host name, on the port of Socket.IO',
     ),
+  BASE_PATH: z
+    .string()
+    .transform((path) => path.replace(/\/+$/, ''))
+    .pipe(z.string().regex(/^(\/[\w.~-]+)*$/))
+    .meta({ expected: 'a path such as /chat' })
+    .default('')
+    .describe(
+      'Path below which a proxy shows both servers, whether it takes it off or not; empty = none',
+    ),
   SOCKET_TRANSPORTS: z
     .string()
     .transform(list)

@@ -44,7 +44,7 @@ export function serveApiDocs(
     next();
   });
   express.get('/docs-json', async (_request, response) => {
-    rest ??= openApi(app);
+    rest ??= openApi(app, config.BASE_PATH);
     response.json(await rest);
   });
   express.get('/asyncapi.json', (request, response) => {
@@ -54,5 +54,9 @@ export function serveApiDocs(
   express.get('/docs/swagger-initializer.js', (_request, response) => {
     response.type('text/javascript').send(INITIALIZER);
   });
+  // What the static files answer would lose the path of a proxy.
+  express.get('/docs', (request, response, next) =>
+    request.path === '/docs' ? response.redirect(308, 'docs/') : next(),
+  );
   app.useStaticAssets(SWAGGER_UI, { prefix: '/docs' });
 }

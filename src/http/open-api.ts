@@ -63,7 +63,7 @@ export function Route(description: RouteDescription): MethodDecorator {
 }
 
 /** The OpenAPI document of all routes: Nest knows paths and bodies, {@link Route} the rest. */
-export async function openApi(app: INestApplication): Promise<OpenAPIObject> {
+export async function openApi(app: INestApplication, basePath: string): Promise<OpenAPIObject> {
   const { DocumentBuilder, SwaggerModule } = await import('@nestjs/swagger');
   const { title, version, description, license } = API_INFO;
   const config = new DocumentBuilder()
@@ -71,7 +71,7 @@ export async function openApi(app: INestApplication): Promise<OpenAPIObject> {
     .setTitle(title)
     .setVersion(version)
     .setDescription(`${description}. The socket's side of it is at /asyncapi.json.`)
-    .addServer('/')
+    .addServer(basePath || '/')
     .build();
   const document = SwaggerModule.createDocument(app, config, {
     operationIdFactory: (_controller, method) => method,

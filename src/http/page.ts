@@ -1,21 +1,16 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import type { DynamicModule } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import type { Express, NextFunction, Request, Response } from 'express';
+import type { Express, Request } from 'express';
 import type { Config } from '../config/config.js';
-import { CastError } from '../protocol/errors.js';
 import { decide } from '../generations/asked.js';
+import { builtFile, builtFiles } from './built-files.js';
 import { pagePolicy } from './security.js';
-import { ROOT } from '../config/package.js';
 
-/** What `npm run build -w web` has made. */
-const BUILT = fileURLToPath(new URL('web/dist', ROOT));
 /** The views; which one it is, the page sees from its own address. */
 const VIEWS = ['/', '/doctor'];
-
-const NOT_BUILT = { message: 'The page was not built: npm run build -w web' };
+const ONE_YEAR = 'public, max-age=31536000, immutable';
 
 /** What the demo adds to the page. */
 export interface PageDemo {
@@ -40,8 +35,10 @@ export function servePage(
   const express: Express = app.getHttpAdapter().getInstance();
   const isShared = socketServer === app.getHttpServer() && demo === undefined;
   const socketPort = (): number => demo?.socketPort ?? (socketServer.address() as AddressInfo).port;
-  // On one port it is where the page is, whatever name and port a proxy gives both.
-  const socketUrl = config.PUBLIC_SOCKET_URL ?? (isShared ? '/' : null);
+  // On one port it is where the page is, whatever name, port and path a proxy gives both.
+  const { PUBLIC_SOCKET_URL: publicUrl, BASE_PATH } = config;
+  const socketUrl =
+    publicUrl === undefined ? (isShared ? './' : null) : publicUrl.replace(/\/$/, '') + BASE_PATH;
 
   express.get('/page.json', (_request, response) => {
     response.json({
@@ -58,10 +55,15 @@ export function servePage(
     const page = `${request.protocol}://${request.get('host') ?? ''}`;
     const url = new URL(socketUrl ?? page, page);
     if (socketUrl === null) url.port = String(socketPort());
-    return url.origin;
+    // A policy has no notation for the address (CSP Level 3, section 2.3.1): any host on that port.
+    return url.origin.replace(/\[.*\]/, '*');
   };
+  // Behind a slash everything beside the page would be looked for in a folder.
+  express.get('/doctor', (request, response, next) =>
+    request.path.endsWith('/') ? response.redirect(308, '../doctor') : next(),
+  );
   // The names of its scripts change with each build.
-  express.get(VIEWS, pagePolicy(socketOrigin), built('index.html', 'no-cache'));
+  express.get(VIEWS, pagePolicy(socketOrigin), builtFile('index.html', 'no-cache'));
 }
 
 /**
@@ -70,18 +72,8 @@ export function servePage(
  * hides our name the page would stay blank, instead of telling so.
  */
 export function servePageFiles(app: NestExpressApplication): void {
-  const assets = { prefix: '/assets', index: false as const, immutable: true, maxAge: '1y' };
-  app.useStaticAssets(`${BUILT}/assets`, assets);
   const express: Express = app.getHttpAdapter().getInstance();
+  for (const file of builtFiles('assets')) express.get(`/${file}`, builtFile(file, ONE_YEAR));
   // Its name stays when it changes.
-  express.get('/icon.svg', built('icon.svg', 'public, max-age=86400'));
-}
-
-/** Answers with one of the files that the build has made. */
-function built(file: string, caching: string) {
-  const options = { root: BUILT, headers: { 'Cache-Control': caching }, cacheControl: false };
-  return (_request: Request, response: Response, next: NextFunction): void =>
-    response.sendFile(file, options, (error) => {
-      if (error && !response.headersSent) next(new CastError('not_found', NOT_BUILT));
-    });
+  express.get('/icon.svg', builtFile('icon.svg', 'public, max-age=86400'));
 }

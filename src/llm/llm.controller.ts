@@ -12,6 +12,7 @@ import {
 } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import type { Observable } from 'rxjs';
+import { Config } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
 import { callerOf } from '../http/authenticate.js';
 import { Route } from '../http/open-api.js';
@@ -61,7 +62,10 @@ const STARTING = {
 /** The REST routes; every decision is made below. */
 @Controller('llm')
 export class LlmController {
-  constructor(private readonly llm: LlmService) {}
+  constructor(
+    private readonly llm: LlmService,
+    private readonly config: Config,
+  ) {}
 
   @Post('generate')
   @Route({ summary: 'Start a generation from a prompt', ...STARTING })
@@ -70,7 +74,10 @@ export class LlmController {
     @Req() request: Request,
     @Res({ passthrough: true }) response: Response,
   ): Promise<Started> {
-    return located(this.llm.start({ endpoint: 'generate', ...body }, ...asking(request)), response);
+    return this.located(
+      this.llm.start({ endpoint: 'generate', ...body }, ...asking(request)),
+      response,
+    );
   }
 
   @Post('chat')
@@ -80,7 +87,10 @@ export class LlmController {
     @Req() request: Request,
     @Res({ passthrough: true }) response: Response,
   ): Promise<Started> {
-    return located(this.llm.start({ endpoint: 'chat', ...body }, ...asking(request)), response);
+    return this.located(
+      this.llm.start({ endpoint: 'chat', ...body }, ...asking(request)),
+      response,
+    );
   }
 
   @Post('models/pull')
@@ -96,7 +106,7 @@ export class LlmController {
     @Req() request: Request,
     @Res({ passthrough: true }) response: Response,
   ): Promise<Started> {
-    return located(this.llm.pull(body, ...asking(request)), response);
+    return this.located(this.llm.pull(body, ...asking(request)), response);
   }
 
   @Get('version')
@@ -171,6 +181,13 @@ export class LlmController {
   cancel(@Param('id') id: string, @Req() request: Request): Promise<GenerationView> {
     return this.llm.cancel(id, callerOf(request));
   }
+
+  /** 201 says where the new thing is (RFC 9110, section 15.3.2). */
+  private async located(starting: Promise<Started>, response: Response): Promise<Started> {
+    const started = await starting;
+    response.location(`${this.config.BASE_PATH}/llm/generations/${started.generationId}`);
+    return started;
+  }
 }
 
 const optionalKey = idempotencyKey.optional();
@@ -182,11 +199,4 @@ function asking(request: Request): [From, string | undefined] {
   throw new CastError('invalid_request', {
     details: [{ path: 'Idempotency-Key', message: '1 to 255 characters' }],
   });
-}
-
-/** 201 says where the new thing is (RFC 9110, section 15.3.2). */
-async function located(starting: Promise<Started>, response: Response): Promise<Started> {
-  const started = await starting;
-  response.location(`/llm/generations/${started.generationId}`);
-  return started;
 }

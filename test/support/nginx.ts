@@ -23,14 +23,27 @@ export class Nginx {
     private readonly child: ChildProcess,
   ) {}
 
-  /** @param port to listen on, on the loopback address */
-  static async start(app: Pick<RunningServer, 'url' | 'socketUrl'>, port: number): Promise<Nginx> {
+  /**
+   * @param port to listen on, on the loopback address
+   * @param below a path below which it shows the server, and what becomes of that path
+   */
+  static async start(
+    app: Pick<RunningServer, 'url' | 'socketUrl'>,
+    port: number,
+    below?: { path: string; isKept: boolean },
+  ): Promise<Nginx> {
     const folder = await mkdtemp(join(tmpdir(), 'llm-cast-nginx-'));
     // As root nginx's workers are somebody else.
     await chmod(folder, 0o755);
     const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
     const shipped = await readFile(join(import.meta.dirname, '../../deploy/nginx.conf'), 'utf8');
     const adapted = Object.entries({
+      ...(below !== undefined && {
+        'location /socket.io/ {': `location ${below.path}/socket.io/ {`,
+        'http://llm_cast_socket;': `http://llm_cast_socket${below.isKept ? '' : '/socket.io/'};`,
+        'location / {': `location ${below.path}/ {`,
+        'http://llm_cast_rest;': `http://llm_cast_rest${below.isKept ? '' : '/'};`,
+      }),
       'listen 80;': `listen 127.0.0.1:${port};`,
       '127.0.0.1:3000': new URL(app.url).host,
       '127.0.0.1:4321': new URL(app.socketUrl).host,
@@ -49,7 +62,7 @@ export class Nginx {
     const child = spawn(BINARY ?? 'nginx', ['-c', file, '-e', 'stderr', '-g', 'daemon off;'], {
       stdio: ['ignore', 'ignore', 'inherit'],
     });
-    const nginx = new Nginx(`http://127.0.0.1:${port}`, folder, child);
+    const nginx = new Nginx(`http://127.0.0.1:${port}${below?.path ?? ''}`, folder, child);
     try {
       await nginx.answers();
     } catch (error) {

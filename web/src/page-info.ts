@@ -13,16 +13,19 @@ export interface PageInfo {
   demo: { questions: string[] } | null;
 }
 
+/** Where the server is for this page, below whatever path a proxy shows it: with a slash at the end. */
+export const SERVER = new URL('.', location.href).href;
+
 /** @throws Error when the server does not answer */
 export async function loadPageInfo(): Promise<PageInfo> {
-  const response = await fetch('/page.json');
+  const response = await fetch(`${SERVER}page.json`);
   if (!response.ok) throw new Error(`/page.json answers ${response.status}`);
   return (await response.json()) as PageInfo;
 }
 
 /** The address for `connect`. */
 export function socketUrlOf({ socketUrl, socketPort }: PageInfo): string {
-  if (socketUrl !== null) return new URL(socketUrl, location.href).href;
+  if (socketUrl !== null) return new URL(socketUrl, SERVER).href;
   const url = new URL(location.origin);
   url.port = String(socketPort);
   return url.href;

@@ -1,3 +1,5 @@
+import { SERVER } from '../page-info.js';
+
 /** What the demo does to this page's connection when asked to. */
 export type Fault = 'cut' | 'offline' | 'stall';
 
@@ -7,7 +9,7 @@ export type Fault = 'cut' | 'offline' | 'stall';
  * @throws Error with a sentence for people
  */
 export async function inflict(fault: Fault, clientId: string): Promise<number> {
-  const response = await fetch('/demo/faults', {
+  const response = await fetch(`${SERVER}demo/faults`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ fault, clientId }),

@@ -1,6 +1,7 @@
 import type { Cast, CastStream, Refusal, Started, StreamRecord } from 'llm-cast-client';
 import { shallowRef } from 'vue';
 import { tabStorage } from './tab-storage';
+import { SERVER } from '../page-info';
 
 /** A model on its way. */
 export interface Pull {
@@ -71,7 +72,7 @@ export function usePull(cast: Cast, done: () => void) {
 
 async function ask(model: string, clientId: string | undefined): Promise<string> {
   if (clientId === undefined) throw new Error('there is no connection at the moment');
-  const response = await fetch('/llm/models/pull', {
+  const response = await fetch(`${SERVER}llm/models/pull`, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ model, clientId }),

@@ -2,6 +2,7 @@ import { computed, onScopeDispose, ref, shallowRef } from 'vue';
 import { checksOf, examine } from 'llm-cast-doctor/examine';
 import type { Finding } from 'llm-cast-doctor/finding';
 import { written } from 'llm-cast-doctor/report';
+import { SERVER } from '../page-info';
 
 /** A check that has not yet said anything. */
 export interface Pending {
@@ -38,7 +39,11 @@ export function useDoctor() {
     isRunning.value = true;
     const { origin } = location;
     try {
-      for await (const finding of examine(origin, { origin, generate, signal })) {
+      for await (const finding of examine(SERVER.replace(/\/$/, ''), {
+        origin,
+        generate,
+        signal,
+      })) {
         if (signal.aborted) return;
         findings.value = [...findings.value, finding];
       }
