@@ -70,6 +70,19 @@ export class UsageLimits {
     }
   }
 
+  /** Who may have so many that run and wait at one time; see {@link accountsOf}. */
+  lineAccounts(principal: Principal): {
+    name: string;
+    running: number | undefined;
+    waiting: number | undefined;
+  }[] {
+    return this.accountsOf(principal).map(({ name, limits: { running, waiting } }) => ({
+      name,
+      running,
+      waiting,
+    }));
+  }
+
   /** The limits in force for a principal itself. */
   limitsOf(principal: Principal): Limits {
     return this.accountsOf(principal)[0]?.limits ?? {};

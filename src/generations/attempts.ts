@@ -5,7 +5,7 @@ import { CastError } from '../protocol/errors.js';
 import type { Lifecycle, Life } from './lifecycle.js';
 import type { Durations } from './line/durations.js';
 import type { MemorySlotKeeper } from './line/memory-slot-keeper.js';
-import type { Ticket } from './line/slot-keeper.js';
+import type { LineAccount, Ticket } from './line/slot-keeper.js';
 import type { Running } from './running.js';
 
 /** Most upstream requests for one generation. */
@@ -45,6 +45,7 @@ export class Attempts implements Ticket {
     private readonly life: Life,
     private readonly running: Running,
     private readonly context: AttemptsContext,
+    readonly accounts: readonly LineAccount[] = [],
   ) {
     this.id = life.generation.id;
     this.user = life.caller.turn;

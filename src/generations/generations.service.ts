@@ -255,7 +255,12 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     });
     const { generation } = running;
     const life: Life = { generation, request, caller };
-    const attempts = new Attempts(life, running, { cast, slots, durations, lifecycle });
+    const attempts = new Attempts(
+      life,
+      running,
+      { cast, slots, durations, lifecycle },
+      this.usage.lineAccounts(caller.principal),
+    );
     this.active.set(generation, { life, running, attempts });
     if (key !== undefined) this.keys.remember(key, owner, asked, generation.id);
     lifecycle.tell('accepted', life);
@@ -274,10 +279,13 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
   }
 
   /** @throws CastError `queue_full`, `rate_limited`, with advice when to try again */
-  private checkRoom(request: ModelRequest, { turn }: Caller): void {
+  private checkRoom(request: ModelRequest, { turn, principal }: Caller): void {
     const code = this.kept.isFull
       ? 'queue_full'
-      : this.slots.refusal(turn, this.cast.candidates(request));
+      : this.slots.refusal(
+          { user: turn, accounts: this.usage.lineAccounts(principal) },
+          this.cast.candidates(request),
+        );
     if (code !== undefined) throw this.comeBack(code, request.model);
   }
 

@@ -1,8 +1,8 @@
 import type { Upstream } from '../../cast/upstream.js';
 import type { QueueView } from '../../protocol/answers.js';
 import { CastError } from '../../protocol/errors.js';
-import type { LineLimits, SlotKeeper, Ticket } from './slot-keeper.js';
-import { Slots } from './slots.js';
+import type { LineAccount, LineLimits, SlotKeeper, Ticket } from './slot-keeper.js';
+import { accountKey, Slots } from './slots.js';
 import { WaitingLine } from './waiting-line.js';
 
 /** Least time between two announcements of the positions, in milliseconds. */
@@ -26,20 +26,23 @@ export class MemorySlotKeeper implements SlotKeeper {
 
   /** Why `enter` would refuse such a ticket now; undefined if it would not. */
   refusal(
-    user: string,
+    ticket: Pick<Ticket, 'user' | 'accounts'>,
     candidates: readonly Upstream[],
   ): 'queue_full' | 'rate_limited' | undefined {
     const { slots, line, limits } = this;
-    if (slots.mayRun(user) && candidates.some((upstream) => slots.isFree(upstream)))
+    if (slots.mayRun(ticket) && candidates.some((upstream) => slots.isFree(upstream)))
       return undefined;
     const { maxQueue, maxQueuePerUser: most } = limits;
-    if (most > 0 && line.lengthOf(user) >= most) return 'rate_limited';
+    if (most > 0 && line.lengthOf(ticket.user) >= most) return 'rate_limited';
+    const isFull = ({ name, waiting = 0 }: LineAccount): boolean =>
+      waiting > 0 && line.lengthOf(accountKey(name)) >= waiting;
+    if (ticket.accounts?.some(isFull) === true) return 'rate_limited';
     return line.length >= maxQueue ? 'queue_full' : undefined;
   }
 
   enter(ticket: Ticket): number {
     const candidates = ticket.candidates();
-    const refusal = this.refusal(ticket.user, candidates);
+    const refusal = this.refusal(ticket, candidates);
     if (refusal !== undefined) throw new CastError(refusal);
     this.line.add(ticket, candidates, false);
     this.serve(ticket);
@@ -103,7 +106,7 @@ export class MemorySlotKeeper implements SlotKeeper {
   }
 
   private nextOf(upstream: Upstream): Ticket | undefined {
-    return this.line.first(upstream, (user) => this.slots.mayRun(user));
+    return this.line.first(upstream, (ticket) => this.slots.mayRun(ticket));
   }
 
   private start(ticket: Ticket, upstream: Upstream): void {

@@ -75,9 +75,9 @@ export class Places {
     if (turns !== undefined) turns.newest = turns.served;
   }
 
-  /** The first ticket whose user may run. */
-  first(mayRun: (user: string) => boolean): Ticket | undefined {
-    return this.order.find(({ ticket }) => mayRun(ticket.user))?.ticket;
+  /** The first ticket that may run. */
+  first(mayRun: (ticket: Ticket) => boolean): Ticket | undefined {
+    return this.order.find(({ ticket }) => mayRun(ticket))?.ticket;
   }
 
   /** @returns 1 for who is next; undefined for who does not wait here */

@@ -1,12 +1,21 @@
 import type { Upstream } from '../../cast/upstream.js';
 import type { QueueView } from '../../protocol/answers.js';
 
+/** One that a request counts for besides its user, with limits of its own; 0 or undefined = none. */
+export interface LineAccount {
+  readonly name: string;
+  readonly running: number | undefined;
+  readonly waiting: number | undefined;
+}
+
 /** A request that wants a slot of an upstream. */
 export interface Ticket {
   /** Unique among all tickets of all nodes: the id of its generation. */
   readonly id: string;
   /** The user whose turn it takes. */
   readonly user: string;
+  /** Who else it counts for: the principal, its key, its tenant. */
+  readonly accounts?: readonly LineAccount[];
   /** Upstreams that can serve it now; they need not be free. */
   candidates(): readonly Upstream[];
   /** Whether this upstream would answer sooner than another one that is free too. */

@@ -18,9 +18,14 @@ export class Slots {
     return this.running(upstream) < upstream.slots;
   }
 
-  /** Whether this user may have one more slot. */
-  mayRun(user: string): boolean {
-    return this.maxPerUser === 0 || (this.runningOf.get(user) ?? 0) < this.maxPerUser;
+  /** Whether those whom this ticket counts for may have one more slot. */
+  mayRun({ user, accounts = [] }: Pick<Ticket, 'user' | 'accounts'>): boolean {
+    const isFree = (name: string, most = 0): boolean =>
+      most === 0 || (this.runningOf.get(name) ?? 0) < most;
+    return (
+      isFree(user, this.maxPerUser) &&
+      accounts.every(({ name, running }) => isFree(accountKey(name), running))
+    );
   }
 
   /** Of these upstreams the best one with a free slot: a preferred one, then the least busy. */
@@ -37,7 +42,7 @@ export class Slots {
   take(ticket: Ticket, upstream: Upstream): void {
     this.held.set(ticket, upstream);
     add(this.runningOn, upstream, 1);
-    add(this.runningOf, ticket.user, 1);
+    for (const name of namesOf(ticket)) add(this.runningOf, name, 1);
   }
 
   /** @returns whether the ticket had a slot */
@@ -46,9 +51,19 @@ export class Slots {
     if (upstream === undefined) return false;
     this.held.delete(ticket);
     add(this.runningOn, upstream, -1);
-    add(this.runningOf, ticket.user, -1);
+    for (const name of namesOf(ticket)) add(this.runningOf, name, -1);
     return true;
   }
+}
+
+/** Under which names a ticket is counted: its user's turn, and its accounts. */
+export function namesOf({ user, accounts = [] }: Pick<Ticket, 'user' | 'accounts'>): string[] {
+  return [user, ...accounts.map(({ name }) => accountKey(name))];
+}
+
+/** The name of an account is never that of a user's turn. */
+export function accountKey(name: string): string {
+  return `account ${name}`;
 }
 
 function add<K>(counts: Map<K, number>, key: K, change: 1 | -1): void {

@@ -1,6 +1,7 @@
 import type { Upstream } from '../../cast/upstream.js';
 import { Places } from './places.js';
 import type { Ticket } from './slot-keeper.js';
+import { namesOf } from './slots.js';
 
 /** A ticket in line. */
 interface Waiting {
@@ -28,7 +29,7 @@ export class WaitingLine {
     return this.waiting.size;
   }
 
-  /** How many of one user wait. */
+  /** How many of one user, or of one account (`accountKey`), wait. */
   lengthOf(user: string): number {
     return this.countOf.get(user) ?? 0;
   }
@@ -46,7 +47,7 @@ export class WaitingLine {
   /** @param isRetry it had its turn already, and goes before those that had none */
   add(ticket: Ticket, candidates: readonly Upstream[], isRetry: boolean): void {
     this.waiting.set(ticket, { arrival: ++this.arrivals, isRetry, at: new Set() });
-    this.countOf.set(ticket.user, this.lengthOf(ticket.user) + 1);
+    for (const name of namesOf(ticket)) this.countOf.set(name, this.lengthOf(name) + 1);
     this.move(ticket, candidates);
   }
 
@@ -80,8 +81,8 @@ export class WaitingLine {
     return true;
   }
 
-  /** The first ticket for this upstream whose user may run. */
-  first(upstream: Upstream, mayRun: (user: string) => boolean): Ticket | undefined {
+  /** The first ticket for this upstream that may run. */
+  first(upstream: Upstream, mayRun: (ticket: Ticket) => boolean): Ticket | undefined {
     return this.before.get(upstream)?.first(mayRun);
   }
 
@@ -93,10 +94,13 @@ export class WaitingLine {
 
   private forget(ticket: Ticket): void {
     this.waiting.delete(ticket);
+    for (const name of namesOf(ticket)) {
+      const left = this.lengthOf(name) - 1;
+      if (left > 0) this.countOf.set(name, left);
+      else this.countOf.delete(name);
+    }
     const { user } = ticket;
-    const left = this.lengthOf(user) - 1;
-    if (left > 0) return void this.countOf.set(user, left);
-    this.countOf.delete(user);
+    if (this.countOf.has(user)) return;
     for (const places of this.before.values()) places.settle(user);
     this.unserved.settle(user);
   }
