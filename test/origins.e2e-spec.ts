@@ -174,6 +174,7 @@ describe('origins that the operator has listed', () => {
   beforeAll(async () => {
     app = await startApp({
       HOST: '0.0.0.0',
+      ALLOW_ANONYMOUS: 'true',
       CORS_ORIGINS:
         'https://*.example.com:443, HTTP://Chat.lan:80, capacitor://localhost, ionic://localhost, ' +
         'tauri://localhost, app://obsidian.md, chrome-extension://abcdefghijklmnopabcdefghijklmnop',
