@@ -4,6 +4,15 @@ import { clientEvents, serverEvents } from '../protocol/socket-events.js';
 
 const CHANNEL = { $ref: '#/channels/events' };
 
+/** How a client shows who it is, where the server has credentials configured. */
+const CREDENTIAL = {
+  type: 'http',
+  scheme: 'bearer',
+  description:
+    'An API key or the token (JWT) of a user, as auth.token of the handshake or as Authorization. ' +
+    'Not needed where the server has no credentials configured.',
+};
+
 /** One payload that an event may have. */
 interface Message {
   name: string;
@@ -60,6 +69,7 @@ export function asyncApi(host: string): object {
       socket: {
         host,
         protocol: 'ws',
+        security: [{ $ref: '#/components/securitySchemes/credential' }],
         description: 'Socket.IO 4 (Engine.IO protocol 4): a plain WebSocket client does not do.',
       },
     },
@@ -76,7 +86,11 @@ export function asyncApi(host: string): object {
       },
     },
     operations: Object.fromEntries([...received, ...sent]),
-    components: { messages, schemas: componentSchemas() },
+    components: {
+      messages,
+      schemas: componentSchemas(),
+      securitySchemes: { credential: CREDENTIAL },
+    },
   };
 }
 

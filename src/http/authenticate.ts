@@ -10,7 +10,7 @@ import type { Config } from '../config/config.js';
 import { isLoopback } from '../config/loopback.js';
 
 /** What needs no credential: the page, which asks for one itself, and what watches the process. */
-const OPEN = /^\/(doctor|page\.json|icon\.svg|health\/(live|ready|stream))?$/;
+const OPEN = /^\/(doctor|client\.js|page\.json|icon\.svg|health\/(live|ready|stream))?$/;
 
 /** Finds out who asks, before anything of the body is read. Who may do what is asked at each act. */
 export function authenticateHttp(app: NestExpressApplication): void {

@@ -25,7 +25,19 @@ interface RouteDescription {
   refuses?: readonly ErrorCode[];
 }
 
-const REFUSED_ANYWHERE: readonly ErrorCode[] = ['forbidden', 'internal'];
+/** How a caller shows who it is (docs/access.md). */
+const CREDENTIAL = {
+  type: 'http' as const,
+  scheme: 'bearer',
+  description: 'An API key, the token (JWT) of a user, or a link to one generation.',
+};
+
+const REFUSED_ANYWHERE: readonly ErrorCode[] = [
+  'unauthorized',
+  'auth_expired',
+  'forbidden',
+  'internal',
+];
 const REFUSED_BODIES: readonly ErrorCode[] = [
   'invalid_request',
   'payload_too_large',
@@ -72,6 +84,9 @@ export async function openApi(app: INestApplication, basePath: string): Promise<
     .setVersion(version)
     .setDescription(`${description}. The socket's side of it is at /asyncapi.json.`)
     .addServer(basePath || '/')
+    // Where credentials are configured; otherwise none is needed.
+    .addSecurityRequirements('credential')
+    .addSecurityRequirements({})
     .build();
   const document = SwaggerModule.createDocument(app, config, {
     operationIdFactory: (_controller, method) => method,
@@ -83,7 +98,7 @@ export async function openApi(app: INestApplication, basePath: string): Promise<
   return {
     ...document,
     info: { ...document.info, license },
-    components: { schemas: componentSchemas() },
+    components: { schemas: componentSchemas(), securitySchemes: { credential: CREDENTIAL } },
   };
 }
 
