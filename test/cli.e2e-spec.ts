@@ -208,9 +208,11 @@ describe('llm-cast with a running server', () => {
   });
 
   it('says which field the server refuses', async () => {
-    const { code, stderr } = await finished(['chat', ...at, '--model', 'a b', 'why?']);
+    const { code, stderr } = await finished(['chat', ...at, '--model', 'a\tb', 'why?']);
     expect(code).toBe(1);
-    expect(stderr).toMatch(/model: a model name has no blanks\. \(invalid_request\)\n$/);
+    expect(stderr).toMatch(
+      /model: a model name has no invisible characters, and begins with none\. \(invalid_request\)\n$/,
+    );
   });
 
   it('cancels at Ctrl-C, says so and ends with 130', async () => {

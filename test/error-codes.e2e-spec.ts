@@ -39,7 +39,12 @@ const RECORDS: [ErrorCode, boolean, Script, Env?][] = [
   ['context_overflow', false, refuse(400, 'the input exceeds the available context size')],
   ['upstream_rate_limited', true, refuse(429)],
   ['upstream_busy', true, refuse(503, 'server busy, please try again')],
-  ['upstream_loading', true, refuse(503, 'llm server loading model')],
+  [
+    'upstream_loading',
+    true,
+    refuse(503, 'llm server loading model'),
+    { FIRST_BYTE_TIMEOUT_MS: 300 },
+  ],
   ['upstream_error', true, refuse(500, 'llama runner process has terminated')],
   ['upstream_error', true, fail('an error was encountered while running the model')],
   ['upstream_out_of_memory', true, refuse(500, 'cudaMalloc failed: out of memory')],
@@ -180,7 +185,7 @@ describe('error codes', () => {
   });
 
   it.each(RECORDS)(
-    '%s ends a generation, retryable %s, without a word of the upstream',
+    '%s ends a generation, retryable %s, with a word of the upstream only where it refused',
     (code, retryable, script, env = {}) =>
       within(env, async (here) => {
         const { status, body } = await here.generate();
@@ -192,11 +197,16 @@ describe('error codes', () => {
           error: 'Streaming error',
           state: 'failed',
           code,
-          detail: ERRORS[code].message,
+          // A refusal has its reason behind it.
+          detail: expect.stringContaining(ERRORS[code].message),
           retryable,
           bytes: 0,
           sha256: expect.any(String),
         });
+        const { detail } = terminal as { detail: string };
+        // Never an address or a path.
+        expect(detail).not.toMatch(/10\.1\.2\.3|srv/);
+        if (detail !== ERRORS[code].message) expect(detail).toMatch(/ It said: .+/);
         const view = await call('GET', `${here.url}/llm/generations/${body.generationId}`);
         expect(view.body).toMatchObject(terminal);
       }),
@@ -281,13 +291,14 @@ describe('error codes', () => {
       });
     }));
 
-  it('says which ability a model lacks, in words of its own', () =>
+  it("says which ability a model lacks, in words of its own and the server's", () =>
     within({}, async (here) => {
       const { body } = await here.generate();
       const unable = refuse(400, '"llama3.2" does not support thinking');
       expect(await ending(here, body.generationId, unable)).toMatchObject({
         code: 'upstream_rejected',
-        detail: 'The model does not support thinking.',
+        detail:
+          'The model does not support thinking. It said: "llama3.2" does not support thinking UPSTREAM-WORDS …',
       });
     }));
 

@@ -59,6 +59,7 @@ describe('GET /llm/models', () => {
           upstream: 'ollama',
           size: 2_019_393_189,
           contextLength: 8192,
+          maxContextLength: 131_072,
           capabilities: ['completion', 'tools'],
           loaded: true,
         },
@@ -66,7 +67,8 @@ describe('GET /llm/models', () => {
           name: 'phi4:14b',
           upstream: 'ollama',
           size: 9_053_116_391,
-          contextLength: 16_384,
+          contextLength: null,
+          maxContextLength: 16_384,
           capabilities: [],
           loaded: false,
         },
@@ -75,6 +77,7 @@ describe('GET /llm/models', () => {
           upstream: 'ollama',
           size: null,
           contextLength: null,
+          maxContextLength: null,
           capabilities: [],
           loaded: false,
         },
@@ -93,7 +96,11 @@ describe('GET /llm/models', () => {
     const { status, body } = await models();
     expect(status).toBe(200);
     const [first] = modelList.parse(body).models;
-    expect(first).toMatchObject({ loaded: false, contextLength: 131_072 });
+    expect(first).toMatchObject({
+      loaded: false,
+      contextLength: null,
+      maxContextLength: 131_072,
+    });
   });
 
   it.each<[string, number, unknown, number, string]>([

@@ -398,8 +398,10 @@ export type ModelList = {
     upstream: string;
     /** Bytes on disk. */
     size: number | null;
-    /** Tokens; of the loaded model where it is loaded. */
+    /** Tokens that are in force; null where it is not loaded, or nobody says. */
     contextLength: number | null;
+    /** Most tokens that the model can take; null where nobody says. */
+    maxContextLength: number | null;
     capabilities: Array<string>;
     loaded: boolean;
   }>;

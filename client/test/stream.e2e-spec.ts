@@ -316,7 +316,7 @@ describe('the client', () => {
   });
 
   it('throws the refusal of a request, with what is wrong with it', async () => {
-    const stream = cast.chat({ messages, model: 'no blanks allowed' });
+    const stream = cast.chat({ messages, model: 'no\ttabs allowed' });
     await expect(collect(stream)).rejects.toMatchObject({
       code: 'invalid_request',
       details: [expect.objectContaining({ path: 'model' })],

@@ -24,30 +24,34 @@ export class CastService implements OnModuleInit, OnApplicationShutdown {
   private readonly listeners: (() => void)[] = [];
 
   constructor(http: HttpService, config: Config) {
-    const { OLLAMA_BASE_URL, OPENAI_BASE_URL, MAX_CONCURRENT, MAX_LINE_BYTES } = config;
-    const operator = { options: config.OLLAMA_OPTIONS, keepAlive: config.OLLAMA_KEEP_ALIVE };
+    const { OLLAMA_BASE_URL, OPENAI_BASE_URL, MAX_CONCURRENT } = config;
     const slots = (at: number, fallback: number): number =>
       MAX_CONCURRENT.length === 1
         ? (MAX_CONCURRENT[0] ?? fallback)
         : (MAX_CONCURRENT[at] ?? fallback);
-    const onPauseOver = (): void => this.tellChange();
-    const ollamas = OLLAMA_BASE_URL.map((url, at) => {
-      const name = at === 0 ? 'ollama' : `ollama-${at + 1}`;
-      const dialect = ollama(operator, MAX_LINE_BYTES);
-      return new HttpUpstream(name, slots(at, 1), url, dialect, http, config, onPauseOver);
-    });
-    const others = (OPENAI_BASE_URL === undefined ? [] : [OPENAI_BASE_URL]).map((url) => {
-      const dialect = openAi(config.OPENAI_API_KEY, MAX_LINE_BYTES);
-      return new HttpUpstream(
-        'openai',
-        slots(ollamas.length, 16),
-        url,
-        dialect,
-        http,
-        config,
-        onPauseOver,
-      );
-    });
+    const common = { http, config, onPauseOver: (): void => this.tellChange() };
+    const ollamas = OLLAMA_BASE_URL.map(
+      (baseUrl, at) =>
+        new HttpUpstream({
+          name: at === 0 ? 'ollama' : `ollama-${at + 1}`,
+          slots: slots(at, 1),
+          baseUrl,
+          dialect: ollama(config),
+          defaultModel: config.OLLAMA_MODEL,
+          ...common,
+        }),
+    );
+    const others = (OPENAI_BASE_URL === undefined ? [] : [OPENAI_BASE_URL]).map(
+      (baseUrl) =>
+        new HttpUpstream({
+          name: 'openai',
+          slots: slots(ollamas.length, 16),
+          baseUrl,
+          dialect: openAi(config),
+          defaultModel: config.OPENAI_MODEL,
+          ...common,
+        }),
+    );
     this.upstreams = [...ollamas, ...others];
   }
 
@@ -77,10 +81,8 @@ export class CastService implements OnModuleInit, OnApplicationShutdown {
    * never a refusal.
    */
   candidates(request: ModelRequest): readonly Upstream[] {
-    const able = this.upstreams.filter(
-      (upstream) => upstream.serves(request.model) && upstream.refuses(request) === undefined,
-    );
-    const healthy = able.filter((upstream) => !upstream.isAvoided);
+    const able = this.able(request);
+    const healthy = able.filter((upstream) => !upstream.avoids(request.model));
     return healthy.length > 0 ? healthy : able;
   }
 
@@ -128,7 +130,7 @@ export class CastService implements OnModuleInit, OnApplicationShutdown {
       throw this.upstreams[0]?.lastError ?? new CastError('upstream_unreachable');
     return {
       models: reachable.flatMap(({ name: upstream, models = [] }) =>
-        models.map((model) => ({ ...model, upstream })),
+        models.map(({ aliases: _aliases, ...model }) => ({ ...model, upstream })),
       ),
     };
   }
@@ -141,6 +143,18 @@ export class CastService implements OnModuleInit, OnApplicationShutdown {
       reachable: isReachable,
       circuit: isAvoided ? 'open' : 'closed',
     }));
+  }
+
+  /**
+   * Those that list the model; else those that may have it; else the only one there is, which knows
+   * better than its list.
+   */
+  private able(request: ModelRequest): readonly Upstream[] {
+    const able = this.upstreams.filter((upstream) => upstream.refuses(request) === undefined);
+    const sure = able.filter((upstream) => upstream.lists(request.model));
+    if (sure.length > 0) return sure;
+    const maybe = able.filter((upstream) => upstream.serves(request.model));
+    return maybe.length > 0 || this.upstreams.length > 1 ? maybe : able;
   }
 
   /** Refreshes, but waits only so long: one upstream that hangs must not hide the others. */

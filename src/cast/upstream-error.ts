@@ -59,6 +59,7 @@ export function upstreamError(
     ...(found.message !== undefined && { message: found.message }),
     ...(found.retryable !== undefined && { retryable: found.retryable }),
     ...((REASONED.has(found.code) || isFinal) && { said: reason.slice(0, TEXT_CHARS) }),
+    ...(status !== undefined && { upstreamStatus: status }),
     cause: new Error(`${status ?? 'in the stream'}: ${text}`),
   };
   const retryAfterMs = retryAfter(headers, found.code === 'upstream_rate_limited' ? text : '');

@@ -5,13 +5,21 @@ import type { ModelRequest } from './model-request.js';
 import type { Part } from './part.js';
 
 /** A model as its own upstream lists it. */
-export type ListedModel = Omit<ModelList['models'][number], 'upstream'>;
+export interface ListedModel extends Omit<ModelList['models'][number], 'upstream'> {
+  /** Other names that it answers to. */
+  aliases: readonly string[];
+}
 
 export interface StreamOptions {
   /** Its abort ends the upstream request; the stream then fails with its reason. */
   signal: AbortSignal;
   /** The W3C `traceparent` under which the upstream's work is to stand, if there is one. */
   trace: string | undefined;
+  /**
+   * Whether to wait as long as the server says that it is loading the model; otherwise the stream
+   * fails with `upstream_loading` at once, so that another upstream may be asked.
+   */
+  waits?: boolean;
 }
 
 /** One server that generates: what it has, how it fares, and how it is asked. */
@@ -20,7 +28,7 @@ export abstract class Upstream {
   abstract readonly models: readonly ListedModel[] | undefined;
   /** Why it did not list its models the last time it was asked; undefined if it did. */
   abstract readonly lastError: CastError | undefined;
-  /** Whether requests had better go elsewhere for now. */
+  /** Whether it failed lately as a whole: requests had better go elsewhere. */
   abstract readonly isAvoided: boolean;
 
   constructor(
@@ -35,8 +43,21 @@ export abstract class Upstream {
     return this.lastError === undefined;
   }
 
-  /** Whether it has the model; one whose list is unknown counts as having it. */
+  /**
+   * Whether it may be asked for the model: it is listed, maybe in another spelling or by a wildcard,
+   * or it is the operator's own model for this upstream, or the list is unknown.
+   */
   abstract serves(model: string): boolean;
+
+  /** Whether it serves the model for sure: under this very name, or its list is unknown. */
+  lists(model: string): boolean {
+    return this.serves(model);
+  }
+
+  /** Whether requests for this model had better go elsewhere for now. */
+  avoids(_model: string): boolean {
+    return this.isAvoided;
+  }
 
   abstract hasLoaded(model: string): boolean;
 
@@ -49,6 +70,14 @@ export abstract class Upstream {
    * @throws CastError through the Observable
    */
   abstract stream(request: ModelRequest, options: StreamOptions): Observable<Part[]>;
+
+  /**
+   * To be called when a stream was aborted before its first part: the server may not have noticed.
+   * @returns when it has stopped working on that request, as far as it can tell; within a minute
+   */
+  settled(_request: ModelRequest): Promise<void> {
+    return Promise.resolve();
+  }
 
   /** @throws CastError `upstream_unreachable` and the other upstream codes */
   abstract version(): Observable<string>;

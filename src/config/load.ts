@@ -52,6 +52,15 @@ function checkTogether(config: z.output<typeof settings>): void {
       `MAX_CONCURRENT must be one number, or one for each of ${upstreams} upstreams.`,
     );
   }
+  for (const [key, headers] of [
+    ['OPENAI_API_KEY', 'OPENAI_HEADERS'],
+    ['OLLAMA_API_KEY', 'OLLAMA_HEADERS'],
+  ] as const) {
+    const names = Object.keys(config[headers]).map((name) => name.toLowerCase());
+    if (config[key] !== undefined && names.includes('authorization')) {
+      throw new ConfigError(`${headers} must not set Authorization where ${key} is set.`);
+    }
+  }
   if (ollamas.length === 0 && config.OPENAI_MODEL === undefined) {
     throw new ConfigError('OPENAI_MODEL must be set where there is no Ollama.');
   }

@@ -1,7 +1,17 @@
 import { z } from 'zod';
 import { accessSettings } from './access-settings.js';
 import { origin } from './origin.js';
-import { flag, integer, jsonObject, list, milliseconds, upstreamUrl } from './values.js';
+import {
+  flag,
+  integer,
+  jsonObject,
+  list,
+  milliseconds,
+  upstreamUrl,
+  apiKey,
+  headers,
+  registries,
+} from './values.js';
 
 /** Most Ollama servers in one list. */
 const MAX_UPSTREAMS = 64;
@@ -58,16 +68,36 @@ export const settings = z.object({
     .meta({ expected: 'an http or https URL, such as https://api.openai.com/v1' })
     .optional()
     .describe('Where an OpenAI-compatible server answers; unset = there is none'),
-  OPENAI_API_KEY: z
-    .string()
-    .regex(/^[\x21-\x7e]+$/)
-    .meta({ expected: 'a key of printable ASCII characters' })
+  OPENAI_API_KEY: apiKey
     .optional()
     .describe('Key for OPENAI_BASE_URL, sent there and nowhere else'),
   OPENAI_MODEL: z
     .string()
     .optional()
     .describe('Model of requests that name none, where there is no Ollama'),
+  OPENAI_HEADERS: headers
+    .default({})
+    .describe('More headers for each request to OPENAI_BASE_URL, as a JSON object'),
+  OPENAI_BODY: jsonObject
+    .refine((fields) => !['model', 'messages', 'stream'].some((name) => name in fields))
+    .meta({ expected: 'a JSON object without model, messages and stream' })
+    .default({})
+    .describe('More fields of each request to OPENAI_BASE_URL; what is asked wins'),
+  OLLAMA_API_KEY: apiKey
+    .optional()
+    .describe('Key for a proxy in front of Ollama, or for ollama.com: sent as a bearer token'),
+  OLLAMA_HEADERS: headers
+    .default({})
+    .describe('More headers for each request to Ollama, as a JSON object'),
+  OLLAMA_TRUNCATE: flag(false).describe(
+    'Let Ollama cut a conversation that does not fit its context; false = such a request fails as context_overflow',
+  ),
+  OLLAMA_SHIFT: flag(false).describe(
+    'Let Ollama drop the beginning of a text that outgrows its context; false = the answer ends with length',
+  ),
+  THINK_TAGS: flag(true).describe(
+    'Tell thinking apart that stands as <think>…</think> at the beginning of an answer',
+  ),
   OLLAMA_OPTIONS: jsonObject
     .default({})
     .describe(
@@ -81,6 +111,9 @@ export const settings = z.object({
     .optional()
     .describe("How long Ollama keeps a model loaded after a request; unset = Ollama's default"),
   ALLOW_PULL: flag(false).describe('Whether clients may have Ollama pull models'),
+  PULL_REGISTRIES: registries
+    .default([])
+    .describe("Hosts that models may be pulled from, besides Ollama's own library"),
   ALLOWED_MODELS: z
     .string()
     .transform(list)

@@ -49,6 +49,67 @@ export const upstreamUrl = z
   })
   .meta({ expected: 'an http or https URL, such as http://localhost:11434' });
 
+/** Headers that llm-cast or the connection itself sets. */
+const OWN_HEADERS = new Set([
+  'accept',
+  'accept-encoding',
+  'connection',
+  'content-length',
+  'content-type',
+  'host',
+  'keep-alive',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** Headers for each request to an upstream. */
+export const headers = z
+  .string()
+  .transform((value, context): Record<string, string> => {
+    try {
+      const given = z.record(z.string(), z.string()).parse(JSON.parse(value));
+      if (Object.entries(given).every(([name, said]) => isHeader(name, said))) return given;
+    } catch {
+      // Said below.
+    }
+    context.addIssue({ code: 'custom', message: 'not headers' });
+    return z.NEVER;
+  })
+  .meta({
+    expected:
+      'a JSON object of headers, such as {"X-Title": "llm-cast"}, none of which llm-cast sets itself',
+  });
+
+function isHeader(name: string, value: string): boolean {
+  return (
+    /^[\w!#$%&'*+.^`|~-]+$/.test(name) &&
+    !OWN_HEADERS.has(name.toLowerCase()) &&
+    /^[\t\x20-\x7e\x80-\xff]*$/.test(value)
+  );
+}
+
+/** A key for an upstream, sent as a bearer token. */
+export const apiKey = z
+  .string()
+  .regex(/^[\x21-\x7e]+$/)
+  .meta({ expected: 'a key of printable ASCII characters' });
+
+/** Names of container registries: `host` or `host:port`. */
+export const registries = z
+  .string()
+  .transform(list)
+  .pipe(
+    z.array(
+      z
+        .string()
+        .regex(/^(?=.{1,253}$)[\w.-]+(:\d{1,5})?$/)
+        .toLowerCase(),
+    ),
+  )
+  .meta({ expected: 'host names such as hf.co or registry.example.com:5000, separated by commas' });
+
 export const jsonObject = z
   .string()
   .transform((value, context): Record<string, unknown> => {

@@ -108,20 +108,41 @@ export class Attempts implements Ticket {
     const { request, caller } = this.life;
     this.attempt++;
     this.isAsking = true;
+    let isReading = false;
     try {
       this.context.lifecycle.tell('attempt', this.life, this.attempt, upstream.name);
       const error = await this.running.run(upstream.name, this.attempt, (signal) =>
-        upstream.stream(request, { signal, trace: caller.trace }),
+        upstream.stream(request, {
+          signal,
+          trace: caller.trace,
+          waits: !this.hasOther(upstream),
+        }),
       );
       this.isAsking = false;
       this.lastError = error;
+      isReading = this.isReading(error);
       const pauseMs = error === undefined ? undefined : this.pauseBeforeRetry(error, upstream);
       if (pauseMs === undefined) this.running.end(error);
       else this.retryTimer = setTimeout(() => this.retry(), pauseMs);
     } finally {
       this.isAsking = false;
-      if (!this.isPull) this.context.slots.release(this);
+      if (!this.isPull) {
+        if (isReading) await upstream.settled(request);
+        this.context.slots.release(this);
+      }
     }
+  }
+
+  /** Whether the upstream may still be reading the prompt of a request that was aborted. */
+  private isReading(error: CastError | undefined): boolean {
+    const { isStopped, generation } = this.running;
+    const isAborted = isStopped || error?.code === 'first_byte_timeout';
+    return error !== undefined && isAborted && generation.log.seq === 0;
+  }
+
+  /** Whether another upstream can be tried first. */
+  private hasOther(upstream: Upstream): boolean {
+    return this.candidates().some((other) => other !== upstream && !this.failed.has(other));
   }
 
   private retry(): void {
@@ -137,7 +158,9 @@ export class Attempts implements Ticket {
       return undefined;
     }
     this.failed.add(upstream);
-    if (this.candidates().some((other) => !this.failed.has(other))) return 0;
+    if (this.hasOther(upstream)) return 0;
+    // That was waited for already.
+    if (error.code === 'upstream_loading') return undefined;
     const pause = RETRY_PAUSE_MS * 2 ** (this.attempt - 1) * (0.5 + Math.random() / 2);
     const wanted = Math.max(pause, error.retryAfterMs ?? 0);
     return wanted > LONGEST_PAUSE_MS ? undefined : wanted;

@@ -8,6 +8,7 @@ import { type Reservation, UsageLimits } from '../access/usage-limits.js';
 import { CastService } from '../cast/cast.service.js';
 import type { ModelRequest } from '../cast/model-request.js';
 import { Config } from '../config/config.js';
+import { upstreamSecrets } from '../config/upstream-secrets.js';
 import type { QueueView } from '../protocol/answers.js';
 import { CastError } from '../protocol/errors.js';
 import type { StreamState } from '../protocol/stream-state.js';
@@ -21,6 +22,8 @@ import { KeptGenerations } from './kept-generations.js';
 import { type Life, Lifecycle } from './lifecycle.js';
 import { Durations } from './line/durations.js';
 import { MemorySlotKeeper } from './line/memory-slot-keeper.js';
+import { privateTextsOf } from './private-texts.js';
+import { shown } from './redact.js';
 import { type Limits, Running } from './running.js';
 import { mostTokens, usedTokens } from './token-count.js';
 
@@ -245,6 +248,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     const running: Running = new Running(facts, limits, {
       onGrow: (bytes) => kept.grow(bytes),
       onFirst: () => lifecycle.tell('first', life),
+      reasonOf: (said) => shown(said, [...privateTextsOf(life), ...upstreamSecrets(config)]),
       onEnd: (end) => {
         // From here on nothing holds the request any more: it may be large.
         this.active.delete(generation);

@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import { redact } from './redact.js';
+import { redact, redactCause, shown } from './redact.js';
 
 const PROMPT = 'Dear diary, the zebra of Antwerp ate forty plums again.';
 /** A run of this length counts as a quotation. */
@@ -68,6 +68,16 @@ describe('redact: what the caller wrote', () => {
     expect(redact(`error: ${'the quick brown fix '.repeat(15)}`, [long])).not.toContain('quick');
     expect(process.cpuUsage(begun).user).toBeLessThan(2_000_000);
   });
+
+  it('costs no time worth speaking of, as long as it is searched', () => {
+    const long = JSON.stringify({ prompt: 'the quick\n"brown" fox '.repeat(8_000) });
+    const error = `error: ${'the quick brown fix '.repeat(15)}`;
+    redact(error, [long]);
+    const begun = process.cpuUsage();
+    for (let n = 0; n < 20; n++) redact(error, [long]);
+    // 20 times: a machine that is busy has other things to do in between.
+    expect(process.cpuUsage(begun).user).toBeLessThan(20 * 20_000);
+  });
 });
 
 describe('redact: keys', () => {
@@ -118,5 +128,78 @@ describe('redact: the rest', () => {
         expect(redact(text, [])).not.toMatch(/[\r\n\u2028\u2029]/);
       }),
     );
+  });
+});
+
+describe('redactCause', () => {
+  it('does not look for quotations in what the system says', () => {
+    const refused = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:1'), {
+      code: 'ECONNREFUSED',
+      syscall: 'connect',
+    });
+    const asked = (): never => {
+      throw new Error('asked for secrets');
+    };
+    expect(redactCause(refused, asked)).toBe('connect ECONNREFUSED 127.0.0.1:1');
+    expect(redactCause(new Error(`bad: ${PROMPT}`), () => [PROMPT])).toBe('bad: …');
+  });
+});
+
+describe('shown: what a client sees of a reason', () => {
+  it.each([
+    '"smollm2" does not support thinking',
+    'image input is not supported - hint: if this is unexpected, you may need to provide the mmproj',
+    "Unsupported value: 'temperature' does not support 0.2 with this model.",
+    'request (6031 tokens) exceeds the available context size (2048 tokens), try increasing it',
+    'body.stream_options: Extra inputs are not permitted',
+    'registry.ollama.ai/library/smollm2:latest does not support tools',
+    'time: missing unit in duration "300"',
+  ])('is the reason: %s', (said) => {
+    expect(shown(said, [PROMPT, 'hi'])).toBe(said);
+  });
+
+  it.each([
+    ['an address', 'dial tcp 10.11.12.13:8000: no', '10.11.12.13'],
+    ['an address of IPv6', 'dial [fe80::1:2:3]:8000: no', 'fe80'],
+    ['a host', 'cannot reach gpu.internal:8000 now', 'gpu.internal'],
+    ['localhost', 'cannot reach localhost:11434 now', '11434'],
+    ['a URL', 'see https://gpu.internal/secret?x=1 for more', 'gpu.internal'],
+    ['a path', 'cannot open /usr/share/ollama/blobs/x.gguf now', 'share'],
+    ['a path of Windows', 'cannot open C:\\Users\\Ada\\models now', 'Ada'],
+    ['a key', 'wrong key sk-abcdefgh12345678 here', 'abcdefgh'],
+    ['part of a key', 'wrong key sk-abc***xyz here', 'xyz'],
+    ['a long token', 'wrong token 0123456789abcdef0123456789abcdef here', '0123456789'],
+    ['an address of mail', 'ask ada.lovelace@example.com for it', 'lovelace'],
+  ])('has no %s', (_what, said, secret) => {
+    const safe = shown(said, []);
+    expect(safe).not.toContain(secret);
+    expect(safe).toMatch(/[a-z]{3}.*…/);
+  });
+
+  it('has no eight characters of the prompt', () => {
+    const eights = Array.from({ length: PROMPT.length - 7 }, (_, at) => PROMPT.slice(at, at + 8));
+    for (const said of [
+      `bad: ${PROMPT}`,
+      JSON.stringify({ x: PROMPT }),
+      `a ${PROMPT.slice(9, 30)} b`,
+    ]) {
+      const safe = shown(said, [PROMPT]) ?? '';
+      expect(eights.filter((eight) => safe.includes(eight))).toEqual([]);
+    }
+  });
+
+  it.each(['<html><h1>502</h1></html>', '<!DOCTYPE html>', '', '…', PROMPT])(
+    'is nothing where nothing is left: %s',
+    (said) => {
+      expect(shown(said, [PROMPT])).toBeUndefined();
+    },
+  );
+
+  it('is quick with any text', () => {
+    for (const piece of ['/a', 'a.', '1.', ':a', 'a@', 'aA1-', '[', 'http://']) {
+      const begun = process.cpuUsage();
+      shown(piece.repeat(2_000), []);
+      expect(process.cpuUsage(begun).user).toBeLessThan(300_000);
+    }
   });
 });

@@ -1,13 +1,26 @@
+import { compared, markQuotations } from './quotations.js';
+
 /** Most characters of an upstream's error text that are looked at, and that are logged. */
 const READ_CHARS = 4_000;
 const LOGGED_CHARS = 300;
 /** Most characters that are searched for quotations: the event loop waits meanwhile. */
 const SEARCHED_CHARS = 200_000;
-/** Runs this long that also stand in what is private are quotations, without and with its blanks. */
-const QUOTED_LETTERS = 10;
-const QUOTED_CHARS = 12;
+/** Runs this long that also stand in what is private are quotations: for the log, and for clients. */
+const LOGGED_RUN = { letters: 10, chars: 12 };
+const SHOWN_RUN = { letters: 7, chars: 8 };
 /** Bearer tokens, API keys, `user:password@` and `?key=` in addresses. */
 const SECRET = /(bearer\s+|\bsk-|\/\/(?=[^\s/]*@)|[?&][\w-]*(?:key|token|ts)=)[^\s"'@&]+/gi;
+/** What else clients are not to see: addresses, paths, keys of any kind. */
+const PRIVATE: readonly RegExp[] = [
+  /\b[a-z][a-z+.-]*:\/\/[^\s"'<>)]+/gi,
+  /[\w.+-]+@[\w-]+(\.[\w-]+)+/g,
+  /\b\d{1,3}(\.\d{1,3}){3}(:\d+)?\b/g,
+  /\[?[0-9a-f]{0,4}(:[0-9a-f]{0,4}){3,7}\]?(:\d+)?/gi,
+  /\b(?:localhost|[\w-]+(?:\.[\w-]+)+):\d{2,5}\b/gi,
+  /(^|[\s"'`(=:])(?:[a-z]:)?(?:[/\\][\w.@%+~-]+){2,}[/\\]?/gi,
+  /\b(?:[a-z]{2,6}[-_])?(?=[\w-]*\d)(?=[\w-]*[a-z])[\w-]{20,}/gi,
+  /\b\w{3,8}\*{2,}\w*/g,
+];
 
 /**
  * What may be logged of an upstream's error text: no key, and nothing that quotes what is private, be
@@ -15,48 +28,63 @@ const SECRET = /(bearer\s+|\bsk-|\/\/(?=[^\s/]*@)|[?&][\w-]*(?:key|token|ts)=)[^
  * @param secrets what the caller wrote, what the model answered, the upstream's key
  */
 export function redact(text: string, secrets: readonly string[]): string {
-  if (secrets.reduce((sum, secret) => sum + secret.length, 0) > SEARCHED_CHARS) {
-    return '(too much to look for quotations in)';
-  }
   const plain = unescaped(text.slice(0, READ_CHARS)).replace(SECRET, '$1…');
-  let safe = plain.slice(0, LOGGED_CHARS + QUOTED_CHARS);
-  for (const secret of secrets) {
-    safe = withoutQuotations(safe, secret, '', QUOTED_LETTERS);
-    safe = withoutQuotations(safe, secret, ' ', QUOTED_CHARS);
-  }
-  return safe.slice(0, LOGGED_CHARS).replace(/\s+/g, ' ');
+  const safe = withoutQuotations(
+    plain.slice(0, LOGGED_CHARS + LOGGED_RUN.chars),
+    secrets,
+    LOGGED_RUN,
+  );
+  return safe === undefined ? '(too much to look for quotations in)' : oneLine(safe);
 }
 
-/** @param blank what white space counts as: nothing, or one blank */
-function withoutQuotations(text: string, secret: string, blank: '' | ' ', most: number): string {
-  const sought = unescaped(secret).trim().replace(/\s+/g, blank);
-  if (sought === '') return text;
-  // What of the text is compared, and where each of its characters stands.
-  const places = [...text.matchAll(blank === '' ? /\S/g : /\s+|\S/g)];
-  const compared = places.map(([found]) => (/\s/.test(found) ? blank : found)).join('');
-  const run = Math.min(most, sought.length);
-  const windows = new Set<string>();
-  for (let start = 0; start + run <= compared.length; start++) {
-    windows.add(compared.slice(start, start + run));
-  }
-  // Once through the long side: what it holds of the short one.
-  const found = new Set<string>();
-  for (let start = 0; start + run <= sought.length; start++) {
-    const window = sought.slice(start, start + run);
-    if (windows.has(window)) found.add(window);
-  }
-  const quoted = new Set<number>();
-  for (let start = 0; start + run <= compared.length; start++) {
-    if (!found.has(compared.slice(start, start + run))) continue;
-    const end = places[start + run - 1]?.index ?? 0;
-    for (let index = places[start]?.index ?? 0; index <= end; index++) quoted.add(index);
+/**
+ * What a client may see of a refusal's reason: nothing that {@link redact} takes out, and no address
+ * or path either.
+ * @returns undefined where nothing is left that says anything
+ */
+export function shown(said: string, secrets: readonly string[]): string | undefined {
+  if (/^\s*<(!doctype|html|\?xml)/i.test(said)) return undefined;
+  let plain = unescaped(said.slice(0, READ_CHARS)).replace(SECRET, '$1…');
+  for (const pattern of PRIVATE) plain = plain.replace(pattern, '…');
+  const safe = withoutQuotations(
+    plain.slice(0, LOGGED_CHARS + SHOWN_RUN.chars),
+    secrets,
+    SHOWN_RUN,
+  );
+  return safe !== undefined && /[a-z]{3}/i.test(safe) ? oneLine(safe).trim() : undefined;
+}
+
+/** An error of the system, such as ECONNREFUSED, quotes nobody: there is nothing to look for. */
+export function redactCause(cause: Error, secrets: () => readonly string[]): string {
+  const isSystem = 'syscall' in cause && 'code' in cause;
+  return redact(cause.message, isSystem ? [] : secrets());
+}
+
+/** @returns undefined where the secrets are too long to be looked for */
+function withoutQuotations(
+  text: string,
+  secrets: readonly string[],
+  run: { letters: number; chars: number },
+): string | undefined {
+  if (secrets.reduce((sum, secret) => sum + secret.length, 0) > SEARCHED_CHARS) return undefined;
+  const quoted = new Uint8Array(text.length);
+  for (const [blanks, size] of [
+    [false, run.letters],
+    [true, run.chars],
+  ] as const) {
+    const own = compared(text, blanks);
+    for (const secret of secrets) markQuotations(own, compared(secret, blanks), size, quoted);
   }
   let safe = '';
-  for (let index = 0; index < text.length; index++) {
-    if (!quoted.has(index)) safe += text[index];
-    else if (!quoted.has(index - 1)) safe += '…';
+  for (let at = 0; at < text.length; at++) {
+    if (quoted[at] !== 1) safe += text[at];
+    else if (quoted[at - 1] !== 1) safe += '…';
   }
   return safe;
+}
+
+function oneLine(text: string): string {
+  return text.slice(0, LOGGED_CHARS).replace(/\s+/g, ' ');
 }
 
 /** Undoes what JSON does to a text. */

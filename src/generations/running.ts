@@ -31,6 +31,8 @@ export interface RunningEvents {
   onGrow(bytes: number): void;
   /** The first thing that the model said is in the log. */
   onFirst(): void;
+  /** What a client may see of the reason of a refusal. */
+  reasonOf?(said: string): string | undefined;
   /** It has ended; called in the same tick as its readers. */
   onEnd(end: EndEntry): void;
 }
@@ -211,12 +213,18 @@ export class Running implements Driver {
       type,
       state: stopped?.why.state ?? 'failed',
       code: failure.code,
-      detail: failure.message,
+      detail: this.detailOf(failure),
       // Nobody can try again unseen what somebody has already read; a pull goes on where it was.
       retryable: failure.retryable && (seq === 1 || generation.endpoint === 'pull'),
       retryAfterMs: failure.retryAfterMs,
       ...proof,
     };
+  }
+
+  /** What happened and, where an upstream refused, why. */
+  private detailOf({ message, said }: CastError): string {
+    const reason = said === undefined ? undefined : this.events.reasonOf?.(said);
+    return reason === undefined ? message : `${message} It said: ${reason}`;
   }
 
   /** Another state, on the upstream that it was given to. */

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { Request, RequestHandler } from 'express';
 import { CastError } from '../protocol/errors.js';
+import { parseExact } from '../protocol/exact-json.js';
 import { hasTooManyValues, MAX_JSON_VALUES } from '../protocol/json-values.js';
 
 /** What is put aside for a body before its size is known. */
@@ -65,7 +66,7 @@ function parse(body: Buffer): unknown {
     });
   }
   try {
-    return JSON.parse(body.toString());
+    return parseExact(body.toString());
   } catch {
     throw notJson('the body is not JSON');
   }

@@ -132,7 +132,11 @@ export const modelList = z
         contextLength: z
           .number()
           .nullable()
-          .describe('Tokens; of the loaded model where it is loaded.'),
+          .describe('Tokens that are in force; null where it is not loaded, or nobody says.'),
+        maxContextLength: z
+          .number()
+          .nullable()
+          .describe('Most tokens that the model can take; null where nobody says.'),
         capabilities: z.array(z.string()),
         loaded: z.boolean(),
       }),
@@ -148,7 +152,8 @@ export const modelList = z
             name: 'llama3.2:latest',
             upstream: 'ollama',
             size: 2_019_393_189,
-            contextLength: 131_072,
+            contextLength: 8192,
+            maxContextLength: 131_072,
             capabilities: ['completion', 'tools'],
             loaded: true,
           },

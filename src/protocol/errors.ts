@@ -263,6 +263,8 @@ export interface CastErrorOptions {
   details?: Refusal['details'];
   /** Why the upstream refused, in its words. They may quote, so clients see them only redacted. */
   said?: string;
+  /** The HTTP status of the upstream's refusal. */
+  upstreamStatus?: number;
   /** For the log only. */
   cause?: unknown;
 }
@@ -274,6 +276,7 @@ export class CastError extends Error {
   readonly retryAfterMs: number | undefined;
   readonly details: Refusal['details'];
   readonly said: string | undefined;
+  readonly upstreamStatus: number | undefined;
 
   constructor(
     readonly code: ErrorCode,
@@ -284,6 +287,7 @@ export class CastError extends Error {
     this.retryAfterMs = options.retryAfterMs;
     this.details = options.details;
     this.said = options.said;
+    this.upstreamStatus = options.upstreamStatus;
   }
 
   refusal(): Refusal {

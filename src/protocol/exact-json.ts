@@ -1,6 +1,6 @@
 import { isShallow } from './json-depth.js';
 
-/** A JSON number that JavaScript cannot hold, such as 12345678901234567890, as it was written. */
+/** A JSON number beyond 2^53, which JavaScript may round, as it was written. */
 export class ExactNumber {
   constructor(readonly text: string) {}
 
@@ -20,8 +20,8 @@ const SUSPECT = /\d{16}|\d[eE]\+?\d/;
 const NUMBER = /-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 
 /**
- * Reads JSON like `JSON.parse`, but keeps a number beyond 2^53 that would be rounded as an
- * {@link ExactNumber}. Linear in the length of the text.
+ * Reads JSON like `JSON.parse`, but keeps each number beyond 2^53 as an {@link ExactNumber}. Linear in
+ * the length of the text.
  * @throws SyntaxError
  */
 export function parseExact(json: string): unknown {
@@ -47,7 +47,7 @@ export function stringifyExact(value: unknown): string {
   return withMarks.replaceAll(new RegExp(`"${MARK}([^"]*)"`, 'g'), '$1');
 }
 
-/** Turns each number that would be rounded into a marked string. The text is valid JSON. */
+/** Turns each number beyond 2^53 into a marked string. The text is valid JSON. */
 function marked(json: string): string {
   let out = '';
   let at = 0;
@@ -62,13 +62,13 @@ function marked(json: string): string {
 
 function markNumbers(betweenStrings: string): string {
   return betweenStrings.replace(NUMBER, (text) =>
-    wouldRound(text) ? JSON.stringify(MARK + text) : text,
+    isBeyondExact(Number(text)) ? JSON.stringify(MARK + text) : text,
   );
 }
 
-function wouldRound(text: string): boolean {
-  const number = Number(text);
-  return Math.abs(number) > Number.MAX_SAFE_INTEGER && String(number) !== text;
+/** Whether a number is beyond what JavaScript counts exactly (2^53). */
+export function isBeyondExact(number: number): boolean {
+  return Math.abs(number) > Number.MAX_SAFE_INTEGER;
 }
 
 /** Whether an odd number of backslashes stands before the quotation mark. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { userName } from './access.js';
+import { isBeyondExact } from './exact-json.js';
 import { isShallow, TOO_DEEP } from './json-depth.js';
 
 /** Most characters of a model name. */
@@ -35,10 +36,20 @@ export const samplingOptions = z
     examples: [{ temperature: 0.2, seed: 7, num_predict: 200 }],
   });
 
+/**
+ * Blanks may stand inside (`Qwen 3 8B (Q4_K_M)`). Control, zero-width and bidirectional characters may
+ * not: they would make a line of the log look like another one. Written without `\p{…}`, which
+ * Python's regular expressions do not have.
+ */
+const MODEL_NAME =
+  // oxlint-disable-next-line no-control-regex -- they are what is refused
+  /^(?! )[^\u0000-\u001f\u007f-\u00a0\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+$/;
+
 export const modelName = z
   .string()
-  .regex(/^[^\s\p{Cc}]+$/u, 'a model name has no blanks')
-  .max(MODEL_NAME_CHARS);
+  .max(MODEL_NAME_CHARS)
+  .regex(MODEL_NAME, 'a model name has no invisible characters, and begins with none')
+  .refine((name) => !name.endsWith(' '), 'a model name does not end with a blank');
 
 /** Base64 without a `data:` prefix. One linear scan: a regular expression over 20 MB may overflow. */
 const base64 = z.string().refine((text) => {
@@ -74,13 +85,23 @@ const common = {
     .describe("The records go to every socket of the asking socket's user."),
 };
 
+/** Whether a JSON value has no number that a parser may have rounded. It is nested as deep as may be. */
+function isExact(value: unknown): boolean {
+  if (typeof value === 'number') return !isBeyondExact(value);
+  if (typeof value !== 'object' || value === null) return true;
+  return Object.values(value).every(isExact);
+}
+
 export const toolCall = z
   .object({
     id: z.string().optional(),
     function: z.object({
       index: z.number().optional(),
       name: z.string(),
-      arguments: z.record(z.string(), z.unknown()).refine(isShallow, TOO_DEEP),
+      arguments: z
+        .record(z.string(), z.unknown())
+        .refine(isShallow, TOO_DEEP)
+        .refine(isExact, 'a number beyond 2^53 keeps its digits only as a text here'),
     }),
   })
   .meta({

@@ -1,13 +1,27 @@
 import type { Observable } from 'rxjs';
 import type { z } from 'zod';
 import type { CastError } from '../../protocol/errors.js';
+import type { Decoder } from '../decoding/decoder.js';
+import type { Naming } from '../model-index.js';
 import type { ModelRequest } from '../model-request.js';
 import type { Part } from '../part.js';
 import type { ListedModel } from '../upstream.js';
-import type { UpstreamCall } from './upstream-call.js';
 
-/** Asks a question that costs the upstream nothing; the answer is one JSON object. */
+/** Asks a question that costs the upstream nothing; the answer is one JSON value. */
 export type Ask = <T>(path: string, schema: z.ZodType<T>) => Observable<T>;
+
+/** One request in a dialect. */
+export interface DialectCall {
+  path: string;
+  /** Sent as JSON. */
+  body: unknown;
+  /** Reads one answer to it. */
+  decoder(): Decoder<Part>;
+  /** Another way to ask the same, where a refusal names what is in the way of this one. */
+  otherwise?(said: string): DialectCall | undefined;
+  /** The server answers this one: what was learned on the way is remembered. */
+  accepted?(): void;
+}
 
 /** What differs between kinds of upstream: one request and one mapping each. */
 export interface Dialect {
@@ -15,13 +29,18 @@ export interface Dialect {
   readonly accept: readonly string[];
   /** Sent with every request to the base URL, and nowhere else. */
   readonly headers: Record<string, string>;
-  /** `invalid_request` for what has no counterpart here; undefined where all of it has. */
+  readonly naming: Naming;
+  /** A server may be of this kind although it does not list its models. */
+  readonly listIsOptional: boolean;
+  /** Where the server tells which of its slots are busy, if it does. */
+  readonly slotsPath?: (model: string) => string;
+  /** Tokens of a prompt that the server reads without looking up. */
+  readonly batchTokens: number;
+  /** Why it cannot do what is asked: it has no counterpart here; undefined where all of it has. */
   refuses(request: ModelRequest): CastError | undefined;
   /** Only for what it does not refuse. */
-  call(request: ModelRequest): Pick<UpstreamCall<Part>, 'body' | 'decoder'> & { path: string };
-  /** Undefined where the server has no list. */
+  call(request: ModelRequest): DialectCall;
+  /** Undefined where the server answers with something that is no list. */
   models(ask: Ask): Observable<ListedModel[] | undefined>;
   version(ask: Ask): Observable<string>;
-  /** The name under which two spellings of a model are the same. */
-  canonical(model: string): string;
 }

@@ -45,7 +45,6 @@ const call = (more: Partial<UpstreamCall<string>> = {}): UpstreamCall<string> =>
 /** What the subscriber was told, in order. */
 class Told {
   readonly events: unknown[] = [];
-  closed = false;
   readonly over: Promise<void>;
   private resolve!: () => void;
 
@@ -214,26 +213,13 @@ describe('Exchange', () => {
       expect(told.events).toEqual(expected);
     });
 
-    it('comes once, and is told to onOver first', async () => {
-      const overs: unknown[] = [];
+    it('comes once', async () => {
       const body = answer();
-      begin({ onOver: (error) => overs.push(error ?? 'well', told.events.length) }).readBody(body);
+      begin().readBody(body);
       body.end('a.');
       await told.over;
       await turn();
       expect(told.events).toEqual(['a', 'complete']);
-      expect(overs).toEqual(['well', 1]);
-    });
-
-    it('is not told to onOver once the subscriber has left', async () => {
-      const overs: unknown[] = [];
-      const body = answer();
-      begin({ onOver: (error) => overs.push(error) }).readBody(body);
-      told.closed = true;
-      running.leave();
-      body.destroy();
-      await told.over;
-      expect(overs).toEqual([]);
     });
   });
 });

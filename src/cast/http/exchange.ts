@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { HttpService } from '@nestjs/axios';
 import { Observable, type Subscriber, type Subscription } from 'rxjs';
 import { CastError } from '../../protocol/errors.js';
+import { stringifyExact } from '../../protocol/exact-json.js';
 import { ConnectTimeout } from './adapter.js';
 import { SilenceWatch } from './silence-watch.js';
 import type { UpstreamCall } from './upstream-call.js';
@@ -58,7 +59,7 @@ export class Exchange<T> {
 
   constructor(
     private readonly call: UpstreamCall<T>,
-    private readonly out: Pick<Subscriber<T[]>, 'next' | 'error' | 'complete' | 'closed'>,
+    private readonly out: Pick<Subscriber<T[]>, 'next' | 'error' | 'complete'>,
   ) {
     this.silence = new SilenceWatch(call.idleTimeoutMs, () =>
       this.stop(new CastError('idle_timeout')),
@@ -81,7 +82,7 @@ export class Exchange<T> {
           ...(call.body !== undefined && { 'Content-Type': 'application/json' }),
           ...call.headers,
         },
-        ...(call.body !== undefined && { data: JSON.stringify(call.body) }),
+        ...(call.body !== undefined && { data: stringifyExact(call.body) }),
         responseType: 'stream',
         timeout: call.connectTimeoutMs,
         signal: this.abort.signal,
@@ -199,7 +200,6 @@ export class Exchange<T> {
   private finish(error?: unknown): void {
     if (this.isOver) return;
     this.isOver = true;
-    if (!this.out.closed) this.call.onOver?.(error);
     if (error === undefined) this.out.complete();
     else this.out.error(error);
   }

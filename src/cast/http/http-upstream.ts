@@ -1,106 +1,138 @@
 import type { HttpService } from '@nestjs/axios';
-import { firstValueFrom, map, type Observable } from 'rxjs';
+import { firstValueFrom, map, Observable } from 'rxjs';
 import type { z } from 'zod';
 import type { Config } from '../../config/config.js';
-import { CastError, type ErrorCode } from '../../protocol/errors.js';
-import { Circuit } from '../circuit.js';
+import { CastError } from '../../protocol/errors.js';
 import { JsonDecoder } from '../decoding/json-decoder.js';
+import { ModelIndex } from '../model-index.js';
 import type { ModelRequest } from '../model-request.js';
 import type { Part } from '../part.js';
 import { readError } from '../said-error.js';
 import { upstreamError } from '../upstream-error.js';
 import { type ListedModel, type StreamOptions, Upstream } from '../upstream.js';
+import { Asking } from './asking.js';
 import type { Dialect } from './dialect.js';
 import { exchange } from './exchange.js';
+import { UpstreamHealth } from './health.js';
+import { Settling } from './settling.js';
 import type { UpstreamCall } from './upstream-call.js';
 
 /** How long a question that costs the upstream nothing (its version, its models) may take. */
 const PROBE_TIMEOUT_MS = 5_000;
 
-/** Errors that say nothing good of the upstream's health, and whether once is enough. */
-const UNHEALTHY: Partial<Record<ErrorCode, boolean>> = {
-  upstream_unreachable: true,
-  upstream_error: false,
-  upstream_out_of_memory: false,
-  upstream_timeout: false,
-  upstream_truncated: false,
-  upstream_protocol_error: false,
-  bad_content_type: false,
-  upstream_not_found: false,
-};
+export interface HttpUpstreamOptions {
+  name: string;
+  slots: number;
+  baseUrl: string;
+  dialect: Dialect;
+  /** The operator's model for upstreams of this kind: it is asked for even where no list has it. */
+  defaultModel: string | undefined;
+  http: HttpService;
+  config: Config;
+  /** Called when it may be tried again. */
+  onPauseOver(): void;
+}
 
 /** A server that is asked over HTTP in one dialect. */
 export class HttpUpstream extends Upstream {
-  models: readonly ListedModel[] | undefined;
   lastError: CastError | undefined = new CastError('upstream_unreachable');
-  private readonly circuit: Circuit;
+  private index: ModelIndex | undefined;
+  private readonly health: UpstreamHealth;
   private refreshing: Promise<void> | undefined;
+  /** It has answered a request although its list of models cannot be had. */
+  private worksUnlisted = false;
+  private readonly settling: Settling;
+  /** How many requests are open. */
+  private open = 0;
 
-  constructor(
-    name: string,
-    slots: number,
-    private readonly baseUrl: string,
-    private readonly dialect: Dialect,
-    private readonly http: HttpService,
-    private readonly config: Config,
-    /** Called when it may be tried again. */
-    onPauseOver: () => void,
-  ) {
-    super(name, slots);
-    this.circuit = new Circuit(onPauseOver);
+  constructor(private readonly options: HttpUpstreamOptions) {
+    super(options.name, options.slots);
+    this.health = new UpstreamHealth(() => options.onPauseOver());
+    this.settling = new Settling(options.dialect, (path, schema) => this.ask(path, schema));
+  }
+
+  get models(): readonly ListedModel[] | undefined {
+    return this.index?.models;
   }
 
   get isAvoided(): boolean {
-    return this.circuit.isOpen;
+    return this.health.isAvoided;
+  }
+
+  override avoids(model: string): boolean {
+    return this.health.avoids(model);
   }
 
   serves(model: string): boolean {
-    return this.models === undefined || this.find(model) !== undefined;
+    const { index } = this;
+    if (index === undefined || model === this.options.defaultModel) return true;
+    return index.find(model) !== undefined;
+  }
+
+  override lists(model: string): boolean {
+    return this.index === undefined || this.index.find(model)?.isSure === true;
   }
 
   hasLoaded(model: string): boolean {
-    return this.find(model)?.loaded === true;
+    return this.index?.find(model)?.model.loaded === true;
   }
 
   refuses(request: ModelRequest): CastError | undefined {
-    return this.dialect.refuses(request);
+    return this.options.dialect.refuses(request);
   }
 
-  stream(request: ModelRequest, { signal, trace }: StreamOptions): Observable<Part[]> {
-    const { path, body, decoder } = this.dialect.call(request);
-    this.circuit.begin();
-    const call: UpstreamCall<Part> = {
-      ...this.call(path),
-      method: 'post',
-      body,
-      decoder,
-      // Not `tap`, which each read would pass through.
-      onOver: (error) => this.judge(error),
-    };
-    if (trace !== undefined) call.headers = { ...call.headers, traceparent: trace };
-    return exchange(this.http, call, signal);
+  stream(
+    request: ModelRequest,
+    { signal, trace, waits = false }: StreamOptions,
+  ): Observable<Part[]> {
+    const { dialect, http, config } = this.options;
+    return new Observable<Part[]>((out) => {
+      this.health.begin(request.model);
+      const asking = new Asking(
+        http,
+        dialect.call(request),
+        {
+          signal,
+          waits,
+          firstByteTimeoutMs: config.FIRST_BYTE_TIMEOUT_MS,
+          callOf: (asked, firstByteTimeoutMs) => {
+            const { path, body } = asked;
+            const own = { method: 'post' as const, body, decoder: asked.decoder() };
+            const call = { ...this.call(path), ...own };
+            if (trace !== undefined) call.headers = { ...call.headers, traceparent: trace };
+            return { ...call, firstByteTimeoutMs };
+          },
+          onOver: (error, last) => this.judge(request, error, last),
+        },
+        out,
+      );
+      this.open++;
+      asking.begin();
+      return () => {
+        this.open--;
+        asking.leave();
+      };
+    });
+  }
+
+  override settled({ model }: ModelRequest): Promise<void> {
+    return this.settling.wait(model, () => this.open);
   }
 
   version(): Observable<string> {
-    return this.dialect.version((path, schema) => this.ask(path, schema));
+    return this.options.dialect.version((path, schema) => this.ask(path, schema));
   }
 
   /** Calls at one time share the answer. */
   refresh(): Promise<void> {
-    this.refreshing ??= firstValueFrom(
-      this.dialect.models((path, schema) => this.ask(path, schema)),
-    )
+    const { dialect } = this.options;
+    this.refreshing ??= firstValueFrom(dialect.models((path, schema) => this.ask(path, schema)))
       .then(
         (models) => {
-          this.models = models;
-          // A list is no proof that it generates: it takes back only what a missing one said.
-          if (this.lastError !== undefined) this.circuit.succeed();
-          this.lastError = undefined;
+          this.index = models && new ModelIndex(models, dialect.naming);
+          this.cameBack();
         },
-        (error: unknown) => {
-          this.lastError = error instanceof CastError ? error : new CastError('internal');
-          this.circuit.fail(UNHEALTHY[this.lastError.code] === true);
-        },
+        (error: unknown) => this.isUnlisted(toCastError(error)),
       )
       .finally(() => {
         this.refreshing = undefined;
@@ -108,35 +140,53 @@ export class HttpUpstream extends Upstream {
     return this.refreshing;
   }
 
-  private find(model: string): ListedModel | undefined {
-    const wanted = this.dialect.canonical(model);
-    return this.models?.find(({ name }) => this.dialect.canonical(name) === wanted);
+  /** It has no list for us. Whether it is there is another question. */
+  private isUnlisted(error: CastError): void {
+    if (error.upstreamStatus === undefined) this.worksUnlisted = false;
+    if (this.worksUnlisted || this.answersWithout(error)) return this.cameBack();
+    this.lastError = error;
+    this.health.fellSilent(error);
+  }
+
+  /** Whether a refused list shows that the server is there, and that its list is not needed. */
+  private answersWithout({ code, upstreamStatus: status = 0 }: CastError): boolean {
+    if (status === 403 || status === 429) return true;
+    const isRefusal = (status >= 400 && status < 500) || status === 501;
+    return this.options.dialect.listIsOptional && isRefusal && code !== 'upstream_unauthorized';
+  }
+
+  /** A list is no proof that it generates: it takes back only what a missing one said. */
+  private cameBack(): void {
+    if (this.lastError !== undefined) this.health.cameBack();
+    this.lastError = undefined;
   }
 
   private ask<T>(path: string, schema: z.ZodType<T>): Observable<T> {
-    return exchange(this.http, {
+    const { http, config } = this.options;
+    return exchange(http, {
       ...this.call(path),
       method: 'get',
-      decoder: new JsonDecoder(schema, this.config.MAX_LINE_BYTES),
+      decoder: new JsonDecoder(schema, config.MAX_LINE_BYTES),
       firstByteTimeoutMs: PROBE_TIMEOUT_MS,
       idleTimeoutMs: PROBE_TIMEOUT_MS,
     }).pipe(map(([answer]) => answer as T));
   }
 
-  /** What the end of an answer says of the upstream's health. */
-  private judge(error: unknown): void {
-    if (error === undefined) this.circuit.succeed();
-    if (!(error instanceof CastError)) return;
-    const certain = UNHEALTHY[error.code];
-    // A request that no retry can help is the caller's fault.
-    const isCaller = error.code === 'upstream_error' && !error.retryable;
-    if (certain !== undefined && !isCaller) this.circuit.fail(certain);
+  /** What the end of an answer says of the upstream. */
+  private judge(request: ModelRequest, error: unknown, last: Part | undefined): void {
+    if (error instanceof CastError) return this.health.fail(request, error);
+    if (error !== undefined) return;
+    this.health.succeed(request.model);
+    if (last?.type === 'done') this.settling.learn(request.model, last.statistics);
+    if (this.lastError?.upstreamStatus === undefined) return;
+    this.worksUnlisted = true;
+    this.lastError = undefined;
   }
 
   private call(path: string): Omit<UpstreamCall<never>, 'method' | 'decoder'> {
-    const { config, dialect } = this;
+    const { config, dialect, baseUrl } = this.options;
     return {
-      url: this.baseUrl + path,
+      url: baseUrl + path,
       headers: dialect.headers,
       accept: dialect.accept,
       refused: (status, body, headers) => {
@@ -148,4 +198,8 @@ export class HttpUpstream extends Upstream {
       idleTimeoutMs: config.IDLE_TIMEOUT_MS,
     };
   }
+}
+
+function toCastError(error: unknown): CastError {
+  return error instanceof CastError ? error : new CastError('internal', { cause: error });
 }

@@ -19,6 +19,4 @@ export interface UpstreamCall<T> {
   firstByteTimeoutMs: number;
   /** Longest time between two reads of the body. */
   idleTimeoutMs: number;
-  /** Hears how the request ended, unless the subscriber has left. */
-  onOver?(error?: unknown): void;
 }

@@ -2,8 +2,9 @@ import { decode, eventOf, expectEvents } from '../../../test/support/decoding.js
 import { bytesOf, bytesOnly, titleOf, wireCases } from '../../../test/support/wire-case.js';
 import { CastError } from '../../protocol/errors.js';
 import { stringifyExact } from '../../protocol/exact-json.js';
+import { loadConfig } from '../../config/load.js';
 import type { ModelRequest } from '../model-request.js';
-import { ollamaBody } from './dialect.js';
+import { ollama, ollamaBody } from './dialect.js';
 import { OllamaDecoder } from './answer.js';
 import type { Part } from '../part.js';
 
@@ -260,6 +261,8 @@ describe('OllamaDecoder', () => {
 });
 
 describe('ollamaBody', () => {
+  const CUTS = { OLLAMA_TRUNCATE: 'true', OLLAMA_SHIFT: 'true' };
+  const settings = loadConfig(CUTS);
   const request: ModelRequest = {
     endpoint: 'chat',
     model: 'm',
@@ -268,7 +271,11 @@ describe('ollamaBody', () => {
   };
 
   it("puts the operator's options under the caller's, his keep_alive beside them", () => {
-    const operator = { options: { num_ctx: 8192, seed: 7 }, keepAlive: '10m' };
+    const operator = loadConfig({
+      ...CUTS,
+      OLLAMA_OPTIONS: '{"num_ctx":8192,"seed":7}',
+      OLLAMA_KEEP_ALIVE: '10m',
+    });
     expect(ollamaBody(request, operator)).toEqual({
       model: 'm',
       messages: request.messages,
@@ -278,19 +285,103 @@ describe('ollamaBody', () => {
     });
   });
 
+  it('lets Ollama cut nothing silently, unless the operator wants it to', () => {
+    const strict = loadConfig({});
+    const body = ollamaBody(request, strict);
+    expect(body).toMatchObject({ truncate: false, shift: false });
+    expect(ollamaBody({ endpoint: 'generate', model: 'm', prompt: '' }, strict)).toMatchObject({
+      truncate: false,
+      shift: false,
+    });
+    expect(ollamaBody({ endpoint: 'pull', model: 'm' }, strict)).toEqual({
+      model: 'm',
+      stream: true,
+    });
+    for (const [name, field] of [
+      ['OLLAMA_TRUNCATE', 'truncate'],
+      ['OLLAMA_SHIFT', 'shift'],
+    ] as const) {
+      const other = ollamaBody(request, loadConfig({ [name]: 'true' }));
+      expect(other).not.toHaveProperty(field);
+      expect(Object.keys(other as object)).toHaveLength(Object.keys(body as object).length - 1);
+    }
+  });
+
   it('sends a keep_alive of 0, and none where none is set', () => {
-    expect(ollamaBody(request, { options: {}, keepAlive: 0 })).toHaveProperty('keep_alive', 0);
-    expect(ollamaBody(request, { options: {}, keepAlive: undefined })).not.toHaveProperty(
-      'keep_alive',
-    );
+    const operator = loadConfig({ ...CUTS, OLLAMA_KEEP_ALIVE: '0' });
+    expect(ollamaBody(request, operator)).toHaveProperty('keep_alive', 0);
+    expect(ollamaBody(request, settings)).not.toHaveProperty('keep_alive');
   });
 
   it('passes on what the caller may set, and not our own name of the endpoint', () => {
     const asked = { prompt: 'p', system: 's', suffix: 'x', images: ['aGk='], think: true };
-    const body = ollamaBody(
-      { endpoint: 'generate', model: 'm', ...asked },
-      { options: {}, keepAlive: undefined },
-    );
+    const body = ollamaBody({ endpoint: 'generate', model: 'm', ...asked }, settings);
     expect(body).toEqual({ model: 'm', ...asked, stream: true, options: {} });
+  });
+});
+
+describe('ollama', () => {
+  it('sends a key as a bearer token, and more headers', () => {
+    const settings = loadConfig({ OLLAMA_API_KEY: 'k', OLLAMA_HEADERS: '{"X-Team":"a"}' });
+    expect(ollama(settings).headers).toEqual({ Authorization: 'Bearer k', 'X-Team': 'a' });
+    expect(ollama(loadConfig({})).headers).toEqual({});
+  });
+
+  const refusal = (model: string, PULL_REGISTRIES = ''): CastError | undefined =>
+    ollama(loadConfig({ PULL_REGISTRIES })).refuses({ endpoint: 'pull', model });
+
+  it.each([
+    'llama3.2',
+    'Llama3.2:1B',
+    'library/llama3.2',
+    'someone/their-model:q4',
+    'registry.ollama.ai/library/llama3.2:latest',
+    'https://registry.ollama.ai/library/llama3.2',
+    'ollama.com/someone/model',
+  ])("pulls from Ollama's library: %s", (model) => {
+    expect(refusal(model)).toBeUndefined();
+  });
+
+  it.each([
+    '127.0.0.1:21999/x/y',
+    '127.0.0.1:21999/x',
+    '127.1/a/b',
+    'localhost/x',
+    'localhost:1/x/y',
+    '169.254.169.254/a/b',
+    'http://169.254.169.254/a/b',
+    'HTTPS://Evil.Example/a/b',
+    'hf.co/a/b',
+    'huggingface.co/a/b:Q4_K_M',
+    'metadata/computeMetadata/v1',
+    'registry.ollama.ai.evil.example/a/b',
+    'registry.ollama.ai:8080/a/b',
+    'registry.ollama.ai@evil.example/a/b',
+    'evil.example\\/a/b',
+    '[::1]/a/b',
+    '//evil.example/a/b',
+    '../a/b',
+    'a/../b',
+    'a%2fb/c/d',
+    'a?b#c',
+    'ünïcode.example/a/b',
+  ])('pulls from no other host: %s', (model) => {
+    expect(refusal(model)).toMatchObject({
+      code: 'forbidden',
+      details: [{ path: 'model', message: "a name of Ollama's library" }],
+    });
+  });
+
+  it('pulls from hosts that the operator names, and only from them', () => {
+    const hosts = 'hf.co, Registry.Example.com:5000';
+    expect(refusal('hf.co/a/b:Q4', hosts)).toBeUndefined();
+    expect(refusal('HF.co/a/b', hosts)).toBeUndefined();
+    expect(refusal('registry.example.com:5000/a/b', hosts)).toBeUndefined();
+    expect(refusal('registry.example.com/a/b', hosts)).toMatchObject({
+      details: [
+        { message: "a name of Ollama's library, or of hf.co, or of registry.example.com:5000" },
+      ],
+    });
+    expect(refusal('xhf.co/a/b', hosts)).toBeDefined();
   });
 });

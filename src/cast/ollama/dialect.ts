@@ -1,84 +1,91 @@
 import { catchError, map, of, zip } from 'rxjs';
 import { z } from 'zod';
-import type { ModelRequest } from '../model-request.js';
+import type { Config } from '../../config/config.js';
+import { CastError } from '../../protocol/errors.js';
 import type { Dialect } from '../http/dialect.js';
-import type { ListedModel } from '../upstream.js';
+import type { ModelRequest } from '../model-request.js';
 import { OllamaDecoder } from './answer.js';
+import { readModels } from './model-list.js';
+import { ollamaNames, registryOf } from './names.js';
 import { PullDecoder } from './pull-answer.js';
 
+/** Ollama's `num_batch` where nobody sets it. */
+const USUAL_BATCH_TOKENS = 512;
+
 const versionAnswer = z.object({ version: z.string() });
-const tagsAnswer = z.object({
-  models: z.array(
-    z.object({
-      name: z.string(),
-      size: z.number().nullish(),
-      details: z.object({ context_length: z.number().nullish() }).nullish(),
-      capabilities: z.array(z.string()).nullish(),
-    }),
-  ),
-});
-const psAnswer = z.object({
-  models: z.array(z.object({ name: z.string(), context_length: z.number().nullish() })),
-});
 
 /** What the operator puts on each request. */
-export interface OperatorOptions {
-  options: Record<string, unknown>;
-  keepAlive: string | number | undefined;
-}
+type OperatorSettings = Pick<
+  Config,
+  'OLLAMA_OPTIONS' | 'OLLAMA_KEEP_ALIVE' | 'OLLAMA_TRUNCATE' | 'OLLAMA_SHIFT'
+>;
+type Settings = OperatorSettings &
+  Pick<
+    Config,
+    'OLLAMA_API_KEY' | 'OLLAMA_HEADERS' | 'PULL_REGISTRIES' | 'MAX_LINE_BYTES' | 'THINK_TAGS'
+  >;
 
 /** Speaks Ollama's own API. */
-export function ollama(operator: OperatorOptions, maxLineBytes: number): Dialect {
+export function ollama(settings: Settings): Dialect {
+  const { OLLAMA_API_KEY: key, OLLAMA_HEADERS: headers, MAX_LINE_BYTES, THINK_TAGS } = settings;
   return {
     accept: ['application/x-ndjson', 'application/json'],
-    headers: {},
-    refuses: () => undefined,
+    headers: { ...(key !== undefined && { Authorization: `Bearer ${key}` }), ...headers },
+    naming: ollamaNames,
+    listIsOptional: false,
+    batchTokens: batchTokens(settings),
+    refuses: (request) =>
+      request.endpoint === 'pull' ? pullRefusal(request.model, settings) : undefined,
     call: (request) => ({
       path: `/api/${request.endpoint}`,
-      body: ollamaBody(request, operator),
-      decoder:
+      body: ollamaBody(request, settings),
+      decoder: () =>
         request.endpoint === 'pull'
-          ? new PullDecoder(maxLineBytes)
-          : new OllamaDecoder(maxLineBytes),
+          ? new PullDecoder(MAX_LINE_BYTES)
+          : new OllamaDecoder(MAX_LINE_BYTES, THINK_TAGS),
     }),
     models: (ask) =>
       zip(
-        ask('/api/tags', tagsAnswer),
+        ask('/api/tags', z.unknown()),
         // A server that lists its models but not what is loaded is still worth listing.
-        ask('/api/ps', psAnswer).pipe(catchError(() => of({ models: [] }))),
-      ).pipe(map(([tags, ps]) => listed(tags, ps))),
+        ask('/api/ps', z.unknown()).pipe(catchError(() => of(undefined))),
+      ).pipe(map(([tags, ps]) => readModels(tags, ps))),
     version: (ask) => ask('/api/version', versionAnswer).pipe(map(({ version }) => version)),
-    canonical: canonicalName,
   };
+}
+
+function batchTokens({ OLLAMA_OPTIONS: { num_batch: set } }: OperatorSettings): number {
+  return typeof set === 'number' && set > 0 ? set : USUAL_BATCH_TOKENS;
 }
 
 /** The body of a request, with the operator's options under the caller's. */
-export function ollamaBody(request: ModelRequest, operator: OperatorOptions): unknown {
+export function ollamaBody(request: ModelRequest, operator: OperatorSettings): unknown {
   if (request.endpoint === 'pull') return { model: request.model, stream: true };
   const { endpoint: _endpoint, options, ...fields } = request;
+  const { OLLAMA_KEEP_ALIVE: keepAlive, OLLAMA_TRUNCATE, OLLAMA_SHIFT } = operator;
   return {
     stream: true,
     ...fields,
-    options: Object.assign({}, operator.options, options),
-    ...(operator.keepAlive !== undefined && { keep_alive: operator.keepAlive }),
+    options: Object.assign({}, operator.OLLAMA_OPTIONS, options),
+    ...(keepAlive !== undefined && { keep_alive: keepAlive }),
+    // Unless it is told not to, Ollama cuts the conversation, or the answer's beginning, silently.
+    ...(!OLLAMA_TRUNCATE && { truncate: false }),
+    ...(!OLLAMA_SHIFT && { shift: false }),
   };
 }
 
-/** Ollama compares names without case, and the tag is `latest` where none is written. */
-function canonicalName(model: string): string {
-  const name = model.toLowerCase();
-  return name.slice(name.lastIndexOf('/') + 1).includes(':') ? name : `${name}:latest`;
-}
-
-function listed(tags: z.infer<typeof tagsAnswer>, ps: z.infer<typeof psAnswer>): ListedModel[] {
-  return tags.models.map(({ name, size, details, capabilities }) => {
-    const running = ps.models.find((loaded) => loaded.name === name);
-    return {
-      name,
-      size: size ?? null,
-      contextLength: running?.context_length ?? details?.context_length ?? null,
-      capabilities: capabilities ?? [],
-      loaded: running !== undefined,
-    };
+/** A name may hold the host of a registry, which Ollama would connect to. */
+function pullRefusal(
+  model: string,
+  { PULL_REGISTRIES: allowed }: Pick<Config, 'PULL_REGISTRIES'>,
+): CastError | undefined {
+  const registry = registryOf(model);
+  // No name yet: whether it can pull at all is asked.
+  if (model === '' || registry === undefined || allowed.includes(registry)) return undefined;
+  return new CastError('forbidden', {
+    message: 'Models may not be pulled from there.',
+    details: [
+      { path: 'model', message: ["a name of Ollama's library", ...allowed].join(', or of ') },
+    ],
   });
 }

@@ -1,3 +1,5 @@
+import { loadConfig } from '../../config/load.js';
+import { parseExact } from '../../protocol/exact-json.js';
 import type { ModelRequest } from '../model-request.js';
 import { openAi, openAiBody, openAiRefusal } from './dialect.js';
 
@@ -72,7 +74,7 @@ describe('openAiBody', () => {
 
   it('format is response_format: any JSON, or a schema', () => {
     expect(openAiBody(chat({ format: 'json' }))).toMatchObject({
-      response_format: { type: 'json_object' },
+      response_format: { type: 'json_object', schema: { type: 'object' } },
     });
     const schema = { type: 'object', properties: { a: { type: 'string' } } };
     expect(openAiBody(generate({ format: schema }))).toMatchObject({
@@ -97,6 +99,43 @@ describe('openAiBody', () => {
       { role: 'user', content },
     ]);
     expect(messagesOf(generate({ images: [] }))).toEqual([user]);
+  });
+
+  it.each([
+    ['image/heic', '\0\0\0\x18ftypheic\0\0\0\0mif1heic'],
+    ['image/heic', '\0\0\0\x18ftypmif1\0\0\0\0heicmif1'],
+    ['image/heif', '\0\0\0\x18ftypmif1\0\0\0\0miafmif1'],
+    ['image/avif', '\0\0\0\x1cftypavif\0\0\0\0mif1avif'],
+    ['image/avif', '\0\0\0\x1cftypmif1\0\0\0\0avifmif1'],
+    ['image/bmp', 'BM\x46\0\0\0\0\0'],
+    ['image/tiff', 'II*\0\x08\0\0\0'],
+    ['image/tiff', 'MM\0*\0\0\0\x08'],
+    ['image/x-icon', '\0\0\x01\0\x01\0'],
+    ['image/jxl', '\xff\x0a\xfa'],
+    ['image/svg+xml', '<svg xmlns="http://www.w3.org/2000/svg"/>'],
+    ['image/webp', 'RIFF\x24\0\0\0WEBPVP8 '],
+    ['image/png', 'RIFF\x24\0\0\0WAVEfmt '],
+    ['image/png', 'what is this'],
+    ['image/png', ''],
+  ])('an image is %s by its first bytes: %j', (type, bytes) => {
+    const image = Buffer.from(bytes, 'latin1').toString('base64');
+    expect(messagesOf(generate({ images: [image] }))).toEqual([
+      { role: 'user', content: [{ type: 'text', text: 'hi' }, part(type, image)] },
+    ]);
+  });
+
+  it('writes every digit of the numbers in earlier calls', () => {
+    const given = parseExact('{"id":12345678901234567890}');
+    const messages = [
+      {
+        role: 'assistant',
+        content: '',
+        tool_calls: [{ function: { name: 'f', arguments: given } }],
+      },
+    ];
+    expect(JSON.stringify(openAiBody(chat({ messages })))).toContain(
+      JSON.stringify('{"id":12345678901234567890}'),
+    );
   });
 
   it('passes tools on as they are', () => {
@@ -184,8 +223,119 @@ describe('openAiRefusal', () => {
 });
 
 describe('openAi', () => {
+  const settings = loadConfig({ OPENAI_BASE_URL: 'http://localhost:1/v1' });
+
   it('sends the key as a bearer token, and no header where there is none', () => {
-    expect(openAi('sk-1', 1024).headers).toEqual({ Authorization: 'Bearer sk-1' });
-    expect(openAi(undefined, 1024).headers).toEqual({});
+    expect(openAi(loadConfig({ OPENAI_API_KEY: 'sk-1' })).headers).toEqual({
+      Authorization: 'Bearer sk-1',
+    });
+    expect(openAi(settings).headers).toEqual({});
+  });
+
+  it('sends more headers and fields; what is asked wins', () => {
+    const dialect = openAi(
+      loadConfig({
+        OPENAI_HEADERS: '{"X-Title":"a"}',
+        OPENAI_BODY: '{"temperature":1,"service_tier":"flex","chat_template_kwargs":{"a":true}}',
+      }),
+    );
+    expect(dialect.headers).toEqual({ 'X-Title': 'a' });
+    expect(dialect.call(chat({ options: { temperature: 0 } })).body).toMatchObject({
+      temperature: 0,
+      service_tier: 'flex',
+      chat_template_kwargs: { a: true },
+      model: 'm',
+      stream: true,
+    });
+  });
+
+  describe('where a refusal names what is in the way', () => {
+    const thinking = { role: 'assistant', content: '', thinking: 'hm' };
+    const tools = [
+      user,
+      { ...thinking, tool_calls: [{ function: { name: 'f', arguments: {} } }] },
+      { role: 'tool', content: '7', tool_name: 'f' },
+      { ...thinking, content: 'said' },
+    ];
+    it.each<[string, ModelRequest, string, object, object]>([
+      [
+        'max_tokens',
+        chat({ options: { num_predict: 9 } }),
+        "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+        { max_tokens: 9 },
+        { max_completion_tokens: 9 },
+      ],
+      [
+        'max_tokens alone',
+        chat({ options: { num_predict: 9 } }),
+        'Unrecognized request argument supplied: max_tokens',
+        { max_tokens: 9 },
+        { max_completion_tokens: 9 },
+      ],
+      [
+        'stream_options',
+        chat(),
+        'body.stream_options: Extra inputs are not permitted',
+        { stream_options: { include_usage: true } },
+        {},
+      ],
+      [
+        'the schema of any JSON',
+        chat({ format: 'json' }),
+        "Unknown parameter: 'response_format.schema'.",
+        { response_format: { type: 'json_object', schema: { type: 'object' } } },
+        { response_format: { type: 'json_object' } },
+      ],
+    ])('asks without it: %s', (_what, request, said, before, after) => {
+      const dialect = openAi(settings);
+      const first = dialect.call(request);
+      expect(first.body).toMatchObject(before);
+      const second = first.otherwise?.(said);
+      const names = Object.keys(before);
+      const rest = Object.entries(first.body as object).filter(([name]) => !names.includes(name));
+      expect(second?.body).toEqual({ ...Object.fromEntries(rest), ...after });
+    });
+
+    it('sends the thinking of turns with tool calls back, where it is missed', () => {
+      const dialect = openAi(settings);
+      const first = dialect.call(chat({ messages: tools }));
+      expect(JSON.stringify(first.body)).not.toContain('reasoning_content');
+      const second = first.otherwise?.(
+        'thinking is enabled but reasoning_content is missing in assistant tool call message at index 1',
+      );
+      const { messages } = (second?.body ?? {}) as { messages: object[] };
+      expect(messages[1]).toMatchObject({ reasoning_content: 'hm' });
+      expect(messages[3]).not.toHaveProperty('reasoning_content');
+      const third = second?.otherwise?.('reasoning_content must be removed');
+      expect(JSON.stringify(third?.body)).not.toContain('reasoning_content');
+    });
+
+    it('leaves out the name of a tool beside its result', () => {
+      const first = openAi(settings).call(chat({ messages: tools }));
+      const second = first.otherwise?.('messages.2.name: Extra inputs are not permitted');
+      expect(JSON.stringify(first.body)).toContain('"name":"f","tool_call_id"');
+      expect(JSON.stringify(second?.body)).not.toContain('"name":"f","tool_call_id"');
+      expect(JSON.stringify(second?.body)).toContain('"tool_call_id":"call_0"');
+    });
+
+    it.each([
+      'max_tokens is too large: 9. This model supports at most 4 completion tokens',
+      'temperature must be 1',
+      '',
+    ])('does not ask otherwise for what it names differently: %s', (said) => {
+      const dialect = openAi(settings);
+      expect(dialect.call(chat({ options: { num_predict: 9 } })).otherwise?.(said)).toBeUndefined();
+    });
+
+    it('remembers it for that model once it was accepted, and not before', () => {
+      const dialect = openAi(settings);
+      const second = dialect.call(chat()).otherwise?.('stream_options: unknown field');
+      expect(dialect.call(chat()).body).toHaveProperty('stream_options');
+      second?.accepted?.();
+      expect(dialect.call(chat()).body).not.toHaveProperty('stream_options');
+      expect(dialect.call(chat({ model: 'other' })).body).toHaveProperty('stream_options');
+      const elsewhere = openAi(settings);
+      expect(elsewhere.call(chat()).body).toHaveProperty('stream_options');
+    });
   });
 });

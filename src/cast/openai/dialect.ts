@@ -1,56 +1,54 @@
 import { catchError, map, type Observable, of, throwError } from 'rxjs';
 import { z } from 'zod';
+import type { Config } from '../../config/config.js';
 import { CastError } from '../../protocol/errors.js';
+import type { Dialect, DialectCall } from '../http/dialect.js';
 import type { ModelRequest } from '../model-request.js';
-import type { Dialect } from '../http/dialect.js';
-import type { ListedModel } from '../upstream.js';
 import { OpenAiDecoder } from './answer.js';
 import { chatMessages, promptMessages } from './messages.js';
+import { readModels } from './model-list.js';
+import { openAiNames } from './names.js';
+import { adjusted, KnownWishes, USUAL, type Wishes } from './wishes.js';
 
-const modelsAnswer = z.object({
-  data: z.array(
-    z.object({
-      id: z.string(),
-      // vLLM tells it; others do not.
-      max_model_len: z.number().nullish(),
-    }),
-  ),
-});
+type Settings = Pick<
+  Config,
+  'OPENAI_API_KEY' | 'OPENAI_HEADERS' | 'OPENAI_BODY' | 'MAX_LINE_BYTES' | 'THINK_TAGS'
+>;
 
 /** Speaks OpenAI's chat completions, as vLLM, llama.cpp and many others do. */
-export function openAi(apiKey: string | undefined, maxLineBytes: number): Dialect {
+export function openAi(settings: Settings): Dialect {
+  const { OPENAI_API_KEY: key, OPENAI_HEADERS: headers, MAX_LINE_BYTES, THINK_TAGS } = settings;
+  const known = new KnownWishes();
+  const call = (request: ModelRequest, wishes: Wishes): DialectCall => {
+    const body = openAiBody(request, wishes, settings.OPENAI_BODY);
+    return {
+      path: '/chat/completions',
+      body,
+      decoder: () => new OpenAiDecoder(MAX_LINE_BYTES, THINK_TAGS),
+      otherwise: (said) => {
+        const other = adjusted(wishes, body, said);
+        return other && call(request, other);
+      },
+      accepted: () => known.remember(request.model, wishes),
+    };
+  };
   return {
     accept: ['text/event-stream', 'application/json'],
-    headers: apiKey === undefined ? {} : { Authorization: `Bearer ${apiKey}` },
+    headers: { ...(key !== undefined && { Authorization: `Bearer ${key}` }), ...headers },
+    naming: openAiNames,
+    listIsOptional: true,
+    // llama.cpp has it beside the API; its router wants to know which model is meant.
+    slotsPath: (model) => `/../slots?model=${encodeURIComponent(model)}`,
+    batchTokens: 0,
     refuses: openAiRefusal,
-    call: (request) => ({
-      path: '/chat/completions',
-      body: openAiBody(request),
-      decoder: new OpenAiDecoder(maxLineBytes),
-    }),
-    models: (ask) =>
-      ask('/models', modelsAnswer).pipe(
-        map(({ data }) => data.map(listed)),
-        catchError(unknownMeans(undefined)),
-      ),
+    call: (request) => call(request, known.of(request.model)),
+    models: (ask) => ask('/models', z.unknown()).pipe(map(readModels)),
     // The API has no version: an answer of any kind shows at least that it is there.
     version: (ask) =>
-      ask('/models', modelsAnswer).pipe(
+      ask('/models', z.unknown()).pipe(
         map(() => 'unknown'),
         catchError(unknownMeans('unknown')),
       ),
-    canonical: (model) => model,
-  };
-}
-
-function listed(model: z.infer<typeof modelsAnswer>['data'][number]): ListedModel {
-  return {
-    name: model.id,
-    size: null,
-    contextLength: model.max_model_len ?? null,
-    capabilities: [],
-    // Such a server lists what it has loaded.
-    loaded: true,
   };
 }
 
@@ -82,22 +80,28 @@ export function openAiRefusal(request: ModelRequest): CastError | undefined {
     : undefined;
 }
 
-/** The body of `/chat/completions`. A pull has none: it is refused. */
-export function openAiBody(request: ModelRequest): unknown {
-  if (request.endpoint === 'pull') return undefined;
+/**
+ * The body of `/chat/completions`. A pull has none: it is refused.
+ * @param operator more fields; what is asked wins
+ */
+export function openAiBody(
+  request: ModelRequest,
+  wishes = USUAL,
+  operator: Readonly<Record<string, unknown>> = {},
+): Record<string, unknown> {
+  if (request.endpoint === 'pull') return {};
   const { model, format, think } = request;
-  const messages = request.endpoint === 'chat' ? chatMessages(request) : promptMessages(request);
   const { tools } = request.endpoint === 'chat' ? request : {};
-  return {
+  return Object.assign({}, operator, {
     model,
-    messages,
+    messages: request.endpoint === 'chat' ? chatMessages(request, wishes) : promptMessages(request),
     stream: true,
-    stream_options: { include_usage: true },
+    ...(wishes.streamOptions && { stream_options: { include_usage: true } }),
     ...(tools !== undefined && { tools }),
-    ...(format !== undefined && { response_format: responseFormat(format) }),
+    ...(format !== undefined && { response_format: responseFormat(format, wishes) }),
     ...(think !== undefined && { reasoning_effort: EFFORT[String(think)] }),
-    ...sampling(request.options ?? {}),
-  };
+    ...sampling(request.options ?? {}, wishes),
+  });
 }
 
 /** `think` → `reasoning_effort`. */
@@ -121,17 +125,22 @@ const PARAMETER: Readonly<Record<string, string>> = {
   num_predict: 'max_tokens',
 };
 
-function sampling(options: object): Record<string, unknown> {
+function sampling(options: object, { limit }: Wishes): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(options)
       // Ollama's "no limit" is the default here.
       .filter(([name, value]) => name !== 'num_predict' || (value as number) >= 0)
-      .map(([name, value]) => [PARAMETER[name] ?? name, value]),
+      .map(([name, value]) => [name === 'num_predict' ? limit : (PARAMETER[name] ?? name), value]),
   );
 }
 
-function responseFormat(format: 'json' | Record<string, unknown>): unknown {
-  return format === 'json'
-    ? { type: 'json_object' }
-    : { type: 'json_schema', json_schema: { name: 'answer', schema: format } };
+/** llama.cpp knows "any JSON" only with a schema, and takes none for no wish. */
+const ANY_OBJECT = { type: 'json_object', schema: { type: 'object' } };
+
+function responseFormat(
+  format: 'json' | Record<string, unknown>,
+  { jsonSchema }: Wishes,
+): Record<string, unknown> {
+  if (format === 'json') return jsonSchema ? ANY_OBJECT : { type: 'json_object' };
+  return { type: 'json_schema', json_schema: { name: 'answer', schema: format } };
 }

@@ -1,4 +1,7 @@
+import { stringifyExact } from '../../protocol/exact-json.js';
 import type { ChatFields, GenerateFields } from '../../protocol/model-fields.js';
+import { mediaType } from './media-type.js';
+import { USUAL, type Wishes } from './wishes.js';
 
 /** A prompt as one user message. */
 export function promptMessages({
@@ -17,14 +20,18 @@ export function promptMessages({
  * tool; here both need one: calls are numbered, and a result belongs to the oldest open call of its
  * tool.
  */
-export function chatMessages({ messages }: Pick<ChatFields, 'messages'>): unknown[] {
+export function chatMessages(
+  { messages }: Pick<ChatFields, 'messages'>,
+  { toolNames, reasoning }: Pick<Wishes, 'toolNames' | 'reasoning'> = USUAL,
+): unknown[] {
   const open: { id: string; name: string }[] = [];
   let count = 0;
-  return messages.map(({ role, content: said, images, tool_calls, tool_name, tool_call_id }) => {
+  return messages.map((message) => {
+    const { role, content: said, thinking, images, tool_calls, tool_name, tool_call_id } = message;
     const calls = tool_calls?.map(
       ({ id = `call_${count++}`, function: { name, arguments: given } }) => {
         open.push({ id, name });
-        return { id, type: 'function', function: { name, arguments: JSON.stringify(given) } };
+        return { id, type: 'function', function: { name, arguments: stringifyExact(given) } };
       },
     );
     const at = open.findIndex(({ id, name }) =>
@@ -37,7 +44,8 @@ export function chatMessages({ messages }: Pick<ChatFields, 'messages'>): unknow
     return {
       role,
       content: content(said, images),
-      ...(tool_name !== undefined && { name: tool_name }),
+      ...(calls !== undefined && reasoning && { reasoning_content: thinking ?? '' }),
+      ...(tool_name !== undefined && toolNames && { name: tool_name }),
       ...(id !== undefined && { tool_call_id: id }),
       ...(calls !== undefined && { tool_calls: calls }),
     };
@@ -53,12 +61,4 @@ function content(said: string, images: readonly string[] | undefined): unknown {
       image_url: { url: `data:${mediaType(image)};base64,${image}` },
     })),
   ];
-}
-
-/** By the first bytes, as they look in base64. */
-function mediaType(image: string): string {
-  if (image.startsWith('/9j/')) return 'image/jpeg';
-  if (image.startsWith('UklGR')) return 'image/webp';
-  if (image.startsWith('R0lGOD')) return 'image/gif';
-  return 'image/png';
 }
