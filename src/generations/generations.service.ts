@@ -115,7 +115,14 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     const request = decide(asked, this.config);
     checkModelOf(caller.principal, request.model);
     this.checkUpstreams(request);
-    const reservation = await this.usage.start(caller.principal, mostTokens(request));
+    const reservation = await this.usage
+      .start(caller.principal, mostTokens(request))
+      .catch((error: unknown) => {
+        const { principal, requestId } = caller;
+        const code = error instanceof CastError ? error.code : undefined;
+        this.audit.write('limit', principal, { requestId, code });
+        throw error;
+      });
     try {
       // The same key may have come again in the meantime.
       const since = this.known(order);
@@ -158,10 +165,15 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
    * The only way to a generation: one that the caller may not see is not there.
    * @throws CastError `generation_not_found`, `forbidden`
    */
-  get(id: string, { principal }: Caller, verb: GenerationVerb): Eventually<Generation> {
+  get(id: string, { principal, requestId }: Caller, verb: GenerationVerb): Eventually<Generation> {
     const generation = this.kept.get(id);
-    authorise(principal, verb, generation);
-    return generation;
+    try {
+      authorise(principal, verb, generation);
+      return generation;
+    } catch (error) {
+      this.audit.write('denied', principal, { verb, generationId: id, requestId });
+      throw error;
+    }
   }
 
   /** What the caller's own generations do that have not ended; none where he is not known. */
