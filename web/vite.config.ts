@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import vue from '@vitejs/plugin-vue';
 import { defineConfig, type Plugin } from 'vite';
+import { net, serviceWorker } from './vite-plugins.ts';
 
 /** Where `npm run start:dev` or `npm run demo` answers, for `npm run dev -w web`. */
 const SERVER = 'http://localhost:3000';
@@ -17,7 +18,7 @@ function compressed(): Plugin {
     closeBundle() {
       for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
         const file = join(folder, name);
-        if (!/\.(html|js|css|svg)$/.test(name)) continue;
+        if (!/\.(html|js|css|svg|webmanifest)$/.test(name)) continue;
         const content = readFileSync(file);
         writeFileSync(`${file}.br`, brotliCompressSync(content));
         writeFileSync(`${file}.gz`, gzipSync(content, { level: 9 }));
@@ -29,7 +30,7 @@ function compressed(): Plugin {
 export default defineConfig({
   // A proxy may show the server below any path.
   base: './',
-  plugins: [vue(), compressed()],
+  plugins: [vue(), net(), serviceWorker(), compressed()],
   build: {
     // Browsers of spring 2023 and later.
     target: ['chrome111', 'edge111', 'firefox114', 'safari16.4'],

@@ -10,6 +10,8 @@ import { pagePolicy } from './security.js';
 
 /** The views; which one it is, the page sees from its own address. */
 const VIEWS = ['/', '/doctor'];
+/** What a device needs to install the page. */
+const ICONS = ['icon.svg', 'icon-180.png', 'icon-512.png', 'manifest.webmanifest'];
 const ONE_YEAR = 'public, max-age=31536000, immutable';
 
 /** What the demo adds to the page. */
@@ -74,6 +76,7 @@ export function servePage(
 export function servePageFiles(app: NestExpressApplication): void {
   const express: Express = app.getHttpAdapter().getInstance();
   for (const file of builtFiles('assets')) express.get(`/${file}`, builtFile(file, ONE_YEAR));
-  // Its name stays when it changes.
-  express.get('/icon.svg', builtFile('icon.svg', 'public, max-age=86400'));
+  // Their names stay when they change.
+  for (const file of ICONS) express.get(`/${file}`, builtFile(file, 'public, max-age=86400'));
+  express.get('/sw.js', builtFile('sw.js', 'no-cache'));
 }

@@ -99,6 +99,8 @@ const ndjson = { 'content-type': 'application/x-ndjson' };
  */
 export class ScriptedUpstream {
   models: string[] = ['llama3.2'];
+  /** Of each of them, in tokens; undefined = it does not say. */
+  contextLength: number | undefined;
   /** Every generation request so far, in the order of arrival. */
   readonly calls: UpstreamCall[] = [];
   /** Most generation requests that were open at one time. */
@@ -168,7 +170,12 @@ export class ScriptedUpstream {
         return call.json(200, { version: '0.33.0-scripted' });
       case '/api/tags':
         return call.json(200, {
-          models: this.models.map((name) => ({ name, model: name, size: 1 })),
+          models: this.models.map((name) => ({
+            name,
+            model: name,
+            size: 1,
+            details: { context_length: this.contextLength },
+          })),
         });
       case '/api/ps':
         return call.json(200, { models: [] });

@@ -16,11 +16,18 @@ export interface PageInfo {
 /** Where the server is for this page, below whatever path a proxy shows it: with a slash at the end. */
 export const SERVER = new URL('.', location.href).href;
 
-/** @throws Error when the server does not answer */
+/** The server has not told the page what it has to know. */
+export class ServerSilent extends Error {}
+
+/** @throws ServerSilent when the server does not answer */
 export async function loadPageInfo(): Promise<PageInfo> {
-  const response = await fetch(`${SERVER}page.json`);
-  if (!response.ok) throw new Error(`/page.json answers ${response.status}`);
-  return (await response.json()) as PageInfo;
+  try {
+    const response = await fetch(`${SERVER}page.json`);
+    if (!response.ok) throw new Error(`/page.json answers ${response.status}`);
+    return (await response.json()) as PageInfo;
+  } catch (error) {
+    throw new ServerSilent('The server does not answer.', { cause: error });
+  }
 }
 
 /** The address for `connect`. */

@@ -108,7 +108,7 @@ describeInBrowser('the chat page, for everybody', () => {
       await chat.sees('3 B of 9 B');
       await chat.page.keyboard.press('Escape');
       await look('pulling');
-      await chat.button('System prompt').click();
+      await chat.button('Settings').click();
       await look('system prompt');
       await chat.page.keyboard.press('Escape');
       if (width === 390) {

@@ -37,10 +37,10 @@ describeInBrowser('the chat page', () => {
   });
 
   it('gives the model the conversation so far, and the system prompt before it', async () => {
-    await chat.button('System prompt').click();
-    await chat.page.getByLabel('System prompt', { exact: true }).last().fill('You are brief.');
+    await chat.button('Settings').click();
+    await chat.page.getByLabel('System prompt', { exact: true }).fill('You are brief.');
     await chat.button('Done').click();
-    await chat.button('System prompt (set)').waitFor();
+    await chat.button('Settings (changed)').waitFor();
     await chat.ask('One?');
     (await stage.upstream.nextCall()).text('First.').done();
     await chat.answered();
@@ -186,12 +186,12 @@ describeInBrowser('the chat page', () => {
     const call = await stage.upstream.nextCall();
     call.line({ message: { role: 'assistant', content: '', thinking: 'Hm, hm.' }, done: false });
     await chat.sees('Thinking…');
-    const thought = chat.page.getByText('Hm, hm.');
+    const thought = chat.page.getByText('Hm, hm');
     expect(await thought.isVisible()).toBe(false);
     await chat.page.getByText('Thinking…').click();
     await thought.waitFor();
     call.text('Yes.').done();
-    await chat.sees('Thoughts');
+    await chat.sees(/^Thought for \d+ s$/);
   });
 
   it('keeps conversations under the first question, and brings a deleted one back', async () => {

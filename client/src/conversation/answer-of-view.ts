@@ -3,15 +3,15 @@ import type { Answer } from './conversation.js';
 
 /** As much of the answer as the stream has. @param now in milliseconds since 1970 */
 export function partOf(answer: Answer, view: View, now = Date.now()): Answer {
-  const { seq, generationId, thinking, refusal, toolCalls } = view;
+  const { seq, generationId, refusal, toolCalls } = view;
   const asked = generationId === undefined ? answer : { ...answer, generationId };
   // Before the first record, what was kept before a reload is the longer one.
   if (seq === 0) return asked;
-  const text = (answer.begun ?? '') + view.text;
+  const { text, thinking } = answer.begun ?? { text: '', thinking: '' };
   return {
     ...asked,
-    text,
-    thinking,
+    text: text + view.text,
+    thinking: thinking + view.thinking,
     ...(refusal !== '' && { refusal }),
     ...(toolCalls.length > 0 && { toolCalls }),
     ...thoughtOf(answer, view, now),

@@ -51,8 +51,8 @@ export interface Answer {
   readonly refusal?: string;
   /** Tools that the model wants to be called. */
   readonly toolCalls?: readonly ToolCall[];
-  /** What an earlier answer had written before this one went on with it. */
-  readonly begun?: string;
+  /** What was there when the model was asked to go on with it. */
+  readonly begun?: { readonly text: string; readonly thinking: string };
   /** The finish reason, or why it was cancelled. */
   readonly reason?: string;
   readonly failure?: Failure;
@@ -107,6 +107,11 @@ export function titleOf(question: string): string {
   if (line.length <= TITLE_CHARS) return line;
   const cut = line.slice(0, TITLE_CHARS);
   return `${cut.slice(0, cut.lastIndexOf(' ') + 1 || TITLE_CHARS).trimEnd()}…`;
+}
+
+/** What was left unfinished, about to go on. */
+export function continued({ model, settings = {}, text, thinking }: Answer): Answer {
+  return { ...newAnswer({ model, settings }), text, thinking, begun: { text, thinking } };
 }
 
 export function newAnswer({ model, settings }: Pick<Setup, 'model' | 'settings'>): Answer {

@@ -1,6 +1,7 @@
 import { randomId } from '../platform.js';
 import {
   type Conversation,
+  continued,
   type Failure,
   newAnswer,
   newConversation,
@@ -9,7 +10,7 @@ import {
 import type { Conversations } from './conversations.js';
 import { Listeners } from './listeners.js';
 import { type Message, MessageList } from './messages.js';
-import { isRunning, runningTurns, showing, shownTurns, withTurn } from './turns.js';
+import { isRunning, runningTurns, showing, shownTurns, withAnswer, withTurn } from './turns.js';
 
 /**
  * - `loading`: the storage is being read
@@ -118,6 +119,18 @@ export class OpenConversation {
   /** Asks another question in the place of one; what stood there stays as a version. */
   async edit(turnId: string, question: string): Promise<void> {
     await this.#askAgain(turnId, question);
+  }
+
+  /**
+   * Has the model go on with its last answer, which was stopped, was too long or has failed. It is
+   * asked with the answer so far as the last message: Ollama and llama.cpp go on in mid-word.
+   */
+  async goOn(): Promise<void> {
+    await this.conversations.change(this.id, (now) => {
+      const last = shownTurns(now).at(-1);
+      if (last === undefined || isRunning(now)) return now;
+      return withAnswer(now, last.answer.id, continued);
+    });
   }
 
   /** Shows another version, and what came after it. */

@@ -5,13 +5,11 @@ import { turnsBefore } from './turns.js';
 /** What is asked of the model for this turn: the same each time, as its idempotency key demands. */
 export function requestOf(conversation: Conversation, turn: Turn): ChatRequest {
   const { system } = conversation;
-  const messages: ChatMessage[] = turnsBefore(conversation, turn).flatMap((before) => [
+  const messages = turnsBefore(conversation, turn).flatMap((before) => [
     questionOf(before),
-    ...(before.answer.text === ''
-      ? []
-      : [{ role: 'assistant' as const, content: before.answer.text }]),
+    ...answered(before.answer.text),
   ]);
-  messages.push(questionOf(turn));
+  messages.push(questionOf(turn), ...answered(turn.answer.begun?.text ?? ''));
   if (system !== '') messages.unshift({ role: 'system', content: system });
   const { model, id, settings: { think, ...options } = {} } = turn.answer;
   return {
@@ -21,6 +19,11 @@ export function requestOf(conversation: Conversation, turn: Turn): ChatRequest {
     ...(Object.keys(options).length > 0 && { options }),
     idempotencyKey: id,
   };
+}
+
+/** A last message of the model's own is what it goes on with. */
+function answered(text: string): ChatMessage[] {
+  return text === '' ? [] : [{ role: 'assistant', content: text }];
 }
 
 function questionOf({ question, images = [] }: Turn): ChatMessage {

@@ -29,6 +29,7 @@ export function useConversation(cast: Cast, options: UseConversationOptions = {}
       stop: () => open.stop(),
       regenerate: (turnId?: string) => open.regenerate(turnId),
       edit: (turnId: string, question: string) => open.edit(turnId, question),
+      goOn: () => open.goOn(),
       showVersion: (turnId: string) => open.showVersion(turnId),
       set: (...change: Parameters<OpenConversation['set']>) => open.set(...change),
       remove: () => open.remove(),

@@ -70,6 +70,7 @@ export function useConversation(cast: Cast, options: UseConversationOptions = {}
     stop: () => open.value.stop(),
     regenerate: (turnId?: string) => open.value.regenerate(turnId),
     edit: (turnId: string, question: string) => open.value.edit(turnId, question),
+    goOn: () => open.value.goOn(),
     showVersion: (turnId: string) => open.value.showVersion(turnId),
     set: (...change: Parameters<OpenConversation['set']>) => open.value.set(...change),
     remove: () => open.value.remove(),

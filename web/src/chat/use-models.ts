@@ -25,5 +25,10 @@ export function useModels(cast: Cast) {
   }
   void refresh();
 
-  return { models, problem, refresh };
+  /** A model by its name, with or without `:latest`. */
+  function modelOf(name: string): Model | undefined {
+    return models.value.find((one) => one.name === name || one.name === `${name}:latest`);
+  }
+
+  return { models, problem, modelOf, refresh };
 }

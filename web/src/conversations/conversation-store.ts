@@ -11,10 +11,20 @@ import { type KeptConversation, upgraded } from './upgrade';
 const VERSION = 2;
 const NAME = 'llm-cast';
 
+/** An image that no conversation has, for so long, goes. Until then it may be about to be asked. */
+const UNUSED_MS = 24 * 3600 * 1000;
+
+interface KeptImage {
+  /** In base64. */
+  readonly data: string;
+  /** In milliseconds since 1970. */
+  readonly keptAt: number;
+}
+
 interface Schema extends DBSchema {
   conversations: { key: string; value: KeptConversation };
-  /** By id, as base64. They never change. */
-  images: { key: string; value: string };
+  /** By id. They never change. */
+  images: { key: string; value: KeptImage };
 }
 
 /**
@@ -49,6 +59,8 @@ export class ConversationStore implements ConversationStorage {
   }
 
   async put(conversation: Conversation): Promise<void> {
+    // The browser is not to clear it when space is short.
+    void navigator.storage?.persist?.().catch(() => undefined);
     const db = await this.#open();
     await db.put('conversations', conversation);
     this.#tabs.tell(conversation.id);
@@ -76,6 +88,32 @@ export class ConversationStore implements ConversationStorage {
     await done;
     if (after !== undefined) this.#tabs.tell(id);
     return after;
+  }
+
+  async putImages(images: ReadonlyMap<string, string>): Promise<void> {
+    const db = await this.#open();
+    const { store, done } = db.transaction('images', 'readwrite');
+    const keptAt = Date.now();
+    await Promise.all([...images].map(([id, data]) => store.put({ data, keptAt }, id)));
+    await done;
+  }
+
+  /** @returns the image in base64; undefined where there is none */
+  async image(id: string): Promise<string | undefined> {
+    const db = await this.#open();
+    return (await db.get('images', id))?.data;
+  }
+
+  /** Removes the images that are not in use. */
+  async pruneImages(used: ReadonlySet<string>): Promise<void> {
+    const db = await this.#open();
+    const { store, done } = db.transaction('images', 'readwrite');
+    for (const id of await store.getAllKeys()) {
+      if (used.has(id)) continue;
+      const image = await store.get(id);
+      if (image !== undefined && image.keptAt < Date.now() - UNUSED_MS) await store.delete(id);
+    }
+    await done;
   }
 
   async #get(id: string): Promise<Conversation | undefined> {

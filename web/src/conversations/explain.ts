@@ -6,6 +6,8 @@ export type Way = 'retry' | 'model' | 'doctor';
 
 /** What a failure means for who reads it. */
 export interface Explanation {
+  /** In the place of the server's message, where that speaks to programmers. */
+  message?: string;
   /** What to do, besides what the server's message says. */
   advice: string;
   ways: readonly Way[];
@@ -13,12 +15,12 @@ export interface Explanation {
 
 const LATER: Explanation = { advice: 'Try again in a moment.', ways: ['retry'] };
 const AGAIN: Explanation = {
-  advice: 'What arrived is kept until you ask again.',
+  advice: 'What arrived is kept.',
   ways: ['retry'],
 };
 const GONE: Explanation = {
-  advice:
-    'The server was restarted, or you were away for long: the rest of this answer is gone. What arrived is kept until you ask again.',
+  message: 'The rest of this answer is gone.',
+  advice: 'The server was restarted, or you were away for long. What arrived is kept.',
   ways: ['retry'],
 };
 const UPSTREAM: Explanation = {

@@ -2,6 +2,7 @@ import type { Cast } from 'llm-cast-client';
 import { shownTurns } from 'llm-cast-client/conversation';
 import { useConversation } from 'llm-cast-client/vue';
 import { computed } from 'vue';
+import type { Images } from './images';
 import { useAddress } from './use-address';
 import type { Conversations } from './use-conversations';
 
@@ -11,16 +12,23 @@ export function useChat(cast: Cast, conversations: Conversations) {
   const selected = useAddress();
   const chat = useConversation(cast, {
     storage,
+    request: (conversation, turn) => conversations.images.requestOf(conversation, turn),
     // Where none of that id is kept, a new one is shown.
     id: () => list.value.find(({ id }) => id === selected.value)?.id,
     // The model that was picked last is the one to go on with.
     setup: () => ({ model: list.value[0]?.model }),
   });
 
-  async function ask(question: string): Promise<void> {
-    const sent = chat.send(question);
+  async function ask(question: string, images: Images = new Map()): Promise<void> {
+    if (images.size > 0) await conversations.images.add(images);
+    const sent = chat.send(question, images.size > 0 ? { images: [...images.keys()] } : {});
     selected.value = chat.id.value;
     await sent;
+  }
+
+  async function rename(id: string, title: string): Promise<void> {
+    if (title.trim() === '') return;
+    await conversations.change(id, (now) => ({ ...now, title: title.trim() }));
   }
 
   async function remove(id: string): Promise<void> {
@@ -48,10 +56,13 @@ export function useChat(cast: Cast, conversations: Conversations) {
     /** Adds a version of a turn: another answer, or another question. */
     retry: chat.regenerate,
     edit: chat.edit,
+    /** Has the model go on with the last answer. */
+    goOn: chat.goOn,
     /** Shows another version of a turn. */
     show: chat.showVersion,
     stop: chat.stop,
     set: chat.set,
+    rename,
     remove,
     undoRemove,
     begin,

@@ -1,12 +1,17 @@
 import type { Cast, View } from 'llm-cast-client';
-import { conversationsOf } from 'llm-cast-client/conversation';
+import { type Conversation, conversationsOf } from 'llm-cast-client/conversation';
 import { onScopeDispose, shallowReactive, shallowRef, type ShallowRef } from 'vue';
 import { ConversationStore } from './conversation-store';
+import { ImageShelf, imagesOf } from './images';
 
 /** The conversations of this browser, as they are in any of its tabs. */
 export async function useConversations(cast: Cast) {
   const storage = new ConversationStore();
-  const conversations = conversationsOf(cast, { storage });
+  const images = new ImageShelf(storage);
+  const conversations = conversationsOf(cast, {
+    storage,
+    request: (conversation, turn) => images.requestOf(conversation, turn),
+  });
   const list = shallowRef(conversations.list);
   const removed = shallowRef(conversations.removed);
   const areKept = shallowRef(true);
@@ -41,12 +46,20 @@ export async function useConversations(cast: Cast) {
     for (const id of views.keys()) forget(id);
   });
   await conversations.load();
+  // What cannot be read may have images too.
+  if (conversations.unreadable === 0 && conversations.areKept) {
+    const used = new Set(conversations.list.flatMap(imagesOf));
+    void storage.pruneImages(used).catch(() => undefined);
+  }
 
   return {
     storage,
+    images,
     /** The latest first. */
     list,
     get: (id: string) => conversations.get(id),
+    add: (conversation: Conversation) => conversations.add(conversation),
+    change: (...asked: Parameters<typeof conversations.change>) => conversations.change(...asked),
     remove: (id: string) => conversations.remove(id),
     /** What the streams of running answers have, by the answer's id. */
     views,

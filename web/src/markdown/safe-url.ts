@@ -6,7 +6,10 @@ const SCHEMES = new Set(['http:', 'https:', 'mailto:']);
  */
 export function safeUrl(address: string): string | undefined {
   // Not a pattern: only the browser's own parser knows all the browser's tricks.
-  if (!URL.canParse(address)) return undefined;
-  const url = new URL(address);
-  return SCHEMES.has(url.protocol) ? url.href : undefined;
+  try {
+    const url = new URL(address);
+    return SCHEMES.has(url.protocol) ? url.href : undefined;
+  } catch {
+    return undefined;
+  }
 }

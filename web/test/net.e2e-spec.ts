@@ -1,0 +1,152 @@
+import { existsSync } from 'node:fs';
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { Stage } from '../../test/support/stage.js';
+import { describeInBrowser, launchBrowser } from './support/browser.js';
+import { Chat } from './support/chat.js';
+
+describeInBrowser('the chat page where something is missing', () => {
+  let browser: Browser;
+  let context: BrowserContext;
+  let stage: Stage;
+
+  beforeAll(async () => {
+    browser = await launchBrowser();
+  });
+  beforeEach(async () => {
+    stage = await Stage.open();
+    context = await browser.newContext();
+  });
+  afterEach(async () => {
+    await context?.close();
+    await stage?.close();
+  });
+  afterAll(() => browser?.close());
+
+  async function answers(chat: Chat): Promise<void> {
+    await chat.ask('Hello?');
+    (await stage.upstream.nextCall()).text('Hello.').done();
+    await chat.sees('Hello.');
+    await chat.answered();
+  }
+  const isNotBlank = async (page: Page, text: string | RegExp): Promise<void> => {
+    await page.getByText(text).waitFor();
+    await page.getByRole('link', { name: 'Load it again' }).waitFor();
+  };
+
+  it('says so when its script does not come', async () => {
+    const page = await context.newPage();
+    await page.route('**/assets/index-*.js', (route) => route.abort());
+    await page.goto(stage.app.url);
+    await isNotBlank(page, 'This page could not be loaded.');
+    await page.getByText(/^A script did not come: .*index-/).waitFor();
+  });
+
+  it('says that the browser is too old when it does not understand the script', async () => {
+    const page = await context.newPage();
+    await page.route('**/assets/index-*.js', (route) =>
+      route.fulfill({ contentType: 'text/javascript', body: 'let a = @;' }),
+    );
+    await page.goto(stage.app.url);
+    await isNotBlank(page, 'This page needs a newer browser: one of 2023 or later.');
+  });
+
+  it('says why when it breaks before there is anything to see', async () => {
+    const page = await context.newPage();
+    await page.addInitScript(() => {
+      Object.defineProperty(globalThis, 'ResizeObserver', { value: undefined });
+    });
+    await page.goto(stage.app.url);
+    await page.getByText(/This page could not be/).waitFor();
+    await page.getByText(/ResizeObserver/).waitFor();
+  });
+
+  it('chats, and its tabs hear of each other, without BroadcastChannel', async () => {
+    await context.addInitScript(() => {
+      Object.defineProperty(globalThis, 'BroadcastChannel', { value: undefined });
+    });
+    const [chat, other] = [
+      await Chat.open(context, stage.app.url),
+      await Chat.open(context, stage.app.url),
+    ];
+    await answers(chat);
+    await other.page.getByRole('link', { name: 'Hello?' }).click();
+    await other.sees('Hello.');
+    expect([...chat.offences, ...other.offences]).toEqual([]);
+  });
+
+  it('chats where all site data is blocked, and says that it keeps nothing', async () => {
+    await context.addInitScript(() => {
+      const deny = (): never => {
+        throw new DOMException('Access is denied for this document.', 'SecurityError');
+      };
+      for (const name of ['localStorage', 'sessionStorage', 'indexedDB', 'caches']) {
+        Object.defineProperty(globalThis, name, { get: deny });
+      }
+      Object.defineProperty(globalThis, 'BroadcastChannel', { value: deny });
+      Object.defineProperty(globalThis, 'Worker', { value: deny });
+      ServiceWorkerContainer.prototype.register = () => Promise.reject(new Error('denied'));
+      StorageManager.prototype.persist = () => Promise.reject(new Error('denied'));
+    });
+    const chat = await Chat.open(context, stage.app.url);
+    await answers(chat);
+    await chat.sees("Not saved: the browser's storage is full or blocked.");
+    await chat.button('Theme: system').click();
+    expect(chat.offences).toEqual([]);
+  });
+
+  it('opens with its conversations when the server is away, once it was there', async () => {
+    const chat = await Chat.open(context, stage.app.url);
+    await answers(chat);
+    await chat.page.evaluate(async () => {
+      await navigator.serviceWorker.ready;
+    });
+    await chat.page.reload();
+    await chat.sees('Hello.');
+    await context.setOffline(true);
+    await stage.app.close();
+    await chat.page.reload();
+    await chat.sees('Hello.');
+    await chat.page.getByText('You are offline.').waitFor();
+  });
+
+  it('is there over IPv6', async () => {
+    const six = await Stage.open({ HOST: '::1' });
+    try {
+      expect(six.app.url).toContain('[::1]');
+      const chat = await Chat.open(context, six.app.url);
+      await chat.ask('Hello?');
+      (await six.upstream.nextCall()).text('Hello.').done();
+      await chat.sees('Hello.');
+      expect(chat.offences).toEqual([]);
+    } finally {
+      await six.close();
+    }
+  });
+
+  // `npm install @sparticuz/chromium` in a folder of its own brings old ones: 119.0.2 is of autumn 2023,
+  // 111.0.0 of its spring, and has no popovers.
+  const old = process.env['OLD_CHROMIUM'] ?? '';
+  const inOldBrowser = existsSync(old) ? it : it.skip;
+  inOldBrowser('chats in a browser that is three years old', async () => {
+    const args = ['--no-sandbox', '--disable-gpu', '--headless'];
+    const ancient = await chromium.launch({ executablePath: old, args });
+    try {
+      const page = await ancient.newPage();
+      const errors: string[] = [];
+      page.on('pageerror', ({ message }) => errors.push(message));
+      await page.goto(stage.app.url);
+      const field = page.getByLabel('Your question');
+      await field.fill('Hello?');
+      await field.press('Enter');
+      const call = await stage.upstream.nextCall();
+      call.text('So $x^2$:\n\n```js\nlet a;\n```\n').done();
+      await page.locator('math').waitFor();
+      await page.locator('.hljs-keyword').waitFor();
+      await page.getByRole('button', { name: /^Model:/ }).click();
+      await page.getByRole('radio').first().waitFor();
+      expect(errors).toEqual([]);
+    } finally {
+      await ancient.close();
+    }
+  });
+});
