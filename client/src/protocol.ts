@@ -341,31 +341,116 @@ export type Started = {
   deduplicated?: true | undefined;
 };
 
+/** A generation that goes on: it has no terminal record yet. */
+export type RunningView = {
+  generationId: GenerationId;
+  model: string;
+  text: string;
+  thinking: string;
+  /** Last appended record; 0 before the first. */
+  seq: number;
+  timings: Timings;
+  usage: Usage;
+  state: GenerationState;
+  /** While queued: the place in the line; 1 is next. */
+  position?: number | undefined;
+};
+
+/** A generation that is over, with the fields of its CompletedRecord. */
+export type CompletedView = {
+  generationId: GenerationId;
+  /** Last appended record; 0 before the first. */
+  seq: number;
+  /** First seq this record covers, where several were merged into one. */
+  from?: number | undefined;
+  message: 'Streaming completed';
+  state: 'completed';
+  finishReason: FinishReason;
+  usage: Usage;
+  timings: Timings;
+  /** Of the UTF-8 of all answer text so far; thinking is not part of it. */
+  bytes: number;
+  /** Of the same text: proves that nothing was lost. */
+  sha256: string;
+  model: string;
+  text: string;
+  thinking: string;
+};
+
+/** A generation that is over, with the fields of its CancelledRecord. */
+export type CancelledView = {
+  generationId: GenerationId;
+  /** Last appended record; 0 before the first. */
+  seq: number;
+  /** First seq this record covers, where several were merged into one. */
+  from?: number | undefined;
+  message: 'Streaming cancelled';
+  state: 'cancelled';
+  reason: 'client' | 'abandoned' | 'admin';
+  /** Milliseconds from the cancel to the end of the upstream request. */
+  upstreamClosedMs: number;
+  /** Of the UTF-8 of all answer text so far; thinking is not part of it. */
+  bytes: number;
+  /** Of the same text: proves that nothing was lost. */
+  sha256: string;
+  model: string;
+  text: string;
+  thinking: string;
+  timings: Timings;
+  usage: Usage;
+};
+
+/** A generation that is over, with the fields of its FailedRecord. */
+export type FailedView = {
+  generationId: GenerationId;
+  /** Last appended record; 0 before the first. */
+  seq: number;
+  /** First seq this record covers, where several were merged into one. */
+  from?: number | undefined;
+  error: 'Streaming error';
+  code: ErrorCode;
+  detail: string;
+  retryable: boolean;
+  retryAfterMs?: number | undefined;
+  /** Of the UTF-8 of all answer text so far; thinking is not part of it. */
+  bytes: number;
+  /** Of the same text: proves that nothing was lost. */
+  sha256: string;
+  state: 'failed';
+  model: string;
+  text: string;
+  thinking: string;
+  timings: Timings;
+  usage: Usage;
+};
+
+/** A generation that is over, with the fields of its InterruptedRecord. */
+export type InterruptedView = {
+  generationId: GenerationId;
+  /** Last appended record; 0 before the first. */
+  seq: number;
+  /** First seq this record covers, where several were merged into one. */
+  from?: number | undefined;
+  error: 'Streaming error';
+  code: ErrorCode;
+  detail: string;
+  retryable: boolean;
+  retryAfterMs?: number | undefined;
+  /** Of the UTF-8 of all answer text so far; thinking is not part of it. */
+  bytes: number;
+  /** Of the same text: proves that nothing was lost. */
+  sha256: string;
+  state: 'interrupted';
+  model: string;
+  text: string;
+  thinking: string;
+  timings: Timings;
+  usage: Usage;
+};
+
 /** A generation as it is now; after its end also the terminal record's fields. */
 export type GenerationView =
-  | {
-      generationId: GenerationId;
-      state: GenerationState;
-      model: string;
-      text: string;
-      thinking: string;
-      /** While queued: the place in the line; 1 is next. */
-      position?: number | undefined;
-      /** Last appended record; 0 before the first. */
-      seq: number;
-      timings: Timings;
-      usage: Usage;
-    }
-  | ({
-      generationId: GenerationId;
-      model: string;
-      text: string;
-      thinking: string;
-      /** Last appended record; 0 before the first. */
-      seq: number;
-      timings: Timings;
-      usage: Usage;
-    } & TerminalRecord);
+  RunningView | CompletedView | CancelledView | FailedView | InterruptedView;
 
 /** How many generations run and wait; counts only. */
 export type QueueView = {

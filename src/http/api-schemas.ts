@@ -23,14 +23,35 @@ export function nameOf(schema: z.ZodType): string {
  * zod's conversion is the one whose references resolve in both documents. They are of the input
  * side: on the output side zod forbids the unknown fields that clients are to ignore.
  */
-export function componentSchemas(): Record<string, object> {
+function componentSchemas(): Record<string, object> {
   const { schemas } = z.toJSONSchema(z.globalRegistry, { uri, target: 'draft-7', io: 'input' });
   for (const schema of Object.values(schemas)) {
     // They have no address of their own: inside a document they are parts of it.
     delete schema.$schema;
     delete schema.$id;
   }
-  return { ...schemas, ErrorCode: { ...schemas['ErrorCode'], description: errorTable() } };
+  const named = { ...schemas, ErrorCode: { ...schemas['ErrorCode'], description: errorTable() } };
+  return JSON.parse(JSON.stringify(named), portable) as Record<string, object>;
+}
+
+/** Classes of Unicode are unknown to the regular expressions of many languages: the text says it. */
+function portable(key: string, value: unknown): unknown {
+  return key === 'pattern' && String(value).includes('\\p{') ? undefined : value;
+}
+
+/** Those that a document points at, by themselves or through others. */
+export function referenced(document: object): Record<string, object> {
+  const schemas = componentSchemas();
+  const found = new Map<string, object>();
+  const look = (at: object): void => {
+    for (const [, name = ''] of JSON.stringify(at).matchAll(/"#\/components\/schemas\/(\w+)"/g)) {
+      if (found.has(name)) continue;
+      found.set(name, schemas[name] ?? {});
+      look(schemas[name] ?? {});
+    }
+  };
+  look(document);
+  return Object.fromEntries([...found].toSorted(([one], [other]) => (one < other ? -1 : 1)));
 }
 
 function errorTable(): string {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { API_INFO, componentSchemas, nameOf, refTo } from './api-schemas.js';
+import { API_INFO, referenced, nameOf, refTo } from './api-schemas.js';
 import { clientEvents, serverEvents } from '../protocol/socket-events.js';
 
 const CHANNEL = { $ref: '#/channels/events' };
@@ -88,7 +88,7 @@ export function asyncApi(host: string): object {
     operations: Object.fromEntries([...received, ...sent]),
     components: {
       messages,
-      schemas: componentSchemas(),
+      schemas: referenced(messages),
       securitySchemes: { credential: CREDENTIAL },
     },
   };

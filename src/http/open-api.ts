@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import type { INestApplication } from '@nestjs/common';
 import type { OpenAPIObject } from '@nestjs/swagger';
 import type { z } from 'zod';
-import { API_INFO, componentSchemas, refTo } from './api-schemas.js';
+import { API_INFO, refTo, referenced } from './api-schemas.js';
 import { CastError, ERRORS } from '../protocol/errors.js';
 import { type ErrorCode, refusal } from '../protocol/errors.js';
 
@@ -24,6 +24,8 @@ interface RouteDescription {
   /** The codes it refuses with, besides those that every route does. */
   refuses?: readonly ErrorCode[];
 }
+
+const EVENT_STREAM = 'text/event-stream';
 
 /** How a caller shows who it is (docs/access.md). */
 const CREDENTIAL = {
@@ -75,7 +77,7 @@ export function Route(description: RouteDescription): MethodDecorator {
 }
 
 /** The OpenAPI document of all routes: Nest knows paths and bodies, {@link Route} the rest. */
-export async function openApi(app: INestApplication, basePath: string): Promise<OpenAPIObject> {
+export async function openApi(app: INestApplication, basePath: string): Promise<object> {
   const { DocumentBuilder, SwaggerModule } = await import('@nestjs/swagger');
   const { title, version, description, license } = API_INFO;
   const config = new DocumentBuilder()
@@ -97,8 +99,12 @@ export async function openApi(app: INestApplication, basePath: string): Promise<
   }
   return {
     ...document,
-    info: { ...document.info, license },
-    components: { schemas: componentSchemas(), securitySchemes: { credential: CREDENTIAL } },
+    // The name is that of SPDX.
+    info: { ...document.info, license: { ...license, identifier: license.name } },
+    components: {
+      schemas: referenced(document.paths),
+      securitySchemes: { credential: CREDENTIAL },
+    },
   };
 }
 
@@ -146,10 +152,21 @@ function answers({ answers, produces = 'application/json' }: RouteDescription): 
       {
         description: schema?.meta()?.description ?? STATUS_CODES[status] ?? '',
         headers: headers('X-Request-Id', ...(status === '201' ? (['Location'] as const) : [])),
-        ...(schema !== null && { content: { [produces]: { schema: refTo(schema) } } }),
+        ...(schema !== null && { content: { [produces]: { schema: bodyOf(schema, produces) } } }),
       },
     ]),
   );
+}
+
+/** An event stream is text: of many, each event's data has the shape. */
+function bodyOf(schema: z.ZodType, type: string): object {
+  if (type !== EVENT_STREAM) return refTo(schema);
+  return {
+    type: 'string',
+    description: 'Server-Sent Events. The `data` of each is JSON, of the shape in `contentSchema`.',
+    contentMediaType: EVENT_STREAM,
+    contentSchema: refTo(schema),
+  };
 }
 
 /** One response a status, with the codes that it may have and an example of each. */

@@ -6,7 +6,7 @@ import { RecordRenderer } from '../socket/record-renderer.js';
 export function viewOf(generation: Generation): GenerationView {
   const { id, model, log, usage } = generation;
   const { state, position } = generation.status;
-  return {
+  const fields = {
     generationId: id,
     model,
     text: log.all('text'),
@@ -14,8 +14,9 @@ export function viewOf(generation: Generation): GenerationView {
     seq: log.seq,
     timings: generation.timings(),
     usage,
-    ...(log.end === undefined
-      ? { state, ...(position !== undefined && { position }) }
-      : new RecordRenderer(generation).terminal(log.end.seq, log.end.said)),
   };
+  if (log.end === undefined) {
+    return { ...fields, state, ...(position !== undefined && { position }) };
+  }
+  return { ...fields, ...new RecordRenderer(generation).terminal(log.end.seq, log.end.said) };
 }

@@ -2,7 +2,12 @@ import { z } from 'zod';
 import { EXAMPLE_CLIENT, EXAMPLE_ID } from './examples.js';
 import { clientId, generationId } from './ids.js';
 import { etaMs, generationState, position } from './stream-state.js';
-import { terminalRecord } from './terminal-record.js';
+import {
+  cancelledRecord,
+  completedRecord,
+  failedRecord,
+  interruptedRecord,
+} from './terminal-record.js';
 import { timings, usage } from './usage.js';
 
 export const startedExample = {
@@ -39,43 +44,57 @@ export const started = z
   });
 export type Started = z.infer<typeof started>;
 
-const runningView = z.object({
+const viewFields = z.object({
   generationId,
-  state: generationState,
   model: z.string(),
   text: z.string(),
   thinking: z.string(),
-  position,
   seq: z.int().min(0).describe('Last appended record; 0 before the first.'),
   timings,
   usage,
 });
+const viewExample = {
+  generationId: EXAMPLE_ID,
+  model: 'llama3.2',
+  text: 'The sky is',
+  thinking: '',
+  seq: 3,
+  timings: { queuedMs: 0, loadMs: null, firstTokenMs: 210, totalMs: null, tokensPerSecond: null },
+  usage: null,
+};
+const runningView = z
+  .object({
+    ...viewFields.shape,
+    state: generationState,
+    position,
+  })
+  .meta({
+    id: 'RunningView',
+    description: 'A generation that goes on: it has no terminal record yet.',
+    examples: [{ ...viewExample, state: 'streaming' }],
+  });
+/** What its terminal record says, and the view's own fields. */
+const endedView = <Shape extends z.ZodRawShape>(id: string, record: z.ZodObject<Shape>) => {
+  const { id: name, examples = [] } = record.meta() ?? {};
+  const [example] = examples as object[];
+  return z.object({ ...record.shape, ...viewFields.shape }).meta({
+    id,
+    description: `A generation that is over, with the fields of its ${name}.`,
+    examples: [{ ...example, ...viewExample }],
+  });
+};
 export const generationView = z
   .union([
     runningView,
-    z.intersection(runningView.omit({ state: true, position: true }), terminalRecord),
+    endedView('CompletedView', completedRecord),
+    endedView('CancelledView', cancelledRecord),
+    endedView('FailedView', failedRecord),
+    endedView('InterruptedView', interruptedRecord),
   ])
   .meta({
     id: 'GenerationView',
     description: "A generation as it is now; after its end also the terminal record's fields.",
-    examples: [
-      {
-        generationId: EXAMPLE_ID,
-        state: 'streaming',
-        model: 'llama3.2',
-        text: 'The sky is',
-        thinking: '',
-        seq: 3,
-        timings: {
-          queuedMs: 0,
-          loadMs: null,
-          firstTokenMs: 210,
-          totalMs: null,
-          tokensPerSecond: null,
-        },
-        usage: null,
-      },
-    ],
+    examples: [{ ...viewExample, state: 'streaming' }],
   });
 export type GenerationView = z.infer<typeof generationView>;
 
