@@ -4,6 +4,7 @@ import {
   exitWithReason,
   refuseArguments,
   surviveClosedLog,
+  warnOfSetting,
 } from './cli/process.js';
 import { startServer } from './server.js';
 
@@ -11,7 +12,7 @@ refuseArguments('npx llm-cast');
 exitAtSecondSignal();
 surviveClosedLog();
 try {
-  await startServer(loadConfig());
+  await startServer(loadConfig(undefined, warnOfSetting));
 } catch (error) {
   exitWithReason(error);
 }

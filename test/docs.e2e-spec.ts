@@ -9,6 +9,12 @@ import { HEADERS_TIMEOUT_MS, REQUEST_TIMEOUT_MS } from '../src/http/security.js'
 import { BODY_MS, MAX_UNFINISHED_BODIES, MIN_BYTES_PER_MS } from '../src/http/unfinished-input.js';
 import { ERRORS } from '../src/protocol/errors.js';
 import { MAX_JSON_VALUES } from '../src/protocol/json-values.js';
+import {
+  MAX_IMAGES,
+  MAX_MESSAGES,
+  MAX_TOOL_CALLS,
+  MAX_TOOLS,
+} from '../src/protocol/model-fields.js';
 import { clientEvents, serverEvents } from '../src/protocol/socket-events.js';
 import { MAX_CONNECT_CHARS } from '../src/socket/packet-form.js';
 import {
@@ -40,6 +46,10 @@ const BOUNDS = {
   PACKETS_PER_SECOND,
   PACKET_BURST,
   MAX_WAITING_PACKETS,
+  MAX_MESSAGES,
+  MAX_IMAGES,
+  MAX_TOOLS,
+  MAX_TOOL_CALLS,
   MAX_CONNECT_CHARS,
 };
 

@@ -142,13 +142,14 @@ describe('who may ask, while others can connect', () => {
       HOST: '0.0.0.0',
       ALLOW_ANONYMOUS: 'true',
       CORS_ORIGINS: 'https://chat.example.com',
+      ALLOWED_HOSTS: 'llm.example.com',
     });
   });
   afterAll(() => app?.close());
 
   const local = (url: string): string => url.replace('0.0.0.0', '127.0.0.1');
 
-  it('answers under any name, to its own origin and the listed ones', async () => {
+  it('answers under its names, to its own origin and the listed ones', async () => {
     const live = `${local(app.url)}/health/live`;
     const host = 'llm.example.com';
     expect((await ask(live, { host })).status).toBe(200);

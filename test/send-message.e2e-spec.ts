@@ -39,7 +39,7 @@ describe('records for every socket of a user', () => {
       model: 'llama3.2',
       messages: [{ role: 'system', content: 'be brief' }, ...MESSAGES],
       stream: true,
-      options: { temperature: 0 },
+      options: { temperature: 0, num_predict: 4096 },
     });
     request.text('yes').done();
     expect(await client.ended(id)).toMatchObject({ state: 'completed' });

@@ -260,10 +260,13 @@ describe('several upstreams', () => {
       body: { version: '0.33.0-scripted' },
     });
     await first.close();
+    // It is remembered for a second.
+    await sleep(1_100);
     expect(await call('GET', `${app.url}/llm/version`)).toMatchObject({
       body: { version: '0.33.0-scripted' },
     });
     await Promise.all([second.close(), openAi.close()]);
+    await sleep(1_100);
     expect(await call('GET', `${app.url}/llm/version`)).toMatchObject({
       status: 503,
       body: { code: 'upstream_unreachable' },

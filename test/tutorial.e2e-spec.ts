@@ -42,7 +42,7 @@ describe('the tutorial: a prompt over REST, the tokens on the Socket.IO client',
       model: 'llama3.2',
       prompt: 'why is the sky blue?',
       stream: true,
-      options: {},
+      options: { num_predict: 4096 },
     });
     request.done();
     await client.ended(answer.body.generationId);

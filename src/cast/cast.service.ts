@@ -1,6 +1,6 @@
 import { HttpService } from '@nestjs/axios';
 import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { catchError, type Observable, throwError } from 'rxjs';
+import { catchError, defer, type Observable, ReplaySubject, share, throwError, timer } from 'rxjs';
 import { Config } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
 import type { ModelList, UpstreamHealth } from '../protocol/answers.js';
@@ -14,6 +14,8 @@ import type { Upstream } from './upstream.js';
 const REFRESH_MS = 10_000;
 /** How long whoever asks waits for that; after it, what was known before counts. */
 const LOOK_MS = 1_000;
+/** How long the version of an upstream is remembered, in milliseconds: anybody may ask for it. */
+const REMEMBERED_MS = 1_000;
 
 /** The upstreams, asked over `HttpService` Observables: which there are, which can serve a model. */
 @Injectable()
@@ -21,6 +23,15 @@ export class CastService implements OnModuleInit, OnApplicationShutdown {
   /** In the order of the settings. */
   readonly upstreams: readonly Upstream[];
   private timer: NodeJS.Timeout | undefined;
+  private looking: Promise<void> | undefined;
+  private readonly versionNow = defer(() => this.askVersion()).pipe(
+    share({
+      connector: () => new ReplaySubject<string>(1),
+      resetOnComplete: () => timer(REMEMBERED_MS),
+      resetOnError: () => timer(REMEMBERED_MS),
+      resetOnRefCountZero: false,
+    }),
+  );
   private readonly listeners: (() => void)[] = [];
 
   constructor(http: HttpService, config: Config) {
@@ -109,17 +120,7 @@ export class CastService implements OnModuleInit, OnApplicationShutdown {
 
   /** The version of the first upstream that answers. @throws CastError the first one's error */
   version(): Observable<string> {
-    const [leader, ...others] = this.upstreams;
-    if (leader === undefined) return throwError(() => new CastError('upstream_unreachable'));
-    return others.reduce(
-      (asked, upstream) =>
-        asked.pipe(
-          catchError((error: unknown) =>
-            upstream.version().pipe(catchError(() => throwError(() => error))),
-          ),
-        ),
-      leader.version(),
-    );
+    return this.versionNow;
   }
 
   /** The models of all upstreams that answer. @throws CastError where none does */
@@ -158,9 +159,25 @@ export class CastService implements OnModuleInit, OnApplicationShutdown {
   }
 
   /** Refreshes, but waits only so long: one upstream that hangs must not hide the others. */
-  private async look(): Promise<void> {
-    const patience = new Promise((resolve) => setTimeout(resolve, LOOK_MS).unref());
-    await Promise.race([this.refresh(), patience]);
+  private look(): Promise<void> {
+    const patience = new Promise<void>((resolve) => setTimeout(resolve, LOOK_MS).unref());
+    // All that ask at one time share one answer.
+    this.looking ??= this.refresh().finally(() => (this.looking = undefined));
+    return Promise.race([this.looking, patience]);
+  }
+
+  private askVersion(): Observable<string> {
+    const [leader, ...others] = this.upstreams;
+    if (leader === undefined) return throwError(() => new CastError('upstream_unreachable'));
+    return others.reduce(
+      (asked, upstream) =>
+        asked.pipe(
+          catchError((error: unknown) =>
+            upstream.version().pipe(catchError(() => throwError(() => error))),
+          ),
+        ),
+      leader.version(),
+    );
   }
 
   private tellChange(): void {

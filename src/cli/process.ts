@@ -11,6 +11,11 @@ export function exitWithReason(error: unknown): never {
   process.exit(1);
 }
 
+/** Says what is odd about a setting with which the process starts all the same. */
+export function warnOfSetting(sentence: string): void {
+  console.warn(`llm-cast: ${sentence}`);
+}
+
 /** Nest drains at the first SIGTERM or SIGINT and ignores the next: that one ends it at once. */
 export function exitAtSecondSignal(): void {
   let signals = 0;

@@ -21,6 +21,7 @@ const NUMBERS: Record<string, [number, number, number]> = {
   MAX_BODY_BYTES: [20_971_520, 1024, GIB],
   MAX_PROMPT_CHARS: [1_000_000, 1, GIB],
   MAX_OUTPUT_BYTES: [16_777_216, 1, GIB],
+  MAX_TOKENS: [4096, 0, 1_000_000_000],
   MAX_QUEUE: [100, 0, 100_000],
   QUEUE_TIMEOUT_MS: [600_000, 1, ONE_DAY],
   MAX_CONCURRENT_PER_USER: [0, 0, 10_000],
@@ -111,6 +112,13 @@ const OTHERS: Record<string, [unknown, [string, unknown][]]> = {
       ['-1', -1],
       ['10m', '10m'],
       ['1h30m', '1h30m'],
+    ],
+  ],
+  ALLOWED_HOSTS: [
+    [],
+    [
+      [' llm.example.com,*.b.example,', ['llm.example.com', '*.b.example']],
+      ['*', ['*']],
     ],
   ],
   ALLOWED_MODELS: [[], [[' llama3.2 , qwen3:8b,', ['llama3.2', 'qwen3:8b']]]],
@@ -222,6 +230,7 @@ const WRONG: [string, string[]][] = [
   ['OLLAMA_KEEP_ALIVE', ['soon', '10 minutes', '5d']],
   ['TRUST_CLIENT_USER_ID', ['perhaps', '2']],
   ['TRUST_PROXY', ['everyone!', 'a b']],
+  ['ALLOWED_HOSTS', ['a:3000', 'http://a', 'a b', '*.', 'a.*.b', '*a']],
   [
     'CORS_ORIGINS',
     [

@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import { ConfigError } from './config-error.js';
 import { type Config, hasCredentials } from './config.js';
+import { contradictions, fatal } from './contradictions.js';
 import { readEnvFile } from './env-file.js';
 import { isLoopback } from './loopback.js';
+import { misspelt } from './misspelt.js';
 import { settings } from './settings.js';
 
 /** Empty is not unset here: it says that there is no Ollama. */
@@ -11,9 +13,13 @@ const MAY_BE_EMPTY = 'OLLAMA_BASE_URL';
 /**
  * Reads the settings. An empty variable counts as not set.
  * @param env by default the process environment, over a `.env` file in the working directory
+ * @param warn called with a sentence for each setting that is misspelt or has no effect
  * @throws ConfigError with one sentence for each wrong variable, or for a `.env` that cannot be read
  */
-export function loadConfig(env: NodeJS.ProcessEnv = processEnvironment()): Config {
+export function loadConfig(
+  env: NodeJS.ProcessEnv = processEnvironment(),
+  warn: (sentence: string) => void = () => undefined,
+): Config {
   const given = Object.fromEntries(
     Object.entries(env).flatMap(([name, value]) => {
       const trimmed = value?.trim();
@@ -27,6 +33,8 @@ export function loadConfig(env: NodeJS.ProcessEnv = processEnvironment()): Confi
   const result = settings.safeParse(given);
   if (result.success) {
     checkTogether(result.data);
+    for (const sentence of [...misspelt(env), ...contradictions(result.data, given)])
+      warn(sentence);
     return Object.freeze(result.data);
   }
   const wrong = new Set(result.error.issues.map((issue) => String(issue.path[0])));
@@ -72,6 +80,8 @@ function checkTogether(config: z.output<typeof settings>): void {
       'HOST must be a loopback address, such as 127.0.0.1, while everybody is served: set API_KEYS_FILE, JWT_SECRET or JWT_JWKS_URL, or ALLOW_ANONYMOUS=true.',
     );
   }
+  const reason = fatal(config);
+  if (reason !== undefined) throw new ConfigError(reason);
 }
 
 function expected(name: string): string {

@@ -143,6 +143,15 @@ export const settings = z.object({
   KEEP_ALIVE_TIMEOUT_MS: milliseconds(75_000).describe(
     'How long an idle connection is kept, on both ports; more than the idle time of the proxy or balancer in front',
   ),
+  ALLOWED_HOSTS: z
+    .string()
+    .transform(list)
+    .pipe(z.array(z.string().regex(/^(\*|(\*\.)?[\w-]+(\.[\w-]+)*)$/)))
+    .meta({ expected: 'host names without a port, such as llm.example.com, separated by commas' })
+    .default([])
+    .describe(
+      'Host names under which the server may be asked, besides IP addresses, loopback names and the hosts of CORS_ORIGINS and PUBLIC_SOCKET_URL; * = any',
+    ),
   MAX_CONNECTIONS: integer(1, 1_000_000, 10_000).describe('Most open connections of each server'),
   MAX_BODY_BYTES: integer(1024, 1_073_741_824, 20_971_520).describe(
     'Largest request, over REST and over the socket; images need room',
@@ -152,6 +161,9 @@ export const settings = z.object({
   ),
   MAX_OUTPUT_BYTES: integer(1, 1_073_741_824, 16_777_216).describe(
     'Most bytes of one answer, thinking and tool calls included',
+  ),
+  MAX_TOKENS: integer(0, 1_000_000_000, 4096).describe(
+    'Most tokens of one answer, thinking included: a larger num_predict counts as this; 0 = no limit',
   ),
   MAX_CONCURRENT: z
     .string()

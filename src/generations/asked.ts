@@ -10,8 +10,18 @@ export type Asked =
 
 type Rules = Pick<
   Config,
-  'ALLOWED_MODELS' | 'MAX_PROMPT_CHARS' | 'OLLAMA_BASE_URL' | 'OLLAMA_MODEL' | 'OPENAI_MODEL'
+  | 'ALLOWED_MODELS'
+  | 'MAX_PROMPT_CHARS'
+  | 'MAX_TOKENS'
+  | 'OLLAMA_BASE_URL'
+  | 'OLLAMA_MODEL'
+  | 'OLLAMA_OPTIONS'
+  | 'OPENAI_MODEL'
 >;
+
+/** What a value takes in memory beside its characters, in bytes; from heap measurements. */
+const VALUE_BYTES = 16;
+const CONTAINER_BYTES = 64;
 
 /**
  * Turns what is asked into what is asked of an upstream: the model is settled, the limits are kept.
@@ -26,7 +36,16 @@ export function decide(asked: Asked, rules: Rules): ModelRequest {
       message: `The request has more than ${rules.MAX_PROMPT_CHARS} characters of text.`,
     });
   }
-  return request;
+  return bounded(request, rules);
+}
+
+/** The same request, whose answer cannot hold a slot for longer than `MAX_TOKENS` take. */
+function bounded(request: ModelRequest, { MAX_TOKENS: most, OLLAMA_OPTIONS }: Rules): ModelRequest {
+  if (most === 0 || request.endpoint === 'pull') return request;
+  const asked = request.options?.num_predict ?? OLLAMA_OPTIONS['num_predict'];
+  // Ollama's -1 and -2 mean without an end, and until the context is full.
+  const isWithin = typeof asked === 'number' && asked >= 0 && asked <= most;
+  return { ...request, options: { ...request.options, num_predict: isWithin ? asked : most } };
 }
 
 /** @throws CastError `forbidden` */
@@ -67,15 +86,26 @@ export function textsOf(request: ModelRequest): string[] {
   }
 }
 
-/** Bytes that a request holds while it waits and runs, about: its texts and images. */
+/** Bytes of memory that a request holds while it waits and runs, about: all of it. */
 export function sizeOf(request: ModelRequest): number {
-  const images =
-    request.endpoint === 'chat'
-      ? request.messages.flatMap((message) => message.images ?? [])
-      : request.endpoint === 'generate'
-        ? (request.images ?? [])
-        : [];
-  return [...textsOf(request), ...images].reduce((sum, text) => sum + text.length, 0);
+  let bytes = 0;
+  const values: unknown[] = [request];
+  while (values.length > 0) {
+    const value = values.pop();
+    if (typeof value === 'string') bytes += VALUE_BYTES + value.length;
+    else if (typeof value !== 'object' || value === null) bytes += VALUE_BYTES;
+    else if (Array.isArray(value)) {
+      bytes += CONTAINER_BYTES;
+      for (const one of value) values.push(one);
+    } else {
+      bytes += CONTAINER_BYTES;
+      for (const [name, one] of Object.entries(value)) {
+        bytes += name.length;
+        values.push(one);
+      }
+    }
+  }
+  return bytes;
 }
 
 function modelOf(asked: string | undefined, rules: Rules): string {

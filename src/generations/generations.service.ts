@@ -228,8 +228,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
    * @throws CastError `shutting_down` where something new would have to begin
    */
   private known({ asked, caller, idempotencyKey: key }: Order): Accepted | undefined {
-    const id =
-      key === undefined ? undefined : this.keys.find(key, ownerOf(caller.principal), asked);
+    const id = key === undefined ? undefined : this.keys.find(key, scopeOf(caller), asked);
     if (id !== undefined) return { generation: this.kept.get(id), deduplicated: true };
     if (this.draining) throw new CastError('shutting_down');
     return undefined;
@@ -278,7 +277,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
       this.usage.lineAccounts(caller.principal),
     );
     this.active.set(generation, { life, running, attempts });
-    if (key !== undefined) this.keys.remember(key, owner, asked, generation.id);
+    if (key !== undefined) this.keys.remember(key, scopeOf(caller), asked, generation.id);
     lifecycle.tell('accepted', life);
     this.audit.write('start', caller.principal, {
       generationId: generation.id,
@@ -311,6 +310,11 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     const retryAfterMs = Math.min(Math.max(oneTurn, MIN_RETRY_AFTER_MS), MAX_RETRY_AFTER_MS);
     return new CastError(code, { retryAfterMs: Math.round(retryAfterMs) });
   }
+}
+
+/** Whose idempotency keys these are: the owner's, or those of an anonymous caller's address. */
+function scopeOf({ principal, turn }: Caller): string {
+  return ownerOf(principal) ?? turn;
 }
 
 async function within(ms: number, work: Promise<unknown>): Promise<void> {

@@ -20,21 +20,21 @@ export class IdempotencyKeys {
   private readonly nameOf = new Map<string, string>();
 
   /**
-   * @param user keys of different users never meet
+   * @param scope keys of different scopes never meet: the user's, or the address of an anonymous caller
    * @param request what is compared: the request without `clientId`
    * @returns the id of the generation that the key started
    * @throws CastError `idempotency_conflict` for the same key with another request
    */
-  find(key: string, user: string | undefined, request: unknown): string | undefined {
-    const known = this.keys.get(scoped(key, user));
+  find(key: string, scope: string, request: unknown): string | undefined {
+    const known = this.keys.get(scoped(key, scope));
     if (known !== undefined && known.fingerprint !== fingerprint(request)) {
       throw new CastError('idempotency_conflict');
     }
     return known?.generationId;
   }
 
-  remember(key: string, user: string | undefined, request: unknown, generationId: string): void {
-    const name = scoped(key, user);
+  remember(key: string, scope: string, request: unknown, generationId: string): void {
+    const name = scoped(key, scope);
     this.keys.set(name, { fingerprint: fingerprint(request), generationId });
     this.nameOf.set(generationId, name);
     if (this.keys.size <= MAX_KEYS) return;
@@ -56,9 +56,9 @@ export class IdempotencyKeys {
   }
 }
 
-/** A digest, so that a long key or user costs no more than a short one. */
-function scoped(key: string, user: string | undefined): string {
-  return fingerprint([user ?? null, key]);
+/** A digest, so that a long key or scope costs no more than a short one. */
+function scoped(key: string, scope: string): string {
+  return fingerprint([scope, key]);
 }
 
 function fingerprint(value: unknown): string {

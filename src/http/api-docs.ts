@@ -5,6 +5,7 @@ import { dirname } from 'node:path';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { Express, NextFunction, Request, Response } from 'express';
 import type { Config } from '../config/config.js';
+import { CastError } from '../protocol/errors.js';
 import { asyncApi } from './async-api.js';
 import { checkAdmin } from './authenticate.js';
 import { openApi } from './open-api.js';
@@ -41,6 +42,8 @@ export function serveApiDocs(
 
   express.use(DOCUMENTS, (request: Request, _response: Response, next: NextFunction) => {
     checkAdmin(request, config);
+    // Source maps of Swagger UI: 8 MB that nobody needs.
+    if (request.path.endsWith('.map')) throw new CastError('not_found');
     next();
   });
   express.get('/docs-json', async (_request, response) => {

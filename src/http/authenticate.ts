@@ -2,6 +2,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { NextFunction, Request, Response } from 'express';
 import { Authentication, bearerOf } from '../access/authentication.js';
 import { turnOf } from '../access/acting.js';
+import { networkOf } from '../access/address.js';
 import { authorise } from '../access/authorise.js';
 import { type Caller, traceOf } from '../access/caller.js';
 import type { Principal } from '../access/principal.js';
@@ -45,7 +46,7 @@ export function callerOf(request: Request): Caller {
   const principal = principalOf(request);
   return {
     principal,
-    turn: turnOf(principal, `address ${request.ip ?? ''}`),
+    turn: turnOf(principal, `address ${networkOf(request.ip ?? '')}`),
     requestId: String(request.res?.getHeader('x-request-id')),
     trace: traceOf(request.get('traceparent')),
   };

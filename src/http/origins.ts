@@ -1,27 +1,24 @@
 import type { IncomingMessage } from 'node:http';
 import type { Config } from '../config/config.js';
 import { isLoopback } from '../config/loopback.js';
+import { isKnownHost, isLoopbackName } from './hosts.js';
 
-type Settings = Pick<Config, 'HOST' | 'PORT' | 'SOCKET_PORT' | 'CORS_ORIGINS'>;
+type Settings = Pick<
+  Config,
+  'HOST' | 'PORT' | 'SOCKET_PORT' | 'CORS_ORIGINS' | 'ALLOWED_HOSTS' | 'PUBLIC_SOCKET_URL'
+>;
 
 /**
  * Whether this request may have come from a page that we serve or trust, or from no page at all.
  *
- * A page may ask from an origin in `CORS_ORIGINS`. Besides, while only this machine can connect, from
- * any loopback origin, and the Host header must be a loopback name or the host of a listed origin:
- * another name is a rebound one (DNS rebinding). While others can connect, from the server's own
- * origin on either port. `null` is nobody's origin. A missing Origin proves nothing: a browser's own
+ * The Host header must name this server ({@link isKnownHost}). A page may ask from an origin in
+ * `CORS_ORIGINS`, and from the server's own origin on either port; while only this machine can connect,
+ * from any loopback origin. `null` is nobody's origin. A missing Origin proves nothing: a browser's own
  * `Sec-Fetch-Site` then tells a foreign page (Fetch Metadata, W3C).
  */
 export function isAllowedRequest(request: IncomingMessage, settings: Settings): boolean {
-  const { origin, host } = request.headers;
-  const server = parse(`http://${host ?? ''}`);
-  if (server === undefined) return false;
-  const local = isLoopback(settings.HOST);
-  const isNamed = ['http', 'https'].some((scheme) =>
-    isListed(parse(`${scheme}://${host}`)?.origin ?? '', settings),
-  );
-  if (local && !isLoopbackName(server.hostname) && !isNamed) return false;
+  const { origin, host = '' } = request.headers;
+  if (!isKnownHost(host, settings)) return false;
   if (origin === undefined) {
     const { 'sec-fetch-site': site, 'sec-fetch-mode': mode } = request.headers;
     return site !== 'cross-site' || mode === 'navigate';
@@ -30,7 +27,8 @@ export function isAllowedRequest(request: IncomingMessage, settings: Settings): 
   const page = parse(origin);
   if (page === undefined || page.origin !== origin || !/^https?:$/.test(page.protocol))
     return false;
-  if (local) return isLoopbackName(page.hostname);
+  if (isLoopback(settings.HOST) && isLoopbackName(page.hostname)) return true;
+  const server = new URL(`http://${host}`);
   const ownPorts = [String(settings.PORT), String(settings.SOCKET_PORT), server.port];
   return page.hostname === server.hostname && ownPorts.includes(page.port);
 }
@@ -46,12 +44,6 @@ function matches(trusted: string, origin: string): boolean {
   if (after === undefined) return trusted === origin;
   const name = origin.slice(before.length, -after.length);
   return origin === before + name + after && /^[\w-]+(\.[\w-]+)*$/.test(name);
-}
-
-/** A name that can only mean this machine (RFC 6761, section 6.3). */
-function isLoopbackName(hostname: string): boolean {
-  const bare = hostname.replace(/^\[|\]$/g, '');
-  return isLoopback(bare) || bare.endsWith('.localhost');
 }
 
 function parse(url: string): URL | undefined {

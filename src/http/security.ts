@@ -69,7 +69,9 @@ export function pagePolicy(socketOrigin: (request: Request) => string): RequestH
   };
 }
 
-const FOREIGN = { message: 'This origin or host name is not allowed here; see CORS_ORIGINS.' };
+const FOREIGN = {
+  message: 'This origin or host name is not allowed here; see CORS_ORIGINS and ALLOWED_HOSTS.',
+};
 
 /** Bounds what one peer can hold of a server. */
 export function boundServer(server: Server, config: Config): void {

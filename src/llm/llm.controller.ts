@@ -12,6 +12,7 @@ import {
 } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import type { Observable } from 'rxjs';
+import { keyOf } from '../access/client-address.js';
 import { Config } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
 import { callerOf } from '../http/authenticate.js';
@@ -195,7 +196,11 @@ const optionalKey = idempotencyKey.optional();
 /** The caller, and the idempotency key that it sent. @throws CastError `invalid_request` */
 function asking(request: Request): [From, string | undefined] {
   const key = optionalKey.safeParse(request.get('idempotency-key'));
-  if (key.success) return [{ caller: callerOf(request), address: request.ip ?? '' }, key.data];
+  if (key.success) {
+    const TRUST_PROXY = request.app.get('trust proxy') as Config['TRUST_PROXY'];
+    const from = { caller: callerOf(request), address: request.ip ?? '' };
+    return [from, keyOf(key.data, request, { TRUST_PROXY })];
+  }
   throw new CastError('invalid_request', {
     details: [{ path: 'Idempotency-Key', message: '1 to 255 characters' }],
   });

@@ -129,6 +129,10 @@ export class LlmService {
       return void response.status(204).end();
     }
     if (after === 0) await this.usage.join(caller.principal);
+    // A HEAD has no body: it would wait for the end of the generation.
+    if (response.req.method === 'HEAD') {
+      return void response.status(200).type('text/event-stream').end();
+    }
     const onSlow = (): void => this.lifecycle.tell('slowReader', 'sse');
     EventStream.open(response, this.config, generation, after, onSlow);
     const session = this.sessions.start(caller.principal, () => response.end());

@@ -1,12 +1,17 @@
 import { z } from 'zod';
 import { userName } from './access.js';
 import { isBeyondExact } from './exact-json.js';
+import { boundedList } from './bounded-list.js';
 import { isShallow, TOO_DEEP } from './json-depth.js';
 
 /** Most characters of a model name. */
 const MODEL_NAME_CHARS = 256;
-/** Most stop sequences of one request. */
+/** Most elements of the lists of one request. They are counted before one of them is looked at. */
 const STOP_SEQUENCES = 64;
+export const MAX_MESSAGES = 10_000;
+export const MAX_IMAGES = 64;
+export const MAX_TOOLS = 1_000;
+export const MAX_TOOL_CALLS = 1_000;
 
 const int32 = z.int32();
 
@@ -26,7 +31,7 @@ export const samplingOptions = z
     presence_penalty: z.number(),
     frequency_penalty: z.number(),
     seed: int32,
-    stop: z.array(z.string().min(1).max(1000)).max(STOP_SEQUENCES),
+    stop: boundedList(z.string().min(1).max(1000), STOP_SEQUENCES),
     num_predict: int32,
   })
   .partial()
@@ -115,8 +120,8 @@ export const chatMessage = z
     role: z.enum(['system', 'user', 'assistant', 'tool']),
     content: z.string(),
     thinking: z.string().optional(),
-    images: z.array(base64).optional(),
-    tool_calls: z.array(toolCall).optional(),
+    images: boundedList(base64, MAX_IMAGES).optional(),
+    tool_calls: boundedList(toolCall, MAX_TOOL_CALLS).optional(),
     tool_name: z.string().optional(),
     tool_call_id: z.string().optional(),
   })
@@ -154,14 +159,14 @@ export const generateFields = z.strictObject({
     .string()
     .optional()
     .describe('Text after the answer, for models that can fill in the middle.'),
-  images: z.array(base64).optional(),
+  images: boundedList(base64, MAX_IMAGES).optional(),
   ...common,
 });
 
 /** Empty messages load the model. */
 export const chatFields = z.strictObject({
-  messages: z.array(chatMessage),
-  tools: z.array(tool).optional(),
+  messages: boundedList(chatMessage, MAX_MESSAGES),
+  tools: boundedList(tool, MAX_TOOLS).optional(),
   ...common,
 });
 

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Socket } from 'socket.io';
 import { callerAs, turnOf } from '../access/acting.js';
+import { networkOf } from '../access/address.js';
 import { AddressLimits } from '../access/address-limits.js';
 import { Authentication } from '../access/authentication.js';
 import { type Caller, traceOf } from '../access/caller.js';
@@ -26,14 +27,14 @@ export class SocketCallers {
    * user it claims to be where that is believed, else nobody known.
    * @throws CastError `unauthorized`, `auth_expired`, `rate_limited`, `forbidden`, `invalid_request`
    */
-  async ofHandshake({ id, handshake, request }: Socket): Promise<Caller> {
+  async ofHandshake({ handshake, request }: Socket): Promise<Caller> {
     const address = clientAddress(request, this.config);
     await this.addresses.handshake(address);
     const principal =
       (await this.identify(credentialOf(handshake), address)) ?? claimOf(handshake, this.config);
     return {
       principal,
-      turn: turnOf(principal, `socket ${id}`),
+      turn: turnOf(principal, `address ${networkOf(address)}`),
       requestId: undefined,
       trace: traceOf(handshake.headers['traceparent']),
     };

@@ -14,7 +14,7 @@ import type { Namespace, Socket } from 'socket.io';
 import { actingFor, callerAs, mayDeliver } from '../access/acting.js';
 import { networkOf } from '../access/address.js';
 import type { Caller } from '../access/caller.js';
-import { clientAddress } from '../access/client-address.js';
+import { clientAddress, keyOf } from '../access/client-address.js';
 import { ownerOf } from '../access/principal.js';
 import type { Session } from '../access/sessions.js';
 import { UsageLimits } from '../access/usage-limits.js';
@@ -265,7 +265,8 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     const caller = callerAs(own, actingFor(own.principal, userId));
     // Refuses a user who is not known before anything is started.
     this.audience(caller, readers, asked.audience);
-    const accepted = await this.generations.start(asked, caller, idempotencyKey);
+    const key = keyOf(idempotencyKey, socket.handshake, this.config);
+    const accepted = await this.generations.start(asked, caller, key);
     ack?.({ ok: true, ...startedOf(accepted) });
     for (const reader of this.audience(caller, readers, asked.audience)) {
       reader.read(accepted.generation, 0);

@@ -1,5 +1,6 @@
 import { ConsoleLogger, type LogLevel } from '@nestjs/common';
 import type { Config } from '../config/config.js';
+import { allVisible } from './visible.js';
 
 /** From the least important level to the most. */
 const LEVELS: readonly LogLevel[] = ['verbose', 'debug', 'log', 'warn', 'error', 'fatal'];
@@ -50,6 +51,6 @@ export class ServerLogger extends ConsoleLogger {
       this.dropped = 0;
       super.printMessages([message], 'Logger', 'warn', stream);
     }
-    super.printMessages(...printed);
+    super.printMessages(...(printed.map(allVisible) as Printed));
   }
 }
