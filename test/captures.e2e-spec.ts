@@ -99,6 +99,7 @@ describe('what real servers sent goes through the whole server', () => {
     const end = await client.ended(generationId);
     expect(ofRecords(client, generationId)).toEqual(rightly(right));
     expect('retryable' in end ? end.retryable : undefined).toBe(right.retryable);
+    if ('detail' in end) expect(end.detail).toContain(right.detail ?? '');
     // Nobody is told twice what was read once.
     if (right.retryable !== true) expect(played - earlier).toBe(1);
   });

@@ -32,6 +32,10 @@ const TOO_MANY = /rate.?limit|too many requests/i;
 const WRONG_KEY = /invalid.?api.?key|authentication_error|incorrect api key/i;
 /** LiteLLM without a database, where the key is not its master key. */
 const UNKNOWN_KEY = /no connected db|no_db_connection/i;
+/** All that LiteLLM says where it was sent no key. */
+const NO_REASON = /^internal server error$/i;
+
+const MAY_WANT_KEY = 'The model server failed and did not say why. It may want a key.';
 
 /** Most characters of a text that are looked at: servers say early what is wrong. */
 const TEXT_CHARS = 4_000;
@@ -96,6 +100,8 @@ function byStatus(
   switch (status) {
     case 400:
       return UNKNOWN_KEY.test(text) ? unknownKey() : undefined;
+    case 500:
+      return NO_REASON.test(text) ? { code: 'upstream_error', message: MAY_WANT_KEY } : undefined;
     case 401:
       return { code: 'upstream_unauthorized' };
     case 403:

@@ -155,6 +155,19 @@ function behaves(open: () => Promise<Backend>): void {
     });
   });
 
+  it('writes JSON where JSON is asked for', async () => {
+    const asked = async (content: string) =>
+      chat([{ role: 'user', content }], {
+        format: 'json',
+        options: { num_predict: 100, temperature: 0 },
+      });
+    const { text, end } = await asked('Describe Oslo as a JSON object with the key name.');
+    expect(end).toMatchObject({ state: 'completed', finishReason: 'stop' });
+    expect(typeof JSON.parse(text)).toBe('object');
+    // Nothing but the format makes it begin so.
+    expect((await asked('Who are you?')).text).toMatch(/^\s*\{/);
+  });
+
   it('keeps to a JSON Schema', async () => {
     const { text, end } = await chat([{ role: 'user', content: 'Which city is in Norway?' }], {
       format: CITY,
