@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Logger } from '@nestjs/common';
+import { type DynamicModule, Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { authenticateHttp } from './http/authenticate.js';
@@ -15,6 +15,7 @@ import { readJsonBody } from './http/json-body.js';
 import { guardRequests } from './http/request-guard.js';
 import { admitHttp, boundServer, corsHeaders } from './http/security.js';
 import { MAX_UNFINISHED_BODIES, UnfinishedInput } from './http/unfinished-input.js';
+import { Peers } from './generations/peers.js';
 import { ServerLogger } from './telemetry/logger.js';
 import { isAllowedRequest } from './http/origins.js';
 import { type PageDemo, servePage, servePageFiles } from './http/page.js';
@@ -36,7 +37,7 @@ export interface RunningServer {
  */
 export async function startServer(config: Config, demo?: PageDemo): Promise<RunningServer> {
   const app = await NestFactory.create<NestExpressApplication>(
-    AppModule.with(config, demo?.module),
+    AppModule.with(config, demo?.module, await nodesOf(config)),
     {
       bodyParser: false,
       // A kept-alive HTTP connection must not hold up the end.
@@ -58,8 +59,13 @@ export async function startServer(config: Config, demo?: PageDemo): Promise<Runn
   app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });
   const isAllowed = (request: IncomingMessage): boolean => isAllowedRequest(request, config);
   const unfinished = new UnfinishedInput(MAX_UNFINISHED_BODIES * config.MAX_BODY_BYTES);
-  const sockets = new SocketAdapter(app, config, isAllowed, corsHeaders(config), (socket) =>
-    unfinished.watchMessages(socket),
+  const sockets = new SocketAdapter(
+    app,
+    config,
+    app.get(Peers, { strict: false }).tag,
+    isAllowed,
+    corsHeaders(config),
+    (socket) => unfinished.watchMessages(socket),
   );
   app.useWebSocketAdapter(sockets);
   const servers = new Set([app.getHttpServer(), sockets.listener]);
@@ -90,6 +96,13 @@ export async function startServer(config: Config, demo?: PageDemo): Promise<Runn
 /** Where a browser on this machine finds the page. */
 function pageUrl(url: string): string {
   return url.replace(/\/\/(127\.0\.0\.1|0\.0\.0\.0|\[::1?\])/, '//localhost');
+}
+
+/** Only several nodes need Redis, and what speaks to it. */
+async function nodesOf({ REDIS_URL: urls, ...config }: Config): Promise<DynamicModule | undefined> {
+  if (urls === undefined) return undefined;
+  const { ClusterModule } = await import('./cluster/cluster.module.js');
+  return ClusterModule.connect(urls, { REDIS_URL: urls, ...config });
 }
 
 function httpUrl(host: string, port: number): string {

@@ -6,7 +6,7 @@
 /** The same key with the same request starts nothing anew. Over REST it is `Idempotency-Key`. */
 export type IdempotencyKey = string;
 
-/** Names a generation, unguessably (128 random bits, base64url). */
+/** Names a generation, unguessably: 128 random bits in base64url, and on one of several nodes the 8 characters of that node. */
 export type GenerationId = string;
 
 /** The seq of the last record that the caller has; the stream goes on behind it. */
@@ -204,7 +204,9 @@ export type ErrorCode =
   | 'tool_call_incomplete'
   | 'output_too_large'
   | 'queue_timeout'
-  | 'node_shutdown';
+  | 'node_shutdown'
+  | 'node_lost'
+  | 'store_unavailable';
 
 /** A refusal: the HTTP body, and `error` in a socket's ack. */
 export type Refusal = {
@@ -466,7 +468,7 @@ export type QueueView = {
 
 /** Whether requests should come here; 503 where `status` is not `ok`. */
 export type Readiness = {
-  status: 'ok' | 'draining' | 'no_upstream';
+  status: 'ok' | 'draining' | 'no_upstream' | 'no_store';
   upstreams: Array<{
     name: string;
     reachable: boolean;

@@ -22,6 +22,11 @@ export const DRAINING: Remedy = {
   how: 'Nothing, if this is a restart: it ends what runs first. Otherwise start it again.',
 };
 
+export const NO_STORE: Remedy = {
+  how: 'See that Redis runs at the REDIS_URL of llm-cast, and answers:',
+  lines: 'redis-cli -u "$REDIS_URL" ping',
+};
+
 export const BUFFERING: Remedy = {
   how: 'Turn off buffering and compression of answers in the proxy. In nginx:',
   lines: 'proxy_http_version 1.1;\nproxy_buffering off;\ngzip off;',

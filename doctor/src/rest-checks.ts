@@ -2,7 +2,15 @@ import type { Readiness } from 'llm-cast-client';
 import { type Answer, ask, describe, isGatewayError, request } from './ask.js';
 import { Failure, failed, ok, type Verdict, warning } from './finding.js';
 import type { PageInfo, Patient } from './patient.js';
-import { allowOrigin, BUFFERING, DRAINING, NO_UPSTREAM, otherScheme, START } from './remedies.js';
+import {
+  allowOrigin,
+  BUFFERING,
+  DRAINING,
+  NO_STORE,
+  NO_UPSTREAM,
+  otherScheme,
+  START,
+} from './remedies.js';
 
 /** What `GET /health/stream` sends. */
 const EVENTS = 5;
@@ -50,6 +58,11 @@ export async function checkReady(patient: Patient, signal: AbortSignal): Promise
             `It is up, but none of its upstreams answers, so it calls itself not ready (${answer.status}).`,
             NO_UPSTREAM,
           );
+    case 'no_store':
+      return failed(
+        'It cannot reach the Redis that its nodes share, and takes no new requests.',
+        NO_STORE,
+      );
     case 'draining':
       return failed('It is shutting down, and takes no new requests.', DRAINING);
     default:

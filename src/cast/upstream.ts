@@ -36,6 +36,8 @@ export abstract class Upstream {
     readonly name: string,
     /** Most requests that may be open at it at one time. */
     readonly slots: number,
+    /** The same on every node that asks this server; says nothing of its address. */
+    readonly key: string,
   ) {}
 
   /** Whether it answered the last time it was asked for its models. */

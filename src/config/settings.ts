@@ -199,6 +199,33 @@ export const settings = z.object({
     'Memory for all kept generations; over it the oldest ended ones go first',
   ),
   RETAIN_MS: milliseconds(600_000).describe('How long a generation is kept after its end'),
+  REDIS_URL: z
+    .string()
+    .transform(list)
+    .pipe(
+      z
+        .array(z.string().regex(/^rediss?:\/\/[^\s]+$/))
+        .min(1)
+        .max(64),
+    )
+    .meta({ expected: 'a redis or rediss URL, or several of a Redis Cluster, separated by commas' })
+    .optional()
+    .describe('Redis or Valkey that several nodes share; unset = this node is alone'),
+  REDIS_PREFIX: z
+    .string()
+    .regex(/^[\w:.-]{1,64}$/)
+    .meta({ expected: 'letters, digits, : . _ and -' })
+    .default('lc:')
+    .describe('What all keys and channels in Redis begin with'),
+  NODE_ID: z
+    .string()
+    .regex(/^[A-Za-z0-9]{1,4}$/)
+    .meta({ expected: '1 to 4 letters and digits' })
+    .optional()
+    .describe('What the ids of this node begin with, so that a proxy can tell it by them'),
+  NODE_LEASE_MS: milliseconds(5_000, 500).describe(
+    'How long a node may be silent before the others end its generations',
+  ),
   SOCKET_BUFFER_BYTES: integer(1024, 67_108_864, 65_536).describe(
     'Bytes held for a socket before its readers wait',
   ),

@@ -24,7 +24,7 @@ class ScriptedUpstream extends Upstream {
   calls = 0;
 
   constructor(private readonly answer: () => Observable<Part[]>) {
-    super('scripted', 1);
+    super('scripted', 1, 'scripted');
   }
 
   serves = (): boolean => true;
@@ -91,7 +91,7 @@ function asked(upstream: ScriptedUpstream, onEnd: () => void = () => undefined) 
     const life: Life = { generation: running.generation, request, caller };
     const attempts = new Attempts(life, running, context);
     begun.push(running);
-    attempts.begin();
+    void attempts.enter().then(() => attempts.begin());
     return running;
   };
   return { begin, slotsTaken: () => slots.view().upstreams[0]?.running };
@@ -166,6 +166,7 @@ describe('the attempts of a generation', () => {
     const { begin, slotsTaken } = asked(upstream);
     begin();
     const second = begin();
+    await turn();
     expect(second.generation.status).toMatchObject({ state: 'queued', position: 1 });
     void second.generation.cancel();
     expect((await second.generation.ended).said).toMatchObject({ state: 'cancelled' });

@@ -4,8 +4,7 @@ import type { Upstream } from '../cast/upstream.js';
 import { CastError } from '../protocol/errors.js';
 import type { Lifecycle, Life } from './lifecycle.js';
 import type { Durations } from './line/durations.js';
-import type { MemorySlotKeeper } from './line/memory-slot-keeper.js';
-import type { LineAccount, Ticket } from './line/slot-keeper.js';
+import type { LineAccount, SlotKeeper, Ticket } from './line/slot-keeper.js';
 import type { Running } from './running.js';
 
 /** Most upstream requests for one generation. */
@@ -20,7 +19,7 @@ const logger = new Logger('Generations');
 /** What the attempts of all generations share. */
 export interface AttemptsContext {
   readonly cast: Pick<CastService, 'candidates' | 'refresh' | 'refusal' | 'puller'>;
-  readonly slots: Pick<MemorySlotKeeper, 'enter' | 'reenter' | 'leave' | 'release'>;
+  readonly slots: Pick<SlotKeeper, 'enter' | 'reenter' | 'leave' | 'release'>;
   readonly durations: Durations;
   readonly lifecycle: Lifecycle;
 }
@@ -40,6 +39,11 @@ export class Attempts implements Ticket {
   /** Upstreams that failed this generation. */
   private readonly failed = new Set<Upstream>();
   private retryTimer: NodeJS.Timeout | undefined;
+  private hasBegun = false;
+  /** The upstream whose slot it got before it began. */
+  private given: Upstream | undefined;
+  /** Its position in the line before it began; 0 = it has a slot. */
+  private position = 0;
 
   constructor(
     private readonly life: Life,
@@ -55,20 +59,35 @@ export class Attempts implements Ticket {
     return this.life.request.endpoint === 'pull';
   }
 
-  /** Goes to an upstream at once, or into the line. */
+  /**
+   * Takes a slot, or a place in the line; nothing is asked of an upstream yet.
+   * @throws CastError `queue_full`, `rate_limited`, `store_unavailable`
+   */
+  async enter(): Promise<void> {
+    if (!this.isPull) this.position = await this.context.slots.enter(this);
+  }
+
+  /** Goes to its upstream, or waits for its turn. */
   begin(): void {
-    const { cast, slots } = this.context;
+    const { cast } = this.context;
+    this.hasBegun = true;
     if (this.isPull) return this.start(cast.puller());
     // Nobody lists the model: it may be new. Whether it is there is known after the refresh.
     if (this.candidates().length === 0) void cast.refresh();
-    const position = slots.enter(this);
-    if (position > 0) this.moved(position);
+    if (this.given !== undefined) return this.start(this.given);
+    if (this.position > 0) this.moved(this.position);
+  }
+
+  /** It is not begun after all. */
+  discard(): void {
+    this.stop();
+    if (!this.isPull) void this.context.slots.release(this);
   }
 
   /** The generation has ended: nothing is waited for any more. */
   stop(): void {
     clearTimeout(this.retryTimer);
-    if (!this.isPull) this.context.slots.leave(this);
+    if (!this.isPull) void this.context.slots.leave(this);
   }
 
   /** Ends the generation if it has no upstream, and none could serve it any more. */
@@ -89,14 +108,19 @@ export class Attempts implements Ticket {
   }
 
   start(upstream: Upstream): void {
+    if (!this.hasBegun) {
+      this.given = upstream;
+      return;
+    }
     this.ask(upstream)
       .catch((cause: unknown) => this.running.end(new CastError('internal', { cause })))
       .catch((error: unknown) => logger.error(error));
   }
 
   moved(position: number): void {
+    this.position = position;
     // Between attempts it is not told to wait again: it goes first.
-    if (this.attempt > 0) return;
+    if (!this.hasBegun || this.attempt > 0 || this.running.hasEnded) return;
     const one = this.context.durations.of(this.life.request.model);
     const slots = this.candidates().reduce((sum, upstream) => sum + upstream.slots, 0);
     const etaMs = one === undefined ? undefined : Math.round((one * position) / Math.max(1, slots));
@@ -128,7 +152,7 @@ export class Attempts implements Ticket {
       this.isAsking = false;
       if (!this.isPull) {
         if (isReading) await upstream.settled(request);
-        this.context.slots.release(this);
+        void this.context.slots.release(this);
       }
     }
   }
@@ -147,7 +171,7 @@ export class Attempts implements Ticket {
 
   private retry(): void {
     this.failWithoutUpstream();
-    if (!this.running.hasEnded) this.context.slots.reenter(this);
+    if (!this.running.hasEnded) void this.context.slots.reenter(this);
   }
 
   /** How long to wait before the next attempt; undefined if there is to be none. */

@@ -21,8 +21,15 @@ export interface GenerationFacts {
 export interface Driver {
   /** Stops the generation, unless it is over. */
   cancel(reason: CancelReason): void;
-  /** The first reader has come, or the last one has left. */
+  /** The first reader has come, or the last one has left, here or on another node. */
   onAudience(hasReaders: boolean): void;
+  /** Another node has taken the generation for lost, and ended it. */
+  onLost(): void;
+  /**
+   * Seq of the last entry where the generation runs, which may be ahead of a copy.
+   * @throws CastError where that is not known
+   */
+  head(): number | Promise<number>;
   /** The log takes so many bytes more. */
   onGrow(bytes: number): void;
 }
@@ -39,6 +46,8 @@ export class Generation {
   readonly stopwatch = new Stopwatch();
   /** What it is doing, as `streamState` says it. */
   status: StreamState;
+  /** How many other nodes have readers of it. */
+  private elsewhere = 0;
   private resolveEnded!: (end: EndEntry) => void;
   /** @internal The upstream's last word, once it was said. */
   done: Said<'done'> | undefined;
@@ -75,8 +84,8 @@ export class Generation {
   }
 
   /** @throws CastError `invalid_request` when `after` is beyond the last entry */
-  checkCursor(after: number): void {
-    if (after <= this.log.seq) return;
+  async checkCursor(after: number): Promise<void> {
+    if (after <= this.log.seq || after <= (await this.driver.head())) return;
     throw new CastError('invalid_request', {
       message: 'There is no such record yet.',
       details: [{ path: 'after', message: `at most ${this.log.seq}` }],
@@ -89,10 +98,39 @@ export class Generation {
    */
   read(sink: LogSink, after: number): LogReader {
     const reader = this.log.reader(sink, after, () => {
-      if (!this.log.hasReaders) this.driver.onAudience(false);
+      this.onLeave();
     });
     this.driver.onAudience(true);
     return reader;
+  }
+
+  /** Somebody reads it on another node. @returns takes that back; safe to call again */
+  attend(): () => void {
+    let isThere = true;
+    this.elsewhere++;
+    this.driver.onAudience(true);
+    return () => {
+      if (!isThere) return;
+      isThere = false;
+      this.elsewhere--;
+      this.onLeave();
+    };
+  }
+
+  /** @internal Another node has ended it: what this one goes on with is nobody's. */
+  lose(): void {
+    this.driver.onLost();
+  }
+
+  /** @internal Writes the end that was written elsewhere. */
+  adopt(end: EndEntry): void {
+    this.status = { ...this.status, state: end.said.state };
+    this.log.adopt(end);
+    this.resolveEnded(end);
+  }
+
+  private onLeave(): void {
+    if (!this.log.hasReaders && this.elsewhere === 0) this.driver.onAudience(false);
   }
 
   /** @returns takes the follower off again */

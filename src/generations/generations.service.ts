@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { type BeforeApplicationShutdown, Injectable, type OnModuleInit } from '@nestjs/common';
 import type { Caller } from '../access/caller.js';
 import { authorise, type GenerationVerb } from '../access/authorise.js';
@@ -13,22 +12,17 @@ import type { QueueView } from '../protocol/answers.js';
 import { CastError } from '../protocol/errors.js';
 import type { StreamState } from '../protocol/stream-state.js';
 import type { Accepted } from './accepted.js';
-import { ActiveOfUsers } from './active-of-users.js';
 import { type Asked, checkModel, checkModelOf, decide } from './asked.js';
 import { Attempts } from './attempts.js';
 import type { Generation } from './generation.js';
-import { IdempotencyKeys } from './idempotency.js';
-import { KeptGenerations } from './kept-generations.js';
 import { type Life, Lifecycle } from './lifecycle.js';
 import { Durations } from './line/durations.js';
-import { MemorySlotKeeper } from './line/memory-slot-keeper.js';
+import { SlotKeeper } from './line/slot-keeper.js';
 import { privateTextsOf } from './private-texts.js';
 import { shown } from './redact.js';
 import { type Limits, Running } from './running.js';
+import { type Claim, GenerationStore } from './store/generation-store.js';
 import { mostTokens, usedTokens } from './token-count.js';
-
-/** In memory it is there at once; another node has to be asked. */
-type Eventually<T> = T | Promise<T>;
 
 /** Silent generations are told again at the second tick: at most 14 s after the last word. */
 const REASSURE_MS = 7_000;
@@ -61,29 +55,23 @@ interface Order {
 /** Starts generations, with all decisions on model, options and limits; finds and drains them. */
 @Injectable()
 export class GenerationsService implements OnModuleInit, BeforeApplicationShutdown {
-  private readonly keys = new IdempotencyKeys();
-  private readonly kept: KeptGenerations;
   private readonly active = new Map<Generation, Active>();
-  private readonly ofUsers = new ActiveOfUsers();
-  private readonly slots: MemorySlotKeeper;
+  /** Those that are on their way to a place: who asks for one of them by its key waits for it. */
+  private readonly entering = new Map<string, Promise<Accepted>>();
   private readonly durations = new Durations();
   private reassuring: NodeJS.Timeout | undefined;
   private draining = false;
 
   constructor(
     private readonly cast: CastService,
+    private readonly store: GenerationStore,
+    private readonly slots: SlotKeeper,
     private readonly lifecycle: Lifecycle,
     private readonly usage: UsageLimits,
     private readonly audit: Audit,
     private readonly config: Config,
   ) {
-    this.kept = new KeptGenerations(config, this.keys);
-    this.slots = new MemorySlotKeeper(cast.upstreams, {
-      maxQueue: config.MAX_QUEUE,
-      maxConcurrentPerUser: config.MAX_CONCURRENT_PER_USER,
-      maxQueuePerUser: config.MAX_QUEUE_PER_USER,
-    });
-    for (const listener of [this.kept, this.durations, this.ofUsers]) lifecycle.listen(listener);
+    for (const listener of [store, this.durations]) lifecycle.listen(listener);
   }
 
   onModuleInit(): void {
@@ -92,7 +80,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     }, REASSURE_MS).unref();
     this.cast.onChange(() => {
       for (const { attempts } of this.active.values()) attempts.failWithoutUpstream();
-      this.slots.dispatch();
+      void this.slots.dispatch();
     });
   }
 
@@ -110,7 +98,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
   async start(asked: Asked, caller: Caller, idempotencyKey?: string): Promise<Accepted> {
     authorise(caller.principal, 'start');
     const order = { asked, caller, idempotencyKey };
-    const known = this.known(order);
+    const known = await this.known(order);
     if (known !== undefined) return known;
     const request = decide(asked, this.config);
     checkModelOf(caller.principal, request.model);
@@ -124,17 +112,13 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
         throw error;
       });
     try {
+      const accepted = await this.begin(order, request, reservation, {
+        keep: asked.onDisconnect === 'keep',
+        timeoutMs: this.config.GENERATION_TIMEOUT_MS,
+      });
       // The same key may have come again in the meantime.
-      const since = this.known(order);
-      if (since === undefined) this.checkRoom(request, caller);
-      else await reservation.cancel();
-      return (
-        since ??
-        this.begin(order, request, reservation, {
-          keep: asked.onDisconnect === 'keep',
-          timeoutMs: this.config.GENERATION_TIMEOUT_MS,
-        })
-      );
+      if (accepted.deduplicated) await reservation.cancel();
+      return accepted;
     } catch (error) {
       await reservation.cancel();
       throw error;
@@ -145,19 +129,19 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
    * Has an Ollama pull a model. Takes no slot: it needs the network, not the GPU.
    * @throws CastError `forbidden` where the operator does not allow it; else like {@link start}
    */
-  pull(model: string, caller: Caller, idempotencyKey?: string): Eventually<Accepted> {
+  async pull(model: string, caller: Caller, idempotencyKey?: string): Promise<Accepted> {
     authorise(caller.principal, 'pull');
     if (!this.config.ALLOW_PULL) {
       throw new CastError('forbidden', { message: 'Pulling models is not allowed here.' });
     }
     const asked = { endpoint: 'pull' as const, model };
     const order = { asked, caller, idempotencyKey };
-    const known = this.known(order);
+    const known = await this.known(order);
     if (known !== undefined) return known;
     checkModel(model, this.config);
     this.checkUpstreams(asked);
     const pulls = [...this.active.values()].filter(({ life }) => life.request.endpoint === 'pull');
-    if (this.kept.isFull || pulls.length >= MAX_PULLS) throw this.comeBack('queue_full', model);
+    if (pulls.length >= MAX_PULLS) throw this.comeBack('queue_full', model);
     return this.begin(order, asked, undefined, { keep: false, timeoutMs: PULL_TIMEOUT_MS });
   }
 
@@ -165,8 +149,12 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
    * The only way to a generation: one that the caller may not see is not there.
    * @throws CastError `generation_not_found`, `forbidden`
    */
-  get(id: string, { principal, requestId }: Caller, verb: GenerationVerb): Eventually<Generation> {
-    const generation = this.kept.get(id);
+  async get(
+    id: string,
+    { principal, requestId }: Caller,
+    verb: GenerationVerb,
+  ): Promise<Generation> {
+    const generation = await this.store.find(id);
     try {
       authorise(principal, verb, generation);
       return generation;
@@ -177,8 +165,9 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
   }
 
   /** What the caller's own generations do that have not ended; none where he is not known. */
-  activeOf({ principal }: Caller): Eventually<StreamState[]> {
-    return this.ofUsers.of(ownerOf(principal)).map(({ status }) => status);
+  async activeOf({ principal }: Caller): Promise<StreamState[]> {
+    const user = ownerOf(principal);
+    return user === undefined ? [] : this.store.activeOf(user);
   }
 
   /** All that have not ended, for operators. */
@@ -186,8 +175,8 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     return [...this.active.values()].map(({ life }) => life);
   }
 
-  /** How many run and wait. */
-  queue(): Eventually<QueueView> {
+  /** How many run and wait. @throws CastError `store_unavailable` */
+  async queue(): Promise<QueueView> {
     return this.slots.view();
   }
 
@@ -211,12 +200,12 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
 
   /** Waits until all readers have all entries. @param until when one that is slow is given up */
   private async lastRecords(until: number): Promise<void> {
-    let { behind } = this.kept;
+    let { behind } = this.store;
     let deadline = performance.now() + LAST_RECORDS_MS;
     while (behind > 0 && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, LAST_RECORDS_POLL_MS));
       const before = behind;
-      ({ behind } = this.kept);
+      ({ behind } = this.store);
       if (behind < before) {
         deadline = Math.max(deadline, Math.min(performance.now() + LAST_RECORDS_MS, until));
       }
@@ -227,28 +216,48 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
    * What an idempotency key stands for already: a retry gets it whatever the limits are by now.
    * @throws CastError `shutting_down` where something new would have to begin
    */
-  private known({ asked, caller, idempotencyKey: key }: Order): Accepted | undefined {
-    const id = key === undefined ? undefined : this.keys.find(key, scopeOf(caller), asked);
-    if (id !== undefined) return { generation: this.kept.get(id), deduplicated: true };
+  private async known(order: Order): Promise<Accepted | undefined> {
+    const claim = claimOf(order);
+    const id = claim && (await this.store.keyed(claim));
+    if (id !== undefined) return this.again(id);
     if (this.draining) throw new CastError('shutting_down');
     return undefined;
   }
 
-  private begin(
-    { asked, caller, idempotencyKey: key }: Order,
+  private async begin(
+    order: Order,
+    request: ModelRequest,
+    reservation: Reservation | undefined,
+    limits: Pick<Limits, 'keep' | 'timeoutMs'>,
+  ): Promise<Accepted> {
+    if (this.store.isFull) throw this.comeBack('queue_full', request.model);
+    const id = this.store.newId();
+    const begun = this.beginAs(id, order, request, reservation, limits);
+    this.entering.set(id, begun);
+    try {
+      return await begun;
+    } catch (error) {
+      throw this.advised(error, request.model);
+    } finally {
+      this.entering.delete(id);
+    }
+  }
+
+  private async beginAs(
+    id: string,
+    order: Order,
     request: ModelRequest,
     reservation: Reservation | undefined,
     { keep, timeoutMs }: Pick<Limits, 'keep' | 'timeoutMs'>,
-  ): Accepted {
-    const { config, kept, lifecycle, cast, slots, durations } = this;
-    const owner = ownerOf(caller.principal);
-    const facts = {
-      // 128 random bits: whoever knows the id of nobody's generation may read the answer.
-      id: randomBytes(16).toString('base64url'),
-      endpoint: request.endpoint,
-      model: request.model,
-      owner,
-    };
+  ): Promise<Accepted> {
+    const { config, store, lifecycle, cast, slots, durations } = this;
+    const { caller } = order;
+    const claim = claimOf(order);
+    const claimed = claim === undefined ? id : await store.claim(claim, id);
+    // Another request with the same key was faster.
+    if (claimed !== id) return this.again(claimed);
+    const { endpoint, model } = request;
+    const facts = { id, endpoint, model, owner: ownerOf(caller.principal) };
     const limits = {
       keep,
       timeoutMs,
@@ -257,7 +266,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
       abandonAfterMs: config.ABANDON_AFTER_MS,
     };
     const running: Running = new Running(facts, limits, {
-      onGrow: (bytes) => kept.grow(bytes),
+      onGrow: (bytes) => store.grow(bytes),
       onFirst: () => lifecycle.tell('first', life),
       reasonOf: (said) => shown(said, [...privateTextsOf(life), ...upstreamSecrets(config)]),
       onEnd: (end) => {
@@ -276,15 +285,40 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
       { cast, slots, durations, lifecycle },
       this.usage.lineAccounts(caller.principal),
     );
+    try {
+      return await this.enter({ life, running, attempts });
+    } catch (error) {
+      if (claim !== undefined) void store.unclaim(claim, id);
+      throw error;
+    }
+  }
+
+  /** @throws CastError `queue_full`, `rate_limited`, `store_unavailable`, `shutting_down` */
+  private async enter({ life, running, attempts }: Active): Promise<Accepted> {
+    const { generation } = life;
+    try {
+      await attempts.enter();
+      await this.store.add(life);
+      if (this.draining) throw new CastError('shutting_down');
+    } catch (error) {
+      running.discard();
+      attempts.discard();
+      throw error;
+    }
     this.active.set(generation, { life, running, attempts });
-    if (key !== undefined) this.keys.remember(key, scopeOf(caller), asked, generation.id);
-    lifecycle.tell('accepted', life);
-    this.audit.write('start', caller.principal, {
+    this.lifecycle.tell('accepted', life);
+    this.audit.write('start', life.caller.principal, {
       generationId: generation.id,
-      requestId: caller.requestId,
+      requestId: life.caller.requestId,
     });
     attempts.begin();
     return { generation, deduplicated: false };
+  }
+
+  /** What a key stands for already. */
+  private async again(id: string): Promise<Accepted> {
+    const entered = await this.entering.get(id);
+    return { generation: entered?.generation ?? (await this.store.find(id)), deduplicated: true };
   }
 
   /** @throws CastError `invalid_request` for an option that none of the able upstreams has */
@@ -293,15 +327,10 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     if (refusal !== undefined) throw refusal;
   }
 
-  /** @throws CastError `queue_full`, `rate_limited`, with advice when to try again */
-  private checkRoom(request: ModelRequest, { turn, principal }: Caller): void {
-    const code = this.kept.isFull
-      ? 'queue_full'
-      : this.slots.refusal(
-          { user: turn, accounts: this.usage.lineAccounts(principal) },
-          this.cast.candidates(request),
-        );
-    if (code !== undefined) throw this.comeBack(code, request.model);
+  /** Puts advice when to try again on a refusal of the line. */
+  private advised(error: unknown, model: string): unknown {
+    const code = error instanceof CastError ? error.code : undefined;
+    return code === 'queue_full' || code === 'rate_limited' ? this.comeBack(code, model) : error;
   }
 
   /** A refusal with advice when to try again: after about one turn of that model. */
@@ -315,6 +344,10 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
 /** Whose idempotency keys these are: the owner's, or those of an anonymous caller's address. */
 function scopeOf({ principal, turn }: Caller): string {
   return ownerOf(principal) ?? turn;
+}
+
+function claimOf({ asked, caller, idempotencyKey: key }: Order): Claim | undefined {
+  return key === undefined ? undefined : { key, user: scopeOf(caller), asked };
 }
 
 async function within(ms: number, work: Promise<unknown>): Promise<void> {

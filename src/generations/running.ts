@@ -133,6 +133,21 @@ export class Running implements Driver {
     });
   }
 
+  /** @internal */
+  head(): number {
+    return this.generation.log.seq;
+  }
+
+  onLost(): void {
+    this.stop({ state: 'interrupted', error: new CastError('node_lost') });
+  }
+
+  /** It was never begun: nothing of it stays. */
+  discard(): void {
+    clearTimeout(this.timer);
+    clearTimeout(this.abandonTimer);
+  }
+
   cancel(reason: CancelReason): void {
     this.stop({ state: 'cancelled', reason });
   }

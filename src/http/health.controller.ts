@@ -2,6 +2,7 @@ import { Controller, Get, type MessageEvent, Res, Sse } from '@nestjs/common';
 import type { Response } from 'express';
 import { map, type Observable, take, timer } from 'rxjs';
 import { CastService } from '../cast/cast.service.js';
+import { Peers } from '../generations/peers.js';
 import { GenerationsService } from '../generations/generations.service.js';
 import { Route } from './open-api.js';
 import { liveness, type Liveness, readiness, type Readiness } from '../protocol/answers.js';
@@ -15,6 +16,7 @@ export class HealthController {
   constructor(
     private readonly cast: CastService,
     private readonly generations: GenerationsService,
+    private readonly peers: Peers,
   ) {}
 
   /** The process answers. Says nothing of the upstream: a restart would not mend that. */
@@ -24,7 +26,7 @@ export class HealthController {
     return { status: 'ok' };
   }
 
-  /** Whether to send requests here: 503 while draining and with no usable upstream. */
+  /** Whether to send requests here: 503 while draining, with no usable upstream, and while the nodes cannot reach what they share. */
   @Get('ready')
   @Route({
     summary: 'Whether to send requests here',
@@ -34,6 +36,10 @@ export class HealthController {
     if (!this.generations.accepting) {
       response.status(503);
       return { status: 'draining', upstreams: [] };
+    }
+    if (this.peers.isCutOff) {
+      response.status(503);
+      return { status: 'no_store', upstreams: [] };
     }
     const upstreams = await this.cast.health();
     const isUsable = upstreams.some(({ reachable }) => reachable);

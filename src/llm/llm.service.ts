@@ -13,6 +13,7 @@ import { type Accepted, startedOf } from '../generations/accepted.js';
 import { type Asked, isAllowed } from '../generations/asked.js';
 import { GenerationsService } from '../generations/generations.service.js';
 import { Lifecycle } from '../generations/lifecycle.js';
+import { Peers } from '../generations/peers.js';
 import type {
   GenerationView,
   ModelList,
@@ -41,8 +42,12 @@ export class LlmService {
     private readonly lifecycle: Lifecycle,
     private readonly sessions: Sessions,
     private readonly usage: UsageLimits,
+    private readonly peers: Peers,
     private readonly config: Config,
-  ) {}
+  ) {
+    peers.on('start', (message) => this.start(...(message as Parameters<LlmService['start']>)));
+    peers.on('pull', (message) => this.pull(...(message as Parameters<LlmService['pull']>)));
+  }
 
   /**
    * Starts a generation for a connected client, or for a caller that reads it by itself.
@@ -54,14 +59,21 @@ export class LlmService {
     from: From,
     idempotencyKey: string | undefined,
   ): Promise<Started> {
+    // The node of the client makes the answer: its tokens need not cross to another one.
+    const node = clientId === undefined ? undefined : this.peers.nodeOf(clientId);
+    if (node !== undefined) {
+      return (await this.peers.ask(node, 'start', [
+        { clientId, userId, ...asked },
+        from,
+        idempotencyKey,
+      ])) as Started;
+    }
     const { caller, client } = this.onBehalf(from, clientId, userId);
     const readers = client?.data.readers;
     // Refuses a user who is not known before anything is started.
     this.gateway.audience(caller, readers, asked.audience);
     const accepted = await this.generations.start(asked, caller, idempotencyKey);
-    for (const reader of this.gateway.audience(caller, readers, asked.audience)) {
-      reader.read(accepted.generation, 0);
-    }
+    this.gateway.show(accepted.generation, caller, readers, asked.audience);
     return answerTo(accepted, clientId);
   }
 
@@ -72,6 +84,14 @@ export class LlmService {
     idempotencyKey: string | undefined,
   ): Promise<Started> {
     authorise(from.caller.principal, 'pull');
+    const node = this.peers.nodeOf(clientId);
+    if (node !== undefined) {
+      return (await this.peers.ask(node, 'pull', [
+        { clientId, model },
+        from,
+        idempotencyKey,
+      ])) as Started;
+    }
     const { caller, client } = this.onBehalf(from, clientId, undefined);
     const accepted = await this.generations.pull(model, caller, idempotencyKey);
     client?.data.readers.read(accepted.generation, 0);
@@ -123,7 +143,7 @@ export class LlmService {
   ): Promise<void> {
     const generation = await this.generations.get(id, caller, 'read');
     const after = cursor(lastEventId);
-    generation.checkCursor(after);
+    await generation.checkCursor(after);
     // Keeps an EventSource that has everything from asking again.
     if (generation.log.end && after === generation.log.seq) {
       return void response.status(204).end();

@@ -128,7 +128,7 @@ const upstreamHealth = z.object({
 });
 export const readiness = z
   .object({
-    status: z.enum(['ok', 'draining', 'no_upstream']),
+    status: z.enum(['ok', 'draining', 'no_upstream', 'no_store']),
     upstreams: z.array(upstreamHealth),
   })
   .meta({

@@ -44,6 +44,8 @@ export const errorCode = z
     'output_too_large',
     'queue_timeout',
     'node_shutdown',
+    'node_lost',
+    'store_unavailable',
   ])
   .meta({ id: 'ErrorCode', description: 'A closed list.', examples: ['queue_full'] });
 export type ErrorCode = z.infer<typeof errorCode>;
@@ -252,6 +254,16 @@ export const ERRORS: Readonly<
     message: 'The request waited too long for its turn.',
   },
   node_shutdown: { status: 503, retryable: true, message: 'The server was shut down.' },
+  node_lost: {
+    status: 503,
+    retryable: true,
+    message: 'The server that gave this answer was lost.',
+  },
+  store_unavailable: {
+    status: 503,
+    retryable: true,
+    message: 'The servers cannot reach what they share; try again in a moment.',
+  },
 };
 
 export interface CastErrorOptions {

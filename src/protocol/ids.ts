@@ -17,10 +17,12 @@ export const idempotencyKey = z
 
 export const generationId = z
   .string()
-  .regex(/^[\w-]{22}$/, 'not a generation id')
+  .regex(/^[\w-]{22}(?:[\w-]{8})?$/, 'not a generation id')
   .meta({
     id: 'GenerationId',
-    description: 'Names a generation, unguessably (128 random bits, base64url).',
+    description:
+      'Names a generation, unguessably: 128 random bits in base64url, and on one of several nodes ' +
+      'the 8 characters of that node.',
     examples: [EXAMPLE_ID],
   });
 export const lastEventId = z

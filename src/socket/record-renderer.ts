@@ -33,8 +33,10 @@ export class RecordRenderer {
         return this.progress(seq, said);
       case 'done':
         return this.last(seq, said);
-      case 'end':
-        return this.terminal(seq, said);
+      case 'end': {
+        const record = this.terminal(seq, said);
+        return from === seq ? record : { ...record, from };
+      }
       default:
         return said satisfies never;
     }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import {
   createServer,
   type IncomingMessage,
@@ -43,6 +44,7 @@ export class SocketAdapter extends IoAdapter {
   private readonly log = new Logger('Socket.IO');
 
   /**
+   * @param tag what the ids of connections begin with, so that a proxy can send each to its node
    * @param isAllowed whether this request may come from a page that is served or trusted
    * @param cors what such a page is told
    * @param watchMessages bounds what a WebSocket may leave unfinished; its result is called after each
@@ -51,6 +53,7 @@ export class SocketAdapter extends IoAdapter {
   constructor(
     app: INestApplication,
     private readonly config: Config,
+    private readonly tag: string,
     private readonly isAllowed: (request: IncomingMessage) => boolean,
     private readonly cors: ServerOptions['cors'],
     private readonly watchMessages: (socket: TcpSocket) => () => void,
@@ -91,6 +94,10 @@ export class SocketAdapter extends IoAdapter {
       },
       cors: this.cors,
     });
+    // As Engine.IO makes its own: 15 random bytes.
+    if (this.tag !== '') {
+      server.engine.generateId = () => this.tag + randomBytes(15).toString('base64url');
+    }
     boundPollingPayloads(server.engine);
     server.of('/').use(refuseNamespace);
     guardSessions(server.engine, config);

@@ -26,8 +26,10 @@ import { CastError } from '../protocol/errors.js';
 import { SocketErrorFilter } from './socket-error-filter.js';
 import { startedOf } from '../generations/accepted.js';
 import type { Asked } from '../generations/asked.js';
+import type { Generation } from '../generations/generation.js';
 import { GenerationsService } from '../generations/generations.service.js';
 import { Lifecycle } from '../generations/lifecycle.js';
+import { Peers } from '../generations/peers.js';
 import {
   chatRequest,
   type ChatRequest,
@@ -93,8 +95,11 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     private readonly callers: SocketCallers,
     private readonly sessions: SocketSessions,
     private readonly usage: UsageLimits,
+    private readonly peers: Peers,
     private readonly config: Config,
-  ) {}
+  ) {
+    peers.on('audience', (message) => this.showUser(...(message as [string, string])));
+  }
 
   /** Who a client is, is settled before it is connected. */
   afterInit(clients: Clients): void {
@@ -209,7 +214,7 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
       token === undefined ? data.caller : await this.callers.withLink(socket, data.caller, token);
     const generation = await this.generations.get(generationId, caller, 'read');
     if (after === 0) await this.usage.join(caller.principal);
-    generation.checkCursor(after);
+    await generation.checkCursor(after);
     data.links.get(generationId)?.end();
     data.links.delete(generationId);
     if (token !== undefined && socket.connected) {
@@ -268,12 +273,30 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     const key = keyOf(idempotencyKey, socket.handshake, this.config);
     const accepted = await this.generations.start(asked, caller, key);
     ack?.({ ok: true, ...startedOf(accepted) });
-    for (const reader of this.audience(caller, readers, asked.audience)) {
-      reader.read(accepted.generation, 0);
+    this.show(accepted.generation, caller, readers, asked.audience);
+  }
+
+  /** Lets all who are to see a new generation read it: on this node, and on the others. */
+  show(
+    generation: Generation,
+    caller: Caller,
+    asking: SocketReaders | undefined,
+    audience: 'user' | undefined,
+  ): void {
+    for (const readers of this.audience(caller, asking, audience)) readers.read(generation, 0);
+    if (audience === 'user') this.peers.tell('audience', [generation.owner, generation.id]);
+  }
+
+  /** The sockets that a user has here read a generation of another node. */
+  private async showUser(user: string, generationId: string): Promise<void> {
+    for (const { data } of this.ofUsers.get(user) ?? []) {
+      data.readers.read(await this.generations.get(generationId, data.caller, 'read'), 0);
     }
   }
 
   private async settle(socket: ClientSocket, next: (error?: Error) => void): Promise<void> {
+    // Before it is connected, so that the client gets it as its id, and others find its node by it.
+    Object.assign(socket, { id: this.peers.tag + socket.id });
     try {
       await this.admit(socket);
       next();

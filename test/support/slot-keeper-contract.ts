@@ -428,16 +428,17 @@ export function slotKeeperContract(
       await fc.assert(
         fc.asyncProperty(fc.array(fc.nat(4), { minLength: 2, maxLength: 30 }), async (users) => {
           const policy = new LinePolicy([one], 0);
-          await withKeeper([one], {}, async (keeper) => {
+          await withKeeper([one], {}, async (keeper, settle) => {
             const waiters = users.map((user) => new Waiter(`user ${user}`, [one]));
             for (const waiter of waiters) {
               policy.enter(waiter.id, waiter.user, [one]);
               await keeper.enter(waiter);
             }
             for (const id of policy.started) policy.release(id);
-            await until(() =>
-              waiters.every(({ id, position = 0 }) => policy.started[position] === id),
-            );
+            await until(async () => {
+              await settle();
+              return waiters.every(({ id, position = 0 }) => policy.started[position] === id);
+            });
           });
         }),
         { numRuns: Math.ceil(numRuns / 3) },

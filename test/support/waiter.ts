@@ -40,4 +40,5 @@ export class Waiter implements Ticket {
 }
 
 /** An upstream as far as the line knows it. */
-export const upstreamOf = (name: string, slots: number): Upstream => ({ name, slots }) as Upstream;
+export const upstreamOf = (name: string, slots: number): Upstream =>
+  ({ name, slots, key: name }) as Upstream;

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { HttpService } from '@nestjs/axios';
 import { firstValueFrom, map, Observable } from 'rxjs';
 import type { z } from 'zod';
@@ -46,7 +47,7 @@ export class HttpUpstream extends Upstream {
   private open = 0;
 
   constructor(private readonly options: HttpUpstreamOptions) {
-    super(options.name, options.slots);
+    super(options.name, options.slots, keyOf(options.baseUrl));
     this.health = new UpstreamHealth(() => options.onPauseOver());
     this.settling = new Settling(options.dialect, (path, schema) => this.ask(path, schema));
   }
@@ -202,4 +203,9 @@ export class HttpUpstream extends Upstream {
 
 function toCastError(error: unknown): CastError {
   return error instanceof CastError ? error : new CastError('internal', { cause: error });
+}
+
+/** Says nothing of the address, and is the same on every node. */
+function keyOf(baseUrl: string): string {
+  return createHash('sha256').update(baseUrl).digest('base64url').slice(0, 12);
 }

@@ -24,8 +24,8 @@ export class MemorySlotKeeper implements SlotKeeper {
     this.line = new WaitingLine(upstreams);
   }
 
-  /** Why `enter` would refuse such a ticket now; undefined if it would not. */
-  refusal(
+  /** Why there is no place for such a ticket; undefined if there is one, or it can start. */
+  private refusal(
     ticket: Pick<Ticket, 'user' | 'accounts'>,
     candidates: readonly Upstream[],
   ): 'queue_full' | 'rate_limited' | undefined {

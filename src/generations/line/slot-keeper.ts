@@ -1,4 +1,5 @@
 import type { Upstream } from '../../cast/upstream.js';
+import type { Config } from '../../config/config.js';
 import type { QueueView } from '../../protocol/answers.js';
 
 /** One that a request counts for besides its user, with limits of its own; 0 or undefined = none. */
@@ -42,21 +43,32 @@ export interface LineLimits {
  *
  * A keeper may call `start` and `moved` of a ticket before `enter` returns.
  */
-export interface SlotKeeper {
+export abstract class SlotKeeper {
   /**
    * Starts the ticket where a slot is free, or puts it in line.
    * @returns its position, 1 is next; 0 when it was started
    * @throws CastError `queue_full`, `rate_limited`; where the line is kept elsewhere `store_unavailable`
    */
-  enter(ticket: Ticket): number | Promise<number>;
+  abstract enter(ticket: Ticket): number | Promise<number>;
   /** Puts a ticket that had its turn, and lost its upstream, before everybody else; never refuses it. */
-  reenter(ticket: Ticket): void | Promise<void>;
+  abstract reenter(ticket: Ticket): void | Promise<void>;
   /** Takes a ticket out of the line; nothing if it does not wait. */
-  leave(ticket: Ticket): void | Promise<void>;
+  abstract leave(ticket: Ticket): void | Promise<void>;
   /** Gives back the slot of a ticket; nothing if it has none. */
-  release(ticket: Ticket): void | Promise<void>;
+  abstract release(ticket: Ticket): void | Promise<void>;
   /** Asks all waiting tickets anew for their candidates: an upstream has come, gone or changed. */
-  dispatch(): void | Promise<void>;
+  abstract dispatch(): void | Promise<void>;
   /** How many run and wait. */
-  view(): QueueView | Promise<QueueView>;
+  abstract view(): QueueView | Promise<QueueView>;
+}
+
+/** The bounds as they are set. */
+export function lineLimits(
+  config: Pick<Config, 'MAX_QUEUE' | 'MAX_CONCURRENT_PER_USER' | 'MAX_QUEUE_PER_USER'>,
+): LineLimits {
+  return {
+    maxQueue: config.MAX_QUEUE,
+    maxConcurrentPerUser: config.MAX_CONCURRENT_PER_USER,
+    maxQueuePerUser: config.MAX_QUEUE_PER_USER,
+  };
 }

@@ -75,6 +75,24 @@ export class GenerationLog {
     return entry;
   }
 
+  /** The proof of the text so far. */
+  proofSoFar(): Proof {
+    this.seal();
+    return this.proof.soFar();
+  }
+
+  /**
+   * Appends the end that was written elsewhere. It may cover more than one seq: entries that some
+   * reader has seen, and that are not in this log.
+   */
+  adopt(end: EndEntry): void {
+    this.checkOpen();
+    this.seal();
+    this.end = end;
+    this.keepSingle(end);
+    this.tell(end);
+  }
+
   /**
    * The next entry after `after`, neighbouring text merged into one, at most 64 KiB of it.
    * @param after seq of an entry that exists, or 0; must be below `seq`
@@ -84,7 +102,10 @@ export class GenerationLog {
     let at = this.find(from);
     const block = this.blocks[at];
     if (block === undefined) throw new RangeError(`no entry ${from}`);
-    if (!(block instanceof TextBlock)) return block.entry;
+    if (!(block instanceof TextBlock)) {
+      const { entry } = block;
+      return entry.from === from ? entry : { ...entry, from };
+    }
 
     let text = '';
     let seq = after;
@@ -102,6 +123,20 @@ export class GenerationLog {
     }
     const { kind, createdAt } = block;
     return { seq, from, said: { type: kind, text, createdAt } };
+  }
+
+  /** Characters of each entry from seq `from` to seq `to`, which are text of one kind. */
+  lengths(from: number, to: number): number[] {
+    const lengths: number[] = [];
+    for (let at = this.find(from); lengths.length <= to - from; at++) {
+      const block = this.blocks[at];
+      if (!(block instanceof TextBlock)) break;
+      const end = Math.min(block.count, to + 1 - block.first);
+      for (let piece = from + lengths.length - block.first; piece < end; piece++) {
+        lengths.push(block.lengthAt(piece));
+      }
+    }
+    return lengths;
   }
 
   /** All text of a kind so far. */
@@ -157,7 +192,7 @@ export class GenerationLog {
 
   private keepSingle(entry: Entry): void {
     this.seal();
-    this.blocks.push({ first: entry.seq, entry });
+    this.blocks.push({ first: entry.from, entry });
     this.grow(SINGLE_BYTES + JSON.stringify(entry.said).length);
   }
 

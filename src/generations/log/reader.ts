@@ -61,7 +61,11 @@ export class LogReader {
 
   /** @internal The log has a new entry; it is for this reader only if the reader is at the head. */
   live(entry: Entry): void {
-    if (this.cursor !== entry.from - 1) return;
+    if (this.cursor !== entry.from - 1) {
+      // An end that covers more than one seq is also for readers in the midst of them.
+      if (entry.from !== entry.seq && this.cursor >= entry.from) this.step();
+      return;
+    }
     try {
       if (this.sink.writable) this.give(entry);
     } catch (error) {

@@ -78,7 +78,8 @@ export class TextBlock {
     return at - start;
   }
 
-  private lengthAt(at: number): number {
+  /** Characters of the piece at this index. */
+  lengthAt(at: number): number {
     const { pieces, ends } = this;
     return pieces === undefined ? (ends[at] ?? 0) - (ends[at - 1] ?? 0) : (pieces[at]?.length ?? 0);
   }

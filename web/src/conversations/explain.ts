@@ -80,6 +80,8 @@ const EXPLANATIONS: Record<ErrorCode | ClientErrorCode, Explanation> = {
   output_too_large: AGAIN,
   queue_timeout: LATER,
   node_shutdown: AGAIN,
+  node_lost: AGAIN,
+  store_unavailable: LATER,
   aborted: AGAIN,
   closed: AGAIN,
   unreachable: LATER,

@@ -1,13 +1,18 @@
-import { CastError } from '../protocol/errors.js';
-import { Generation } from './generation.js';
+import { CastError } from '../../protocol/errors.js';
+import { Generation } from '../generation.js';
 import { IdempotencyKeys } from './idempotency.js';
 import { KeptGenerations } from './kept-generations.js';
-import type { Life } from './lifecycle.js';
-import type { LogSink } from './log/reader.js';
+import type { Life } from '../lifecycle.js';
+import type { LogSink } from '../log/reader.js';
 
 const MIB = 1_048_576;
 const limits = { RETAIN_MS: 60_000, MAX_LOG_BYTES: MIB };
-const nobody = { cancel: () => undefined, onAudience: () => undefined };
+const nobody = {
+  cancel: () => undefined,
+  onAudience: () => undefined,
+  onLost: () => undefined,
+  head: () => 0,
+};
 
 /** A reader that never has room. */
 const stalled: LogSink = {
@@ -30,7 +35,7 @@ function ended(kept: KeptGenerations, bytes: number): Generation {
     request: { endpoint: 'generate', model: 'm', prompt: '' },
     caller: { principal: { kind: 'rest' }, turn: '', requestId: undefined, trace: undefined },
   } satisfies Life;
-  kept.accepted(life);
+  kept.add(life);
   generation.log.append({ type: 'text', text: 'x'.repeat(bytes), createdAt: '' });
   generation.finish((proof) => ({
     type: 'end',
@@ -39,7 +44,7 @@ function ended(kept: KeptGenerations, bytes: number): Generation {
     upstreamClosedMs: 0,
     ...proof,
   }));
-  kept.ended(life);
+  kept.end(life);
   return generation;
 }
 

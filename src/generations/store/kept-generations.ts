@@ -1,17 +1,17 @@
-import type { Config } from '../config/config.js';
-import { CastError } from '../protocol/errors.js';
-import { sizeOf } from './asked.js';
-import type { Generation } from './generation.js';
+import type { Config } from '../../config/config.js';
+import { CastError } from '../../protocol/errors.js';
+import { sizeOf } from '../asked.js';
+import type { Generation } from '../generation.js';
 import type { IdempotencyKeys } from './idempotency.js';
-import type { Life, LifecycleListener } from './lifecycle.js';
-import { LOG_BYTES } from './log/generation-log.js';
+import type { Life } from '../lifecycle.js';
+import { LOG_BYTES } from '../log/generation-log.js';
 
 /**
  * All generations that can be asked for: those that go on, and ended ones for `RETAIN_MS`, as long
  * as all logs fit into `MAX_LOG_BYTES`; over it the oldest ended ones go first. Their idempotency
  * keys expire with them, so that no key is known whose generation has just expired.
  */
-export class KeptGenerations implements LifecycleListener {
+export class KeptGenerations {
   private readonly byId = new Map<string, Generation>();
   /** Those that have ended, in that order, and the timer to clear where one has to make room. */
   private readonly retained = new Map<Generation, NodeJS.Timeout | undefined>();
@@ -47,13 +47,17 @@ export class KeptGenerations implements LifecycleListener {
     if (this.isFull) this.makeRoom();
   }
 
-  accepted({ generation, request }: Life): void {
+  has(id: string): boolean {
+    return this.byId.has(id);
+  }
+
+  add({ generation, request }: Life): void {
     this.byId.set(generation.id, generation);
     this.grow(LOG_BYTES + sizeOf(request));
   }
 
   /** From now on it is kept only for a while, and its request not at all. */
-  ended({ generation, request }: Life): void {
+  end({ generation, request }: Life): void {
     const { id } = generation;
     this.bytes -= sizeOf(request);
     // By its id, so that the timer keeps no log in memory that had to make room.

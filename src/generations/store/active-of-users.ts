@@ -1,23 +1,22 @@
-import type { Generation } from './generation.js';
-import type { Life, LifecycleListener } from './lifecycle.js';
+import type { Generation } from '../generation.js';
 
 /** The generations of each known user that have not ended. */
-export class ActiveOfUsers implements LifecycleListener {
+export class ActiveOfUsers {
   private readonly byUser = new Map<string, Set<Generation>>();
 
-  /** In the order in which they were accepted; none of nobody. */
-  of(user: string | undefined): Generation[] {
-    return user === undefined ? [] : [...(this.byUser.get(user) ?? [])];
+  /** In the order in which they were accepted. */
+  of(user: string): Generation[] {
+    return [...(this.byUser.get(user) ?? [])];
   }
 
-  accepted({ generation }: Life): void {
+  add(generation: Generation): void {
     const { owner } = generation;
     if (owner === undefined) return;
     const own = this.byUser.get(owner) ?? new Set();
     this.byUser.set(owner, own.add(generation));
   }
 
-  ended({ generation }: Life): void {
+  remove(generation: Generation): void {
     const { owner } = generation;
     if (owner === undefined) return;
     const own = this.byUser.get(owner);

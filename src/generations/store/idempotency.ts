@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { CastError } from '../protocol/errors.js';
+import { CastError } from '../../protocol/errors.js';
 
 /** Most keys that are remembered; over it the oldest go first. */
 const MAX_KEYS = 10_000;

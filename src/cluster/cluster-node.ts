@@ -1,0 +1,130 @@
+import { Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { type PeerHandler, Peers } from '../generations/peers.js';
+import { CastError } from '../protocol/errors.js';
+import type { Burial } from './burial.js';
+import type { Copies } from './copies.js';
+import type { Heartbeat } from './heartbeat.js';
+import type { Keeper } from './keeper.js';
+import { nodeOfClient } from './keys.js';
+import type { NodeBus } from './node-bus.js';
+import type { RedisClient } from './redis.js';
+import type { RedisLine } from './redis-line.js';
+import type { RedisStore } from './redis-store.js';
+
+/** Beats without hearing itself after which a node subscribes anew. */
+const DEAF_BEATS = 2;
+/** How long Redis may be away before this node says that it is not ready, in milliseconds. */
+const CUT_OFF_MS = 2_000;
+
+/** What a node of a cluster is made of. */
+export interface NodeParts {
+  readonly redis: RedisClient;
+  readonly bus: NodeBus;
+  readonly heartbeat: Heartbeat;
+  readonly keeper: Keeper;
+  readonly copies: Copies;
+  readonly line: RedisLine;
+  readonly burial: Burial;
+  readonly store: RedisStore;
+}
+
+/** This process as one of several nodes: its beat, and what it answers to the others. */
+export class ClusterNode extends Peers implements OnApplicationBootstrap, OnApplicationShutdown {
+  private readonly logger = new Logger('Cluster');
+  private timer: NodeJS.Timeout | undefined;
+  private unheard = 0;
+  private isBeating = false;
+
+  constructor(
+    readonly tag: string,
+    private readonly parts: NodeParts,
+  ) {
+    super();
+    const { bus, keeper, line, store } = parts;
+    bus.on('slot', (message) => {
+      const { id, up } = message as { id: string; up: string };
+      line.started(id, up);
+    });
+    bus.on('echo', () => void (this.unheard = 0));
+    bus.on('follow', (message) => {
+      const { node, ids } = message as { node: string; ids: [string, boolean][] };
+      return keeper.follow(node, ids);
+    });
+    bus.on('head', async (message) => (await store.find((message as { id: string }).id)).log.seq);
+    bus.on('cancel', async (message) => {
+      const generation = await store.find((message as { id: string }).id);
+      const { said } = await generation.cancel();
+      return said.state;
+    });
+  }
+
+  get isCutOff(): boolean {
+    return this.parts.heartbeat.silentMs > CUT_OFF_MS + this.parts.heartbeat.periodMs;
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    const { bus, heartbeat } = this.parts;
+    await bus.open().catch(() => undefined);
+    this.logger.log('this node is one of a cluster', { node: this.tag });
+    await this.beat();
+    this.timer = setInterval(() => void this.beat(), heartbeat.periodMs).unref();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    clearInterval(this.timer);
+    const { redis, bus, heartbeat, keeper, copies, line } = this.parts;
+    await line.drop(this.tag).catch(() => undefined);
+    await heartbeat.remove(this.tag).catch(() => undefined);
+    keeper.close();
+    copies.close();
+    bus.close();
+    redis.close();
+  }
+
+  nodeOf(clientId: string): string | undefined {
+    const node = nodeOfClient(clientId);
+    return node === this.tag ? undefined : node;
+  }
+
+  async ask(node: string, op: string, message: unknown): Promise<unknown> {
+    try {
+      return await this.parts.bus.ask(node, op, message);
+    } catch (error) {
+      const isGone = error instanceof CastError && error.code === 'node_lost';
+      throw isGone ? new CastError('client_not_found') : error;
+    }
+  }
+
+  tell(op: string, message: unknown): void {
+    this.parts.bus.tell(undefined, op, message);
+  }
+
+  on(op: string, handler: PeerHandler): void {
+    this.parts.bus.on(op, handler);
+  }
+
+  private async beat(): Promise<void> {
+    // A beat that takes longer than its time is not overtaken by the next one.
+    if (this.isBeating) return;
+    this.isBeating = true;
+    const { redis, bus, heartbeat, keeper, copies, line } = this.parts;
+    try {
+      const dead = await heartbeat.beat();
+      if (++this.unheard > DEAF_BEATS) await redis.resubscribe();
+      bus.tell(this.tag, 'echo', null);
+      keeper.beat();
+      await Promise.all([line.beat(), copies.beat((node) => heartbeat.isAlive(node))]);
+      for (const node of dead) void this.bury(node);
+    } catch (error) {
+      if (!(error instanceof CastError)) this.logger.error(error);
+    } finally {
+      this.isBeating = false;
+    }
+  }
+
+  private async bury(node: string): Promise<void> {
+    const { burial, heartbeat } = this.parts;
+    if (!(await burial.bury(node, heartbeat.periodMs / 4))) return;
+    await heartbeat.remove(node).catch(() => undefined);
+  }
+}

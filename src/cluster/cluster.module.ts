@@ -1,0 +1,72 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { CastModule } from '../cast/cast.module.js';
+import { CastService } from '../cast/cast.service.js';
+import { Config } from '../config/config.js';
+import { lineLimits, SlotKeeper } from '../generations/line/slot-keeper.js';
+import { Peers } from '../generations/peers.js';
+import { GenerationStore } from '../generations/store/generation-store.js';
+import { MemoryStore } from '../generations/store/memory-store.js';
+import { Burial } from './burial.js';
+import { ClusterNode, type NodeParts } from './cluster-node.js';
+import { Copies } from './copies.js';
+import { Heartbeat } from './heartbeat.js';
+import { Keeper } from './keeper.js';
+import { newNodeId } from './keys.js';
+import { NodeBus } from './node-bus.js';
+import { RedisClient } from './redis.js';
+import { RedisLine } from './redis-line.js';
+import { RedisStore } from './redis-store.js';
+
+const PARTS = Symbol('parts of the node');
+
+/** Several nodes, which share their generations and the line through Redis. */
+@Module({})
+export class ClusterModule {
+  /** Connects to Redis, or goes on trying. @param urls of `REDIS_URL` */
+  static async connect(urls: readonly string[], config: Config): Promise<DynamicModule> {
+    const redis = new RedisClient(urls, config.REDIS_PREFIX);
+    await redis.connect();
+    const node = newNodeId(config.NODE_ID);
+    return {
+      module: ClusterModule,
+      global: true,
+      imports: [CastModule],
+      providers: [
+        {
+          provide: PARTS,
+          inject: [CastService],
+          useFactory: (cast: CastService) => partsOf(redis, node, cast, config),
+        },
+        {
+          provide: GenerationStore,
+          inject: [PARTS],
+          useFactory: ({ store }: NodeParts) => store,
+        },
+        { provide: SlotKeeper, inject: [PARTS], useFactory: ({ line }: NodeParts) => line },
+        {
+          provide: Peers,
+          inject: [PARTS],
+          useFactory: (parts: NodeParts) => new ClusterNode(node, parts),
+        },
+      ],
+      exports: [GenerationStore, SlotKeeper, Peers],
+    };
+  }
+}
+
+function partsOf(
+  redis: RedisClient,
+  node: string,
+  { upstreams }: CastService,
+  config: Config,
+): NodeParts {
+  const local = new MemoryStore(config);
+  const bus = new NodeBus(redis, node);
+  const heartbeat = new Heartbeat(redis, node, config.NODE_LEASE_MS);
+  const keeper = new Keeper(redis, node, config);
+  const copies = new Copies(redis, bus, node, config, (bytes) => local.grow(bytes));
+  const line = new RedisLine(redis, upstreams, lineLimits(config), node, heartbeat.periodMs);
+  const burial = new Burial(redis, node, copies, line, config);
+  const store = new RedisStore(local, redis, node, keeper, copies, config);
+  return { redis, bus, heartbeat, keeper, copies, line, burial, store };
+}

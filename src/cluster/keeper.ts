@@ -1,0 +1,299 @@
+import { Logger } from '@nestjs/common';
+import type { Config } from '../config/config.js';
+import type { Generation } from '../generations/generation.js';
+import { CastError } from '../protocol/errors.js';
+import { batchAfter } from './batch.js';
+import { batchesTo, birthOf, hashOf, runningOf, streamOf } from './keys.js';
+import type { RedisClient } from './redis.js';
+
+/** How long what is new waits for more of its kind, in milliseconds; the first and the end do not wait. */
+const WINDOW_MS = 100;
+const FOLLOWED_WINDOW_MS = 50;
+/** Pause after a failed call, doubled each time up to the longest. */
+const RETRY_MS = 250;
+const LONGEST_RETRY_MS = 2_000;
+/** Most generations in one call. */
+const MAX_IN_CALL = 200;
+/** Shortest life of what runs, beyond its own limits: the keeper renews it with every batch. */
+const DAY_MS = 86_400_000;
+
+/** A generation of this node, and how much of it Redis has. */
+interface Kept {
+  readonly generation: Generation;
+  readonly fields: readonly string[];
+  readonly unfollow: () => void;
+  epoch: number;
+  /** Last seq that Redis has. */
+  cursor: number;
+  stateIsNew: boolean;
+  /** Redis has lost it, or never had it. */
+  isGone: boolean;
+  dueAt: number;
+  /** Nodes that read along; by when they must ask again; how to end their attendance. */
+  readonly followers: Map<string, { until: number; leave: (() => void) | undefined }>;
+}
+
+/**
+ * Copies the logs of this node's generations to Redis: a cursor on each log, and one script call for
+ * all that is new. No reader of this node waits for it.
+ */
+export class Keeper {
+  private readonly logger = new Logger('Keeper');
+  private readonly byId = new Map<string, Kept>();
+  private timer: NodeJS.Timeout | undefined;
+  private timerAt = Infinity;
+  private isFlushing = false;
+  private failures = 0;
+
+  constructor(
+    private readonly redis: RedisClient,
+    private readonly node: string,
+    private readonly config: Pick<
+      Config,
+      'QUEUE_TIMEOUT_MS' | 'GENERATION_TIMEOUT_MS' | 'RETAIN_MS' | 'NODE_LEASE_MS'
+    >,
+  ) {}
+
+  /** Ids of what runs here. */
+  get ids(): string[] {
+    return [...this.byId.keys()];
+  }
+
+  /** How many entries Redis does not have yet. */
+  get behind(): number {
+    let behind = 0;
+    for (const { generation, cursor } of this.byId.values()) behind += generation.log.seq - cursor;
+    return behind;
+  }
+
+  /**
+   * Makes a generation known to all nodes, and keeps its log from now on.
+   * @param epoch 1, or what taking it over has given
+   * @throws CastError `store_unavailable`
+   */
+  async add(generation: Generation, epoch = 1): Promise<void> {
+    const { id, owner, model, endpoint, status } = generation;
+    const kept: Kept = {
+      generation,
+      fields: [
+        ['owner', this.node],
+        ['user', owner ?? ''],
+        ['model', model],
+        ['ep', endpoint],
+        ['state', JSON.stringify(status)],
+      ].flat(),
+      unfollow: generation.follow({
+        entry: ({ seq, said }) => this.note(kept, seq === 1 || said.type === 'end'),
+        state: () => {
+          kept.stateIsNew = true;
+          this.note(kept, false);
+        },
+      }),
+      epoch,
+      cursor: 0,
+      stateIsNew: false,
+      isGone: false,
+      dueAt: Infinity,
+      followers: new Map(),
+    };
+    this.byId.set(id, kept);
+    try {
+      if (!(await this.open(kept))) throw new CastError('store_unavailable');
+    } catch (error) {
+      this.drop(kept);
+      throw error;
+    }
+  }
+
+  /** It did not begin, or nobody is to keep it any more. */
+  remove(id: string): void {
+    const kept = this.byId.get(id);
+    if (kept === undefined) return;
+    this.drop(kept);
+    const keys = [hashOf(id), runningOf(birthOf(id) ?? '')] as const;
+    // Never deleted at once: an old command could be taken for a new one.
+    void this.redis
+      .ask((client) => client.pexpire(keys[0], 1000).then(() => client.srem(keys[1], id)))
+      .catch(() => undefined);
+  }
+
+  /**
+   * Another node has copies of these, and asks for what is new; it asks again at each of its beats.
+   * @param hasReaders whether somebody reads the copy
+   * @returns ids that do not run here
+   */
+  follow(node: string, asked: readonly (readonly [string, boolean])[]): string[] {
+    const until = performance.now() + 2 * this.config.NODE_LEASE_MS;
+    return asked.flatMap(([id, hasReaders]) => {
+      const kept = this.byId.get(id);
+      if (kept === undefined) return [id];
+      const before = kept.followers.get(node);
+      const leave = hasReaders ? (before?.leave ?? kept.generation.attend()) : undefined;
+      kept.followers.set(node, { until, leave });
+      if (!hasReaders) before?.leave?.();
+      return [];
+    });
+  }
+
+  /** Forgets followers that have not asked again, and tells Redis that what runs still does. */
+  beat(): void {
+    const now = performance.now();
+    for (const kept of this.byId.values()) {
+      for (const [node, { until, leave }] of kept.followers) {
+        if (until > now) continue;
+        kept.followers.delete(node);
+        leave?.();
+      }
+      if (kept.isGone) this.note(kept, false);
+    }
+  }
+
+  close(): void {
+    clearTimeout(this.timer);
+    for (const kept of this.byId.values()) this.drop(kept);
+  }
+
+  private note(kept: Kept, isUrgent: boolean): void {
+    const window = isUrgent ? 0 : kept.followers.size > 0 ? FOLLOWED_WINDOW_MS : WINDOW_MS;
+    const dueAt = performance.now() + window;
+    if (dueAt >= kept.dueAt) return;
+    kept.dueAt = dueAt;
+    this.schedule(dueAt);
+  }
+
+  private schedule(dueAt: number): void {
+    if (this.isFlushing || this.failures > 0 || dueAt >= this.timerAt) return;
+    this.setTimer(dueAt);
+  }
+
+  private setTimer(dueAt: number): void {
+    clearTimeout(this.timer);
+    this.timerAt = dueAt;
+    this.timer = setTimeout(() => void this.flush(), Math.max(0, dueAt - performance.now()));
+  }
+
+  /** Copies what is due, and what is as good as due. */
+  private async flush(): Promise<void> {
+    this.timerAt = Infinity;
+    this.isFlushing = true;
+    const soon = performance.now() + FOLLOWED_WINDOW_MS / 5;
+    const due = [...this.byId.values()].filter(({ dueAt }) => dueAt <= soon).slice(0, MAX_IN_CALL);
+    try {
+      const births = new Map<string, Kept[]>();
+      for (const kept of due) {
+        const birth = birthOf(kept.generation.id) ?? '';
+        births.set(birth, [...(births.get(birth) ?? []), kept]);
+      }
+      await Promise.all([...births.values()].map((some) => this.append(some)));
+      this.failures = 0;
+    } catch (error) {
+      if (!(error instanceof CastError)) this.logger.error(error);
+      this.failures++;
+    }
+    this.isFlushing = false;
+    let next = Infinity;
+    for (const { dueAt } of this.byId.values()) next = Math.min(next, dueAt);
+    if (next === Infinity) return void (this.failures = 0);
+    const pause = Math.min(RETRY_MS * 2 ** (this.failures - 1), LONGEST_RETRY_MS);
+    this.setTimer(this.failures > 0 ? performance.now() + pause : next);
+  }
+
+  private async append(some: readonly Kept[]): Promise<void> {
+    await Promise.all(some.filter(({ isGone }) => isGone).map((kept) => this.reopen(kept)));
+    const calls = some.map((kept) => {
+      const { generation, epoch, cursor, followers } = kept;
+      const { id, log } = generation;
+      const batch = batchAfter(log, cursor);
+      const state = kept.stateIsNew ? JSON.stringify(generation.status) : '';
+      kept.dueAt = Infinity;
+      kept.stateIsNew = false;
+      const channels = [...followers.keys()].map((node) => this.channelTo(id, node));
+      const call = [
+        id,
+        epoch,
+        cursor + 1,
+        batch?.seq ?? cursor,
+        batch?.json ?? '',
+        batch?.end === undefined ? this.lifetimeMs : this.config.RETAIN_MS,
+        batch?.end?.state ?? '',
+        state,
+        channels,
+      ];
+      return { kept, batch, state, call };
+    });
+    const keys = some.flatMap(({ generation: { id } }) =>
+      [hashOf(id), streamOf(id)].map((key) => this.redis.prefix + key),
+    );
+    let answers: string[];
+    try {
+      const json = JSON.stringify(calls.map(({ call }) => call));
+      answers = (await this.redis.run('append', keys, [json])) as string[];
+    } catch (error) {
+      for (const { kept, state } of calls) {
+        kept.stateIsNew ||= state !== '';
+        kept.dueAt = 0;
+      }
+      throw error;
+    }
+    for (const [at, { kept, batch }] of calls.entries()) {
+      this.settle(kept, batch?.seq ?? kept.cursor, answers[at] ?? '');
+    }
+  }
+
+  private settle(kept: Kept, sent: number, answer: string): void {
+    const { generation } = kept;
+    const [word, top] = answer.split(' ');
+    switch (word) {
+      case 'ok':
+        kept.cursor = sent;
+        break;
+      case 'dup':
+      case 'gap':
+        kept.cursor = Math.min(Number(top), generation.log.seq);
+        break;
+      case 'gone':
+        kept.isGone = true;
+        kept.cursor = 0;
+        break;
+      case 'fenced':
+        this.drop(kept);
+        generation.lose();
+        return;
+      default:
+        this.logger.error(`Redis answered ${answer}`);
+    }
+    if (kept.cursor < generation.log.seq || kept.isGone) {
+      kept.dueAt = Math.min(kept.dueAt, performance.now());
+    } else if (generation.log.end !== undefined) this.drop(kept);
+  }
+
+  private async reopen(kept: Kept): Promise<void> {
+    if (await this.open(kept)) kept.isGone = false;
+    else {
+      this.drop(kept);
+      kept.generation.lose();
+    }
+  }
+
+  /** @returns false where another node has taken it over */
+  private async open({ generation: { id }, epoch, fields }: Kept): Promise<boolean> {
+    const keys = [hashOf(id), runningOf(birthOf(id) ?? '')].map((key) => this.redis.prefix + key);
+    return (await this.redis.run('open', keys, [epoch, this.lifetimeMs, id, ...fields])) === 1;
+  }
+
+  private drop(kept: Kept): void {
+    kept.unfollow();
+    this.byId.delete(kept.generation.id);
+    for (const { leave } of kept.followers.values()) leave?.();
+    kept.followers.clear();
+  }
+
+  private channelTo(id: string, node: string): string {
+    return this.redis.prefix + batchesTo(birthOf(id) ?? '', node);
+  }
+
+  private get lifetimeMs(): number {
+    const { QUEUE_TIMEOUT_MS, GENERATION_TIMEOUT_MS, RETAIN_MS } = this.config;
+    return Math.max(DAY_MS, QUEUE_TIMEOUT_MS + GENERATION_TIMEOUT_MS + RETAIN_MS);
+  }
+}

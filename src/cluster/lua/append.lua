@@ -1,0 +1,55 @@
+-- Keeps what is new in logs, and passes on to other nodes what was kept.
+-- KEYS    for each generation its hash and its stream
+-- ARGV[1] JSON: one list for each generation:
+--         [id, epoch, from, seq, items (JSON list, '' = none), ms to live, end ('' = goes on), state (JSON),
+--          channels of the nodes that follow it]
+-- Returns for each generation: "ok", "dup" or "gap" with the last seq that is kept, "gone", "fenced"
+-- Only numbers that follow what is kept are accepted, and only from the owner: a command that was sent
+-- twice, or too late, or by a node that was taken for dead, changes nothing.
+local answers, messages, channels = {}, {}, {}
+
+local function pass_on(id, items, state, followers)
+  local said = items
+  if state ~= '' then
+    local told = '["s",' .. state .. ']'
+    said = items == '' and '[' .. told .. ']' or '[' .. told .. ',' .. string.sub(items, 2)
+  end
+  for _, channel in ipairs(followers) do
+    if not messages[channel] then
+      messages[channel] = {}
+      channels[#channels + 1] = channel
+    end
+    table.insert(messages[channel], '["' .. id .. '",' .. said .. ']')
+  end
+end
+
+for at, one in ipairs(cjson.decode(ARGV[1])) do
+  local hash, stream = KEYS[2 * at - 1], KEYS[2 * at]
+  local id, epoch, from, seq, items, ttl, ending, state, followers = unpack(one)
+  local kept = redis.call('HMGET', hash, 'epoch', 'seq', 'end')
+  local top = tonumber(kept[2])
+  if not kept[1] then
+    answers[at] = 'gone'
+  elseif tonumber(kept[1]) ~= epoch then
+    answers[at] = 'fenced'
+  elseif items ~= '' and seq <= top then
+    answers[at] = 'dup ' .. top
+  elseif items ~= '' and (kept[3] or from ~= top + 1) then
+    answers[at] = 'gap ' .. top
+  else
+    if items ~= '' then
+      redis.call('XADD', stream, epoch .. '-' .. string.format('%.0f', seq), 'd', items)
+      redis.call('HSET', hash, 'seq', string.format('%.0f', seq))
+      redis.call('PEXPIRE', stream, ttl)
+      redis.call('PEXPIRE', hash, ttl)
+    end
+    if state ~= '' then redis.call('HSET', hash, 'state', state) end
+    if ending ~= '' then redis.call('HSET', hash, 'end', ending) end
+    pass_on(id, items, state, followers)
+    answers[at] = 'ok'
+  end
+end
+for _, channel in ipairs(channels) do
+  redis.call('SPUBLISH', channel, '[' .. table.concat(messages[channel], ',') .. ']')
+end
+return answers

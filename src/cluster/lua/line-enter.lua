@@ -1,0 +1,32 @@
+-- Starts a ticket, puts it in line, or refuses it.
+-- ARGV[2] ticket; ARGV[3] JSON {u, c, p, r}
+-- Returns JSON {refusal} or {position, started: [[ticket, upstream], ...], a, o}
+local id, ticket = ARGV[2], cjson.decode(ARGV[3])
+
+local function refusal()
+  if ticket.r then return nil end
+  if is_open() and may_run(ticket.u) then
+    for _, slot in ipairs(settings.slots) do
+      if has(ticket.c, slot[1]) and running(slot[1]) < slot[2] then return nil end
+    end
+  end
+  if settings.queuePerUser > 0 and user_count(':q', ticket.u) >= settings.queuePerUser then
+    return 'rate_limited'
+  end
+  if redis.call('HLEN', base .. ':t') >= settings.maxQueue then return 'queue_full' end
+end
+
+local refused = refusal()
+if refused then return cjson.encode({ refusal = refused }) end
+ticket.n = settings.node
+ticket.a = redis.call('HINCRBY', base .. ':c', 'no', 1)
+ticket.o = {}
+wait(id, ticket)
+dispatch()
+local waiting = ticket_of(id)
+return cjson.encode({
+  position = waiting and position(id, waiting) or 0,
+  started = own,
+  a = ticket.a,
+  o = ticket.o,
+})

@@ -1,0 +1,209 @@
+-- What the scripts of the waiting line share; each of them follows this text. The policy is the one of
+-- docs/architecture.md, "The waiting line".
+--
+-- KEYS[1]  the line's name; all of its keys begin with it and share its hash tag, so they lie in one slot
+-- ARGV[1]  JSON: node (who calls), bus (prefix of the nodes' channels), slots ([[upstream, slots], ...]),
+--          maxQueue, perUser (most running of a user, 0 = no limit), queuePerUser (0 = no limit)
+--
+-- :t   hash  ticket -> JSON {u: user, n: node, c: candidates, p: preferred ones, a: arrival number,
+--            r: it is a retry, o: {upstream: round}}; those that wait
+-- :h   hash  ticket -> JSON {u, n, up}; those that hold a slot
+-- :n:<node>  set of the tickets of a node, waiting or holding
+-- :w:<up>    sorted set of "arrival:ticket" by round; "-" stands for no upstream
+-- :l:<up>, :s:<up>  sorted sets user -> round of the newest place, and of the newest served one
+-- :ru, :q    hashes user -> how many run, and wait
+-- :c   hash  i (incarnation of the line), opens (ms), no (arrivals), round:<up>, run:<up>
+
+local base, settings = KEYS[1], cjson.decode(ARGV[1])
+local NOBODY = '-'
+-- Tickets that are looked at in one step.
+local STEP = 50
+local own = {}
+
+local function number(value) return tonumber(value) or 0 end
+local function count(field) return number(redis.call('HGET', base .. ':c', field)) end
+local function user_count(key, user) return number(redis.call('HGET', base .. key, user)) end
+
+local function add_to(key, field, by)
+  local left = redis.call('HINCRBY', base .. key, field, by)
+  if left <= 0 then redis.call('HDEL', base .. key, field) end
+  return left
+end
+
+local function now()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function is_open()
+  return redis.call('HEXISTS', base .. ':c', 'i') == 1 and now() >= count('opens')
+end
+
+local function may_run(user)
+  return settings.perUser == 0 or user_count(':ru', user) < settings.perUser
+end
+
+local function running(up) return count('run:' .. up) end
+
+local function has(list, wanted)
+  for _, one in ipairs(list) do if one == wanted then return true end end
+  return false
+end
+
+local function ticket_of(id)
+  local text = redis.call('HGET', base .. ':t', id)
+  return text and cjson.decode(text)
+end
+
+local function keep(id, ticket) redis.call('HSET', base .. ':t', id, cjson.encode(ticket)) end
+
+-- Sixteen characters before the id, so that in one round the earlier arrival comes first.
+local function member(id, ticket) return string.format('%015d:%s', ticket.a, id) end
+
+-- Gives it a place before an upstream, or the place that it had.
+local function stand(id, ticket, up)
+  local round = ticket.o[up]
+  if round == nil then
+    if ticket.r then
+      round = 0
+    else
+      local newest = number(redis.call('ZSCORE', base .. ':l:' .. up, ticket.u))
+      round = math.max(1, count('round:' .. up), newest + 1)
+    end
+  end
+  ticket.o[up] = round
+  if round > 0 then redis.call('ZADD', base .. ':l:' .. up, 'GT', round, ticket.u) end
+  redis.call('ZADD', base .. ':w:' .. up, round, member(id, ticket))
+end
+
+local function stand_for_all(id, ticket)
+  for _, up in ipairs(#ticket.c > 0 and ticket.c or { NOBODY }) do stand(id, ticket, up) end
+  keep(id, ticket)
+end
+
+-- Takes it out of the line. Of a user of whom nothing waits any more, what was never served counts no more.
+local function forget(id, ticket)
+  for up in pairs(ticket.o) do redis.call('ZREM', base .. ':w:' .. up, member(id, ticket)) end
+  redis.call('HDEL', base .. ':t', id)
+  if add_to(':q', ticket.u, -1) > 0 then return end
+  local ups = { NOBODY }
+  for _, slot in ipairs(settings.slots) do ups[#ups + 1] = slot[1] end
+  for _, up in ipairs(ups) do
+    local served = redis.call('ZSCORE', base .. ':s:' .. up, ticket.u)
+    if served then
+      redis.call('ZADD', base .. ':l:' .. up, served, ticket.u)
+    else
+      redis.call('ZREM', base .. ':l:' .. up, ticket.u)
+    end
+  end
+end
+
+local function hold(id, ticket, up)
+  redis.call('HSET', base .. ':h', id, cjson.encode({ u = ticket.u, n = ticket.n, up = up }))
+  redis.call('SADD', base .. ':n:' .. ticket.n, id)
+  add_to(':c', 'run:' .. up, 1)
+  add_to(':ru', ticket.u, 1)
+end
+
+local function wait(id, ticket)
+  redis.call('SADD', base .. ':n:' .. ticket.n, id)
+  add_to(':q', ticket.u, 1)
+  stand_for_all(id, ticket)
+end
+
+-- Gives back its slot, or its place. Returns whether there was one.
+local function leave(id)
+  local ticket = ticket_of(id)
+  if ticket then
+    forget(id, ticket)
+    redis.call('SREM', base .. ':n:' .. ticket.n, id)
+    return true
+  end
+  local text = redis.call('HGET', base .. ':h', id)
+  if not text then return false end
+  local holder = cjson.decode(text)
+  redis.call('HDEL', base .. ':h', id)
+  redis.call('SREM', base .. ':n:' .. holder.n, id)
+  add_to(':c', 'run:' .. holder.up, -1)
+  add_to(':ru', holder.u, -1)
+  return true
+end
+
+-- The first for this upstream whose user may run.
+local function next_of(up)
+  local from = 0
+  while true do
+    local members = redis.call('ZRANGE', base .. ':w:' .. up, from, from + STEP - 1)
+    if #members == 0 then return nil end
+    for _, one in ipairs(members) do
+      local id = string.sub(one, 17)
+      local ticket = ticket_of(id)
+      if ticket and may_run(ticket.u) then return id, ticket end
+    end
+    from = from + STEP
+  end
+end
+
+local function start(id, ticket, up)
+  for line, round in pairs(ticket.o) do
+    if round > count('round:' .. line) then redis.call('HSET', base .. ':c', 'round:' .. line, round) end
+    if round > 0 then redis.call('ZADD', base .. ':s:' .. line, 'GT', round, ticket.u) end
+    -- Whose newest turn lies before the round stands as one who never came.
+    local over = '(' .. count('round:' .. line)
+    redis.call('ZREMRANGEBYSCORE', base .. ':s:' .. line, '-inf', over)
+    redis.call('ZREMRANGEBYSCORE', base .. ':l:' .. line, '-inf', over)
+  end
+  forget(id, ticket)
+  hold(id, ticket, up)
+  if ticket.n == settings.node then
+    own[#own + 1] = { id, up }
+  else
+    redis.call('PUBLISH', settings.bus .. ticket.n, cjson.encode({ op = 'slot', id = id, up = up }))
+  end
+end
+
+-- Of the free upstreams for which it is next the best one: a preferred one, then the least busy.
+local function best_for(id, ticket)
+  local best, best_load, best_preferred
+  for _, slot in ipairs(settings.slots) do
+    local up, slots = slot[1], slot[2]
+    local busy = running(up)
+    if ticket.o[up] and busy < slots and next_of(up) == id then
+      local preferred, load = has(ticket.p, up), busy / slots
+      if best == nil or (preferred and not best_preferred)
+        or (preferred == best_preferred and load < best_load) then
+        best, best_load, best_preferred = up, load, preferred
+      end
+    end
+  end
+  return best
+end
+
+local function start_next()
+  for _, slot in ipairs(settings.slots) do
+    if running(slot[1]) < slot[2] then
+      local id, ticket = next_of(slot[1])
+      if id then
+        start(id, ticket, best_for(id, ticket))
+        return true
+      end
+    end
+  end
+  return false
+end
+
+-- Gives every free slot to whoever is next.
+local function dispatch()
+  if not is_open() then return end
+  while start_next() do end
+end
+
+-- Its best position, 1 is next; 0 if it does not wait.
+local function position(id, ticket)
+  local best = 0
+  for up in pairs(ticket.o) do
+    local rank = redis.call('ZRANK', base .. ':w:' .. up, member(id, ticket))
+    if rank and (best == 0 or rank + 1 < best) then best = rank + 1 end
+  end
+  return best
+end

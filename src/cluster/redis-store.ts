@@ -1,0 +1,168 @@
+import type { Config } from '../config/config.js';
+import type { Generation } from '../generations/generation.js';
+import type { Life } from '../generations/lifecycle.js';
+import { type Claim, GenerationStore } from '../generations/store/generation-store.js';
+import { MemoryStore } from '../generations/store/memory-store.js';
+import { CastError } from '../protocol/errors.js';
+import type { StreamState } from '../protocol/stream-state.js';
+import type { Copies } from './copies.js';
+import type { Keeper } from './keeper.js';
+import { activeOf, digest, hashOf, keyOf } from './keys.js';
+import type { RedisClient } from './redis.js';
+
+/** How long a key may stand for a generation that nobody can find yet, in milliseconds. */
+const CLAIM_MS = 60_000;
+/** When to ask again for one that is on its way. */
+const SOON_MS = 1_000;
+
+/**
+ * The generations of all nodes. Those of this node are in its memory, and copied to Redis; those of
+ * others are copies of what is there.
+ */
+export class RedisStore extends GenerationStore {
+  /** Names of the keys that stand for generations which run here. */
+  private readonly keyNames = new Map<string, string>();
+
+  constructor(
+    private readonly local: MemoryStore,
+    private readonly redis: RedisClient,
+    private readonly node: string,
+    private readonly keeper: Keeper,
+    private readonly copies: Copies,
+    private readonly config: Pick<
+      Config,
+      'QUEUE_TIMEOUT_MS' | 'GENERATION_TIMEOUT_MS' | 'RETAIN_MS'
+    >,
+  ) {
+    super();
+  }
+
+  newId(): string {
+    return this.local.newId() + this.node;
+  }
+
+  async keyed({ key, user, asked }: Claim): Promise<string | undefined> {
+    const name = this.redis.prefix + keyOf(user, key);
+    const text = await this.redis.ask((client) => client.get(name));
+    if (text === null) return undefined;
+    const id = idOf(text, asked);
+    if (this.local.has(id) || (await this.isKnown(id))) return id;
+    const left = await this.redis.ask((client) => client.pttl(name));
+    if (left > CLAIM_MS) return undefined;
+    throw new CastError('store_unavailable', { retryAfterMs: SOON_MS });
+  }
+
+  async claim({ key, user, asked }: Claim, id: string): Promise<string> {
+    const name = this.redis.prefix + keyOf(user, key);
+    const text = JSON.stringify({ id, f: digest(JSON.stringify(asked)) });
+    const before = await this.redis.ask((client) =>
+      client.set(name, text, 'PX', CLAIM_MS, 'NX', 'GET'),
+    );
+    this.keyNames.set(id, name);
+    if (before === null) return id;
+    const winner = idOf(before, asked);
+    if (this.local.has(winner) || (await this.isKnown(winner))) {
+      this.keyNames.delete(id);
+      return winner;
+    }
+    const left = await this.redis.ask((client) => client.pttl(name));
+    if (left <= CLAIM_MS) {
+      this.keyNames.delete(id);
+      throw new CastError('store_unavailable', { retryAfterMs: SOON_MS });
+    }
+    // Redis has lost the generation that it stood for.
+    await this.redis.ask((client) => client.set(name, text, 'PX', CLAIM_MS));
+    return id;
+  }
+
+  async unclaim(_claim: Claim, id: string): Promise<void> {
+    const name = this.keyNames.get(id);
+    this.keyNames.delete(id);
+    if (name === undefined) return;
+    await this.redis.ask((client) => client.del(name)).catch(() => undefined);
+  }
+
+  async add(life: Life): Promise<void> {
+    const { generation } = life;
+    await this.keeper.add(generation);
+    this.local.add(life);
+    const ttl = this.lifetimeMs;
+    const name = this.keyNames.get(generation.id);
+    const { owner } = generation;
+    const set = owner === undefined ? undefined : this.redis.prefix + activeOf(owner);
+    await this.redis
+      .ask((client) =>
+        Promise.all([
+          name !== undefined && client.pexpire(name, ttl),
+          set !== undefined && client.sadd(set, generation.id).then(() => client.pexpire(set, ttl)),
+        ]),
+      )
+      .catch(() => undefined);
+  }
+
+  find(id: string): Generation | Promise<Generation> {
+    return this.local.has(id) ? this.local.find(id) : this.copies.find(id);
+  }
+
+  async activeOf(user: string): Promise<StreamState[]> {
+    const set = this.redis.prefix + activeOf(user);
+    const own = this.local.activeOf(user);
+    const ids = await this.redis.ask((client) => client.smembers(set)).catch(() => []);
+    const others = ids.filter((id) => !this.local.has(id)).map((id) => this.stateOf(id, set));
+    const states = await Promise.all(others).catch(() => []);
+    return [...own, ...states.flatMap((state) => state ?? [])];
+  }
+
+  /** What a generation of another node does; one that does nothing any more leaves its user's set. */
+  private async stateOf(id: string, set: string): Promise<StreamState | undefined> {
+    const hash = this.redis.prefix + hashOf(id);
+    const [state, end] = await this.redis.ask((client) => client.hmget(hash, 'state', 'end'));
+    if (typeof state === 'string' && end === null) return JSON.parse(state) as StreamState;
+    this.redis.ask((client) => client.srem(set, id)).catch(() => undefined);
+    return undefined;
+  }
+
+  ended(life: Life): void {
+    this.local.ended(life);
+    const { id, owner } = life.generation;
+    const name = this.keyNames.get(id);
+    this.keyNames.delete(id);
+    this.redis
+      .ask((client) =>
+        Promise.all([
+          name !== undefined && client.pexpire(name, this.config.RETAIN_MS),
+          owner !== undefined && client.srem(this.redis.prefix + activeOf(owner), id),
+        ]),
+      )
+      .catch(() => undefined);
+  }
+
+  grow(bytes: number): void {
+    this.local.grow(bytes);
+  }
+
+  get isFull(): boolean {
+    return this.local.isFull;
+  }
+
+  get behind(): number {
+    return this.local.behind + this.keeper.behind + this.copies.behind;
+  }
+
+  private async isKnown(id: string): Promise<boolean> {
+    const hash = this.redis.prefix + hashOf(id);
+    return (await this.redis.ask((client) => client.exists(hash))) === 1;
+  }
+
+  private get lifetimeMs(): number {
+    const { QUEUE_TIMEOUT_MS, GENERATION_TIMEOUT_MS, RETAIN_MS } = this.config;
+    return QUEUE_TIMEOUT_MS + GENERATION_TIMEOUT_MS + RETAIN_MS;
+  }
+}
+
+/** @throws CastError `idempotency_conflict` */
+function idOf(text: string, asked: unknown): string {
+  const { id, f } = JSON.parse(text) as { id: string; f: string };
+  if (f !== digest(JSON.stringify(asked))) throw new CastError('idempotency_conflict');
+  return id;
+}

@@ -1,0 +1,175 @@
+import { Logger } from '@nestjs/common';
+import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { CastError } from '../protocol/errors.js';
+import { defineScripts, runScript, type ScriptName } from './scripts.js';
+
+/** Longest time for one command, in milliseconds. */
+const COMMAND_TIMEOUT_MS = 1_000;
+/** Pause before the first attempt to connect again, and the longest one; half of it is random. */
+const RECONNECT_MS = 100;
+const LONGEST_RECONNECT_MS = 2_000;
+/** Most commands that wait for an answer; over it new ones are refused. */
+const MAX_OUTSTANDING = 10_000;
+
+/**
+ * The connections to Redis, or Valkey: one for commands and one for subscriptions. Nothing waits for a
+ * connection and nothing is sent twice: whoever asks hears at once that Redis is away.
+ */
+export class RedisClient {
+  private readonly commands: Redis | Cluster;
+  private readonly subscriber: Redis | Cluster;
+  private readonly logger = new Logger('Redis');
+  private readonly listeners = new Map<string, (message: string) => void>();
+  private outstanding = 0;
+  private isClosed = false;
+  /** Why the last command failed; undefined if it did not. */
+  private trouble: string | undefined;
+
+  /** @param urls one, or several of a Redis Cluster */
+  constructor(
+    urls: readonly string[],
+    /** What all keys and channels begin with. */
+    readonly prefix: string,
+  ) {
+    this.commands = connect(urls);
+    this.subscriber = connect(urls);
+    for (const client of [this.commands, this.subscriber]) {
+      // Without a listener ioredis writes each failed attempt to the console.
+      client.on('error', (error: Error) => this.complain(error));
+    }
+    defineScripts(this.commands);
+    this.subscriber.on('message', (channel: string, text: string) => this.hear(channel, text));
+    this.subscriber.on('smessage', (channel: string, text: string) => this.hear(channel, text));
+    this.subscriber.on('ready', () => void this.resubscribe());
+  }
+
+  /** Tries to connect, once; where that fails it goes on trying by itself. */
+  async connect(): Promise<void> {
+    const attempts = [this.commands, this.subscriber].map((client) => client.connect());
+    await Promise.allSettled(attempts);
+  }
+
+  /** @throws CastError `store_unavailable`, with what Redis said as its cause */
+  async run(
+    script: ScriptName,
+    keys: readonly string[],
+    args: readonly (string | number)[],
+  ): Promise<unknown> {
+    return this.ask((client) => runScript(client, script, keys, args));
+  }
+
+  /** @throws CastError `store_unavailable`, with what Redis said as its cause */
+  async ask<T>(command: (client: Redis | Cluster) => Promise<T>): Promise<T> {
+    if (this.outstanding >= MAX_OUTSTANDING) throw new CastError('store_unavailable');
+    this.outstanding++;
+    try {
+      const answer = await command(this.commands);
+      if (this.trouble !== undefined) this.logger.log('Redis answers again');
+      this.trouble = undefined;
+      return answer;
+    } catch (cause) {
+      this.complain(cause);
+      throw new CastError('store_unavailable', { cause });
+    } finally {
+      this.outstanding--;
+    }
+  }
+
+  /** @returns how many nodes heard it; in a Redis Cluster those of one of its servers */
+  publish(channel: string, message: string): Promise<number> {
+    return this.ask((client) => client.publish(this.prefix + channel, message));
+  }
+
+  /**
+   * Hears a channel from now on, also after the connection was lost.
+   * @param isSharded it lies where its hash tag lies, and only there
+   * @throws CastError `store_unavailable`: it is subscribed when the connection is back
+   */
+  async subscribe(
+    channel: string,
+    onMessage: (message: string) => void,
+    isSharded = false,
+  ): Promise<void> {
+    const name = this.prefix + channel;
+    this.listeners.set((isSharded ? SHARDED : PLAIN) + name, onMessage);
+    try {
+      await (isSharded ? this.subscriber.ssubscribe(name) : this.subscriber.subscribe(name));
+    } catch (cause) {
+      throw new CastError('store_unavailable', { cause });
+    }
+  }
+
+  async unsubscribe(channel: string, isSharded = false): Promise<void> {
+    const name = this.prefix + channel;
+    this.listeners.delete((isSharded ? SHARDED : PLAIN) + name);
+    await (
+      isSharded ? this.subscriber.sunsubscribe(name) : this.subscriber.unsubscribe(name)
+    ).catch(() => undefined);
+  }
+
+  /** Hears every channel anew: a subscription may be deaf on a connection that is up. */
+  async resubscribe(): Promise<void> {
+    for (const key of this.listeners.keys()) {
+      const name = key.slice(1);
+      const again = key.startsWith(SHARDED)
+        ? this.subscriber.ssubscribe(name)
+        : this.subscriber.subscribe(name);
+      await again.catch((error: unknown) => this.complain(error));
+    }
+  }
+
+  close(): void {
+    this.isClosed = true;
+    this.commands.disconnect();
+    this.subscriber.disconnect();
+  }
+
+  private hear(channel: string, text: string): void {
+    const listener = this.listeners.get(PLAIN + channel) ?? this.listeners.get(SHARDED + channel);
+    try {
+      listener?.(text);
+    } catch (error) {
+      this.logger.error(error);
+    }
+  }
+
+  /** Says each trouble once, however often it is met. */
+  private complain(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    if (this.isClosed || this.trouble === message) return;
+    this.trouble = message;
+    this.logger.warn('Redis is in trouble', { message });
+  }
+}
+
+/** Marks of the two kinds of channels. */
+const PLAIN = '=';
+const SHARDED = '#';
+
+function connect(urls: readonly string[]): Redis | Cluster {
+  const options: RedisOptions = {
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    autoResubscribe: false,
+    maxRetriesPerRequest: 0,
+    commandTimeout: COMMAND_TIMEOUT_MS,
+    connectTimeout: COMMAND_TIMEOUT_MS,
+    retryStrategy: pause,
+  };
+  const [first, ...others] = urls;
+  if (first !== undefined && others.length === 0) return new Redis(first, options);
+  return new Cluster([...urls], {
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    clusterRetryStrategy: pause,
+    shardedSubscribers: true,
+    redisOptions: options,
+  });
+}
+
+/** Spread, so that not all nodes come back at one moment. @returns milliseconds */
+function pause(attempt: number): number {
+  const longest = Math.min(RECONNECT_MS * 2 ** (attempt - 1), LONGEST_RECONNECT_MS);
+  return longest * (0.5 + Math.random() / 2);
+}

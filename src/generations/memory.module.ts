@@ -1,0 +1,27 @@
+import { Global, Module } from '@nestjs/common';
+import { CastModule } from '../cast/cast.module.js';
+import { CastService } from '../cast/cast.service.js';
+import { Config } from '../config/config.js';
+import { MemorySlotKeeper } from './line/memory-slot-keeper.js';
+import { lineLimits, SlotKeeper } from './line/slot-keeper.js';
+import { NoPeers, Peers } from './peers.js';
+import { GenerationStore } from './store/generation-store.js';
+import { MemoryStore } from './store/memory-store.js';
+
+/** One node: everything is in its memory. */
+@Global()
+@Module({
+  imports: [CastModule],
+  providers: [
+    { provide: GenerationStore, useClass: MemoryStore },
+    {
+      provide: SlotKeeper,
+      inject: [CastService, Config],
+      useFactory: ({ upstreams }: CastService, config: Config) =>
+        new MemorySlotKeeper(upstreams, lineLimits(config)),
+    },
+    { provide: Peers, useClass: NoPeers },
+  ],
+  exports: [GenerationStore, SlotKeeper, Peers],
+})
+export class MemoryModule {}

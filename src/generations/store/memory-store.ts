@@ -1,0 +1,77 @@
+import { randomBytes } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { Config } from '../../config/config.js';
+import type { StreamState } from '../../protocol/stream-state.js';
+import { ActiveOfUsers } from './active-of-users.js';
+import type { Generation } from '../generation.js';
+import { IdempotencyKeys } from './idempotency.js';
+import { KeptGenerations } from './kept-generations.js';
+import type { Life } from '../lifecycle.js';
+import { type Claim, GenerationStore } from './generation-store.js';
+
+/** The generations of this node, and of no other. */
+@Injectable()
+export class MemoryStore extends GenerationStore {
+  private readonly keys = new IdempotencyKeys();
+  private readonly kept: KeptGenerations;
+  private readonly ofUsers = new ActiveOfUsers();
+
+  constructor(config: Config) {
+    super();
+    this.kept = new KeptGenerations(config, this.keys);
+  }
+
+  /** 128 random bits: whoever knows the id of nobody's generation may read the answer. */
+  newId(): string {
+    return randomBytes(16).toString('base64url');
+  }
+
+  keyed({ key, user, asked }: Claim): string | undefined {
+    return this.keys.find(key, user, asked);
+  }
+
+  claim(claim: Claim, id: string): string {
+    const known = this.keyed(claim);
+    if (known === undefined) this.keys.remember(claim.key, claim.user, claim.asked, id);
+    return known ?? id;
+  }
+
+  unclaim(_claim: Claim, id: string): void {
+    this.keys.forget(id);
+  }
+
+  add(life: Life): void {
+    this.kept.add(life);
+    this.ofUsers.add(life.generation);
+  }
+
+  find(id: string): Generation {
+    return this.kept.get(id);
+  }
+
+  /** Whether it is one of this node. */
+  has(id: string): boolean {
+    return this.kept.has(id);
+  }
+
+  activeOf(user: string): StreamState[] {
+    return this.ofUsers.of(user).map(({ status }) => status);
+  }
+
+  ended(life: Life): void {
+    this.kept.end(life);
+    this.ofUsers.remove(life.generation);
+  }
+
+  grow(bytes: number): void {
+    this.kept.grow(bytes);
+  }
+
+  get isFull(): boolean {
+    return this.kept.isFull;
+  }
+
+  get behind(): number {
+    return this.kept.behind;
+  }
+}

