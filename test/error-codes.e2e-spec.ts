@@ -138,8 +138,8 @@ const ELSEWHERE: Partial<Record<ErrorCode, string>> = {
   unauthorized: 'authentication.e2e-spec.ts',
   auth_expired: 'authentication.e2e-spec.ts',
   quota_exceeded: '../src/access/usage-limits.spec.ts',
-  node_lost: 'cluster.e2e-spec.ts',
-  store_unavailable: 'cluster.e2e-spec.ts',
+  node_lost: 'cluster-faults.e2e-spec.ts',
+  store_unavailable: 'cluster-faults.e2e-spec.ts',
 };
 
 /** Runs a test against servers of its own: no row sees what another has left behind. */
