@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Cluster, Redis } from 'ioredis';
 
@@ -16,6 +16,11 @@ const FILES = {
   lineView: ['line', 'line-view'],
 } as const;
 
+/** Beside this file, or, where the program is bundled into few files, where it was. */
+const FOLDER = ['lua', 'cluster/lua']
+  .map((folder) => join(import.meta.dirname, folder))
+  .find((folder) => existsSync(folder));
+
 export type ScriptName = keyof typeof FILES;
 
 type Runner = (keys: number, ...keysAndArgs: (string | number)[]) => Promise<unknown>;
@@ -24,7 +29,7 @@ type Runner = (keys: number, ...keysAndArgs: (string | number)[]) => Promise<unk
 export function defineScripts(client: Redis | Cluster): void {
   for (const [name, files] of Object.entries(FILES)) {
     const lua = files
-      .map((file) => readFileSync(join(import.meta.dirname, 'lua', `${file}.lua`), 'utf8'))
+      .map((file) => readFileSync(join(FOLDER ?? '', `${file}.lua`), 'utf8'))
       .join('\n');
     client.defineCommand(name, { lua });
   }
