@@ -23,6 +23,8 @@ await build({
     // Not in a folder: package.ts looks for the package from where it stands.
     chunkFileNames: '[name].[hash].js',
     sourcemap: true,
+    // Nest needs reflect-metadata before it: chunks must not change the order in which modules run.
+    strictExecutionOrder: true,
   },
 });
 
