@@ -40,8 +40,8 @@ export const BUS_OF_ALL = 'bus';
 
 /** Digests, so that no name and no key of a client lies in Redis, and a long one costs no more. */
 export const activeOf = (user: string): string => `a:${digest(user)}`;
-export const keyOf = (user: string | undefined, key: string): string =>
-  `k:${digest(JSON.stringify([user ?? null, key]))}`;
+export const keyOf = (user: string, key: string): string =>
+  `k:${digest(JSON.stringify([user, key]))}`;
 
 export function digest(value: string): string {
   return createHash('sha256').update(value).digest('base64url');

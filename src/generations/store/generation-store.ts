@@ -5,8 +5,8 @@ import type { Life, LifecycleListener } from '../lifecycle.js';
 /** What an idempotency key stands for. */
 export interface Claim {
   key: string;
-  /** Keys of different users never meet. */
-  user: string | undefined;
+  /** Whose key it is: keys of different ones never meet. */
+  user: string;
   /** What is compared: the request without `clientId`. */
   asked: unknown;
 }
