@@ -32,7 +32,7 @@ const wrongAnywhere = (good: object): Wrong[] => [
   ],
   ['a constructor field', { ...good, constructor: SAID }, 'constructor'],
   ['a model that is a number', { ...good, model: 7 }, 'model'],
-  ['a model with blanks', { ...good, model: `${SAID} x` }, 'model'],
+  ['a model that ends with a blank', { ...good, model: `${SAID} ` }, 'model'],
   ['a format that is another word', { ...good, format: SAID }, 'format'],
   ['a format that is an array', { ...good, format: [SAID] }, 'format'],
   ['a think level of its own', { ...good, think: SAID }, 'think'],

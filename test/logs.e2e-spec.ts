@@ -60,11 +60,13 @@ describe('the log', () => {
     client.close();
   });
 
-  it('says in one line at the start where the servers are, and when it was, in UTC', async () => {
+  it('says at the start where the servers and the page are, and when it was, in UTC', async () => {
     start({});
     await server.listening();
-    expect(linesOf(server)).toEqual([
-      expect.stringMatching(/\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\b/),
+    await server.said(/chat page on .*\n/);
+    expect(linesOf(server).slice(0, 2)).toEqual([
+      expect.stringMatching(/\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\b.*REST on /),
+      expect.stringMatching(/\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\b.*chat page on /),
     ]);
   });
 

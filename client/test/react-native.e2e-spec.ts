@@ -33,6 +33,7 @@ const GLOBALS = {
   setInterval,
   clearInterval,
   fetch,
+  Headers,
   AbortController,
   navigator: { product: 'ReactNative' },
   WebSocket: require('ws') as unknown,
