@@ -51,7 +51,11 @@ const QUESTIONS: [question: string, file: string, heading: string][] = [
   ['How is its speed measured?', 'docs/performance.md', 'How it is measured'],
   ['How many users can one machine serve?', 'docs/performance.md', 'What one machine carries'],
   ['What is different from the tutorial?', 'README.md', 'Differences from the tutorial'],
-  ['Why is an answer a log?', 'docs/decisions.md', 'A generation is a log, a socket is a view'],
+  [
+    'Why is an answer a log?',
+    'docs/decisions/2026-11-22-a-generation-is-a-log-a-socket.md',
+    'A generation is a log, a socket is a view',
+  ],
   ['command line chat', 'README.md', 'On the command line'],
   ['Is there a checksum of the text?', 'docs/protocol.md', 'Records'],
 ];

@@ -102,10 +102,11 @@ export class DocsIndex {
       // For people who change llm-cast, and for those who come from the tutorial.
       'docs/architecture.md': 0.4,
       'docs/migration.md': 0.6,
-      'docs/decisions.md': asksWhy ? 4 : 0.4,
     };
+    const weightOf = (file: string): number =>
+      file.startsWith('docs/decisions/') ? (asksWhy ? 4 : 0.4) : (weights[file] ?? 1);
     const boostDocument = (_id: number, _word: string, stored?: Record<string, unknown>): number =>
-      weights[String(stored?.['file'])] ?? 1;
+      weightOf(String(stored?.['file']));
     const words = wordsOf(question);
     const telling = words.filter((word) => !STOP_WORDS.has(word));
     // Everything here is about llm-cast, so its name tells only where nothing else does.

@@ -83,7 +83,7 @@ describe('on a network that cuts each connection at a random byte', () => {
     }, WRITE_EVERY_MS);
     try {
       // A plain client whose WebSocket is cut in mid-upgrade stays in the dark until the heartbeat
-      // runs out, 25 s later (docs/decisions.md). That can happen to one of them more than once.
+      // runs out, 25 s later (docs/decisions). That can happen to one of them more than once.
       await untilAtLast(
         () => lines.every(({ proxy }) => cuts(proxy) >= CUTS),
         () => lines.reduce((sum, { proxy }) => sum + proxy.connections.length, 0),
