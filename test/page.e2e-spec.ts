@@ -174,6 +174,7 @@ describe('the page that the server serves', () => {
       socketUrl: null,
       socketPort: Number(new URL(app.socketUrl).port),
       model: 'qwen3:8b',
+      isModelHidden: true,
       allowPull: false,
       maxRequestBytes: 20_971_520,
       demo: null,

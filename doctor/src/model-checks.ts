@@ -3,7 +3,7 @@ import { ask } from './ask.js';
 import { unlessLost } from './connection.js';
 import { failed, ok, skipped, type Verdict, warning } from './finding.js';
 import type { Patient } from './patient.js';
-import { askModel, upstreamDown, WAIT } from './remedies.js';
+import { askModel, upstreamDown, upstreamRedirects, WAIT } from './remedies.js';
 
 const PROMPT = 'Count from one to ten, in words.';
 /** Enough to measure a speed, and little to pay. */
@@ -26,7 +26,10 @@ export async function checkUpstreams(patient: Patient, signal: AbortSignal): Pro
       const reason = isNoneThere && name === upstreams[0]?.name ? models.json?.['message'] : null;
       const what = typeof reason === 'string' ? reason : 'It does not answer.';
       return isNoneThere
-        ? { title, ...failed(what, upstreamDown(name)) }
+        ? {
+            title,
+            ...failed(what, isRedirect(what) ? upstreamRedirects(name) : upstreamDown(name)),
+          }
         : { title, ...warning(`${what} The others serve.`, upstreamDown(name)) };
     }
     const count = listed.filter(({ upstream }) => upstream === name).length;
@@ -38,9 +41,13 @@ export async function checkUpstreams(patient: Patient, signal: AbortSignal): Pro
   });
 }
 
+function isRedirect(what: string): boolean {
+  return what.includes('answers with a redirect');
+}
+
 /** The model of requests that name none is there. */
 export async function checkModel(patient: Patient, signal: AbortSignal): Promise<Verdict> {
-  const { model = '', allowPull = false } = patient.page ?? {};
+  const { model = '', allowPull = false, isModelHidden = false } = patient.page ?? {};
   const answer = await ask(`${patient.restUrl}/llm/models`, { signal });
   const { models = [] } = (answer.json ?? {}) as Partial<ModelList>;
   const found = models.find(({ name, upstream }) =>
@@ -62,7 +69,7 @@ export async function checkModel(patient: Patient, signal: AbortSignal): Promise
       askModel(patient.restUrl),
     );
   }
-  if (await isHidden(patient.restUrl, model, signal)) {
+  if (isModelHidden) {
     return warning(
       `${model} is hidden, as ALLOWED_MODELS does not name it: only requests that name no model get it, and no list tells whether it is there.`,
       askModel(patient.restUrl),
@@ -78,20 +85,6 @@ export async function checkModel(patient: Patient, signal: AbortSignal): Promise
     how: `${isOllamas ? 'Pull it where Ollama runs, or choose' : 'Choose'} one that is there in the settings of llm-cast; where ALLOWED_MODELS is set, it should name it too.`,
     lines: isOllamas ? `${pull}\n# or\n${choose}` : choose,
   });
-}
-
-/**
- * Whether callers may not name a model, which lists then leave out. They are refused at once; where
- * they may, llm-cast asks nobody for what no upstream lists.
- */
-async function isHidden(restUrl: string, model: string, signal: AbortSignal): Promise<boolean> {
-  const { json, text } = await ask(`${restUrl}/llm/generate`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ model, prompt: '', onDisconnect: 'keep' }),
-    signal,
-  });
-  return json?.['code'] === 'forbidden' && text.includes('"path":"model"');
 }
 
 /** One short answer, from the socket to the model and back, with proof that all of it arrived. */

@@ -6,6 +6,8 @@ import { type SocketLocation, socketUrlOf } from './socket-url.js';
 export interface PageInfo extends SocketLocation {
   model: string;
   allowPull: boolean;
+  /** ALLOWED_MODELS does not name the model; absent where llm-cast is older. */
+  isModelHidden?: boolean;
 }
 
 /** What is examined, and what the checks have learnt of it for those after them. */

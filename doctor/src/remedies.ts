@@ -119,6 +119,11 @@ export const otherScheme = (url: string): Remedy => ({
 });
 
 /** @param name of the upstream, as llm-cast calls it */
+export const upstreamRedirects = (name: string): Remedy => ({
+  how: 'It is not the model server that answers there: a sign-in page, or a proxy that moved. Set the address to where the redirect points, if that is the model server.',
+  lines: `${name === 'openai' ? 'OPENAI_BASE_URL' : 'OLLAMA_BASE_URL'}=…`,
+});
+
 export const upstreamDown = (name: string): Remedy =>
   name === 'openai'
     ? {

@@ -4,7 +4,7 @@ import type { DynamicModule } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { Express, Request } from 'express';
 import type { Config } from '../config/config.js';
-import { decide } from '../generations/asked.js';
+import { decide, isAllowed } from '../generations/asked.js';
 import { builtFile, builtFiles } from './built-files.js';
 import { pagePolicy } from './security.js';
 
@@ -42,11 +42,15 @@ export function servePage(
   const socketUrl =
     publicUrl === undefined ? (isShared ? './' : null) : publicUrl.replace(/\/$/, '') + BASE_PATH;
 
+  const { model } = decide({ endpoint: 'chat', messages: [] }, config);
+  const { ALLOWED_MODELS: allowed } = config;
   express.get('/page.json', (_request, response) => {
     response.json({
       socketUrl,
       socketPort: socketPort(),
-      model: decide({ endpoint: 'chat', messages: [] }, config).model,
+      model,
+      // Callers who name no model get it all the same, and no list shows it.
+      isModelHidden: allowed.length > 0 && !isAllowed(model, allowed),
       allowPull: config.ALLOW_PULL,
       maxRequestBytes: config.MAX_BODY_BYTES,
       demo: demo === undefined ? null : { questions: demo.questions },
