@@ -15,7 +15,7 @@ import { ScriptedUpstream } from './support/scripted-upstream.js';
 
 /** What serves the documents themselves, or the page, is in none. */
 const NOT_OF_THE_API =
-  /^\/(docs.*|asyncapi\.json|doctor|page\.json|icon\.svg|client\.js|assets\/.*)?$/;
+  /^\/(docs.*|asyncapi\.json|doctor|page\.json|icon.*|manifest\.webmanifest|sw\.js|client\.js|assets\/.*)?$/;
 /** The key under which `@SubscribeMessage` keeps the name of its event. */
 const EVENT_NAME = 'message';
 

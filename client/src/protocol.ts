@@ -452,7 +452,7 @@ export type InterruptedView = {
 
 /** A generation as it is now; after its end also the terminal record's fields. */
 export type GenerationView =
-  RunningView | CompletedView | CancelledView | FailedView | InterruptedView;
+  CompletedView | CancelledView | FailedView | InterruptedView | RunningView;
 
 /** How many generations run and wait; counts only. */
 export type QueueView = {

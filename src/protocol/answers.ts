@@ -84,12 +84,13 @@ const endedView = <Shape extends z.ZodRawShape>(id: string, record: z.ZodObject<
   });
 };
 export const generationView = z
+  // Generated clients take the first that fits: the one that asks for least is last.
   .union([
-    runningView,
     endedView('CompletedView', completedRecord),
     endedView('CancelledView', cancelledRecord),
     endedView('FailedView', failedRecord),
     endedView('InterruptedView', interruptedRecord),
+    runningView,
   ])
   .meta({
     id: 'GenerationView',

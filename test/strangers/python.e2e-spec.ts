@@ -1,0 +1,145 @@
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { StreamRecord } from '../../src/protocol/records.js';
+import type { RunningServer } from '../../src/server.js';
+import { startApp } from '../support/app.js';
+import { textOf } from '../support/client.js';
+import { describeIf } from '../support/needs.js';
+import { call } from '../support/rest.js';
+import { ScriptedUpstream } from '../support/scripted-upstream.js';
+import { FarAway, python, STRANGERS, tool } from './support.js';
+
+const ROUND_TRIP_MS = 300;
+const TOKENS = 300;
+const TOKENS_PER_SECOND = 60;
+
+describeIf(...STRANGERS)('clients in Python', () => {
+  let upstream: ScriptedUpstream;
+  let app: RunningServer;
+  beforeAll(async () => {
+    upstream = await ScriptedUpstream.start();
+    app = await startApp({ OLLAMA_BASE_URL: upstream.url, MAX_CONCURRENT: 8 });
+  });
+  afterAll(async () => {
+    await app?.close();
+    await upstream?.close();
+  });
+
+  /** Starts one over REST that is kept. @returns its id, and its request */
+  async function start() {
+    const { body } = await call('POST', `${app.url}/llm/generate`, {
+      prompt: 'x',
+      onDisconnect: 'keep',
+    });
+    return { id: body.generationId as string, request: await upstream.nextCall() };
+  }
+
+  it.each(['polling', 'websocket'])(
+    `python-socketio over %s reads ${TOKENS_PER_SECOND} tokens/s at a round trip of ${ROUND_TRIP_MS} ms`,
+    async (transport) => {
+      const far = await FarAway.start(app.socketUrl, ROUND_TRIP_MS);
+      try {
+        const said = python('socketio_client.py', far.url, transport);
+        const request = await upstream.nextCall();
+        let text = '';
+        for (let at = 0; at < TOKENS; at++) {
+          const piece = ` w${at}`;
+          text += piece;
+          request.text(piece);
+          await sleep(1000 / TOKENS_PER_SECOND);
+        }
+        request.done();
+        const { ack, records, disconnects } = JSON.parse(await said) as {
+          ack: unknown;
+          records: StreamRecord[];
+          disconnects: unknown[];
+        };
+        expect(ack).toMatchObject({ ok: true });
+        expect(disconnects).toEqual([]);
+        expect(records.map(textOf).join('')).toBe(text);
+        expect(records.at(-1)).toMatchObject({ state: 'completed' });
+      } finally {
+        far.close();
+      }
+    },
+  );
+
+  it('python-socketio with the namespace in the address is told where to connect', async () => {
+    const said = await python('wrong_namespace.py', app.socketUrl);
+    expect(said).toMatch(/connect to the namespace "\/events"/);
+    expect(said).toMatch(/namespaces=\["\/events"\]/);
+  });
+
+  it('httpx-sse reads an answer, and goes on behind its last event', async () => {
+    const { id, request } = await start();
+    request.text('The sky').text(' is blue').done();
+    // Who comes late may get records merged.
+    const whole = JSON.parse(await python('sse_client.py', app.url, id, '')) as {
+      ids: string[];
+      text: string;
+    };
+    expect([whole.text, whole.ids.at(-1)]).toEqual(['The sky is blue', '4']);
+    const rest = JSON.parse(await python('sse_client.py', app.url, id, '1')) as { text: string };
+    expect(rest.text).toBe(' is blue');
+  });
+
+  describe('of the OpenAPI document', () => {
+    let folder: string;
+    let document: string;
+    beforeAll(async () => {
+      folder = await mkdtemp(join(tmpdir(), 'llm-cast-strangers-'));
+      document = join(folder, 'openapi.json');
+      await writeFile(document, await (await fetch(`${app.url}/docs-json`)).text());
+    });
+
+    it('openapi-spec-validator finds nothing wrong', async () => {
+      expect(await tool('openapi-spec-validator', document)).toMatch(/: OK\s*$/);
+    });
+
+    it('openapi-python-client makes a client without a warning, and it works', async () => {
+      const config = join(folder, 'config.yml');
+      await writeFile(config, 'package_name_override: llm_cast_client\n');
+      const options = ['--output-path', join(folder, 'llm_cast_client'), '--meta', 'none'];
+      const made = await tool(
+        'openapi-python-client',
+        'generate',
+        '--path',
+        document,
+        '--config',
+        config,
+        ...options,
+      );
+      expect(made).not.toMatch(/warning|unable|error/i);
+      const used = python('generated_client.py', app.url, folder);
+      const request = await upstream.nextCall();
+      await sleep(1_000);
+      request.text('The sky is blue').done();
+      expect((await used).trim().split('\n').at(-1)).toBe('The sky is blue stop');
+    });
+
+    it('schemathesis finds no answer that it does not describe', async () => {
+      const said = await tool(
+        'schemathesis',
+        'run',
+        document,
+        '--url',
+        app.url,
+        '--checks',
+        'not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance',
+        // One is a stream, and one asks for what is to be pulled.
+        '--exclude-path-regex',
+        '/(events|stream)$',
+        '--max-examples',
+        '15',
+        '--seed',
+        '1',
+        '--request-timeout',
+        '10',
+        '--no-color',
+      );
+      expect(said).toMatch(/(\d{3,}) generated, \1 passed/);
+    });
+  });
+});
