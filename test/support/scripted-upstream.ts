@@ -99,7 +99,7 @@ const ndjson = { 'content-type': 'application/x-ndjson' };
  */
 export class ScriptedUpstream {
   models: string[] = ['llama3.2'];
-  /** Of each of them, in tokens; undefined = it does not say. */
+  /** Of each of them, in tokens; undefined = none of them is loaded. */
   contextLength: number | undefined;
   /** Every generation request so far, in the order of arrival. */
   readonly calls: UpstreamCall[] = [];
@@ -170,15 +170,15 @@ export class ScriptedUpstream {
         return call.json(200, { version: '0.33.0-scripted' });
       case '/api/tags':
         return call.json(200, {
-          models: this.models.map((name) => ({
-            name,
-            model: name,
-            size: 1,
-            details: { context_length: this.contextLength },
-          })),
+          models: this.models.map((name) => ({ name, model: name, size: 1 })),
         });
       case '/api/ps':
-        return call.json(200, { models: [] });
+        return call.json(200, {
+          models:
+            this.contextLength === undefined
+              ? []
+              : this.models.map((name) => ({ name, context_length: this.contextLength })),
+        });
       default:
     }
     this.calls.push(call);

@@ -246,10 +246,10 @@ describeInBrowser('conversations of the chat page', () => {
   });
 
   it('warn when they fill the context of the model', async () => {
-    stage.upstream.contextLength = 1_000;
-    await chat.page.reload();
     await chat.ask('Much?');
     const call = await stage.upstream.nextCall();
+    // By now it is loaded.
+    stage.upstream.contextLength = 1_000;
     call.text('Yes.').done({ prompt_eval_count: 700, eval_count: 20 });
     await chat.sees('72 % of 1000 tokens of context');
     expect(await chat.page.getByText('begin a new conversation.').count()).toBe(0);
