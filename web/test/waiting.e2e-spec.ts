@@ -89,6 +89,7 @@ describeInBrowser('the chat page, while there is no answer', () => {
   it('offers another model for one that is not installed', async () => {
     const chat = await open({ OLLAMA_MODEL: 'missing' });
     await chat.ask('Hello?');
+    (await upstream.nextCall()).json(404, { error: "model 'missing' not found" });
     await chat.sees('model_not_found');
     await chat.button('Pick another model').click();
     await chat.page.getByRole('radio', { name: /^llama3\.2/ }).click();
