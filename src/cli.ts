@@ -8,17 +8,17 @@ const [, , command, ...rest] = process.argv;
 async function run(): Promise<void> {
   switch (command) {
     case 'chat':
-      return (await import('./cli/chat.js')).chat(rest, interrupts());
+      return (await import('./cli/chat.js')).chat(rest);
     case 'models':
-      return (await import('./cli/models.js')).models(rest, interrupts());
+      return (await import('./cli/models.js')).models(rest, interrupts().signal);
     case 'pull':
-      return (await import('./cli/pull.js')).pull(rest, interrupts());
+      return (await import('./cli/pull.js')).pull(rest, interrupts().signal);
     case 'doctor':
-      return (await import('./cli/doctor.js')).doctor(rest, interrupts());
+      return (await import('./cli/doctor.js')).doctor(rest, interrupts().signal);
     case 'key':
-      return (await import('./cli/key.js')).key(rest, interrupts());
+      return (await import('./cli/key.js')).key(rest, interrupts().signal);
     case 'token':
-      return (await import('./cli/token.js')).token(rest, interrupts());
+      return (await import('./cli/token.js')).token(rest, interrupts().signal);
     case 'fake-ollama':
       // It reads its switches itself.
       process.argv.splice(2, 1);

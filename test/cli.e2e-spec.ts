@@ -10,6 +10,9 @@ import { call } from './support/rest.js';
 import { ScriptedUpstream } from './support/scripted-upstream.js';
 import { within } from './support/until.js';
 
+/** Where a conversation waits for the next question. */
+// eslint-disable-next-line no-control-regex
+const PROMPT = /> \x1b\[3G$/;
 /** What a failed test may have left running. */
 const programs: Program[] = [];
 afterEach(async () => {
@@ -47,6 +50,11 @@ describe('llm-cast', () => {
       expect(description?.trim()).toBe(schema.description);
     }
     expect(stdout).toContain('--port <value>  (default 3000)');
+    // In groups, each setting once.
+    expect(stdout.match(/^ {2}--[\w-]+.*\((default|not set)/gm)).toHaveLength(
+      Object.keys(settings.shape).length,
+    );
+    expect(stdout).toMatch(/\nModel servers and models:\n {2}--ollama-base-url/);
     expect(stdout).toContain('--allow-pull[=false]  (default false)');
   });
 
@@ -328,6 +336,127 @@ describe('llm-cast with a running server', () => {
     expect(await command.exited).toBe(130);
     expect(command.stdout).toMatch(/\[Kllm-cast: cancelled\r\n$/);
     await request.closed;
+  });
+
+  it('passes on options, thinking and images', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'llm-cast-'));
+    const png = join(folder, 'dot.png');
+    await writeFile(png, Buffer.from('89504e470d0a1a0a', 'hex'));
+    const options = ['--option', 'temperature=0', '--option', 'stop=["\\n"]', '--option=seed=7'];
+    const command = run([
+      'chat',
+      ...at,
+      ...options,
+      '--think',
+      '--image',
+      png,
+      'what',
+      'is',
+      'it?',
+    ]);
+    const request = await upstream.nextCall();
+    expect(request.body).toMatchObject({
+      options: { temperature: 0, stop: ['\n'], seed: 7 },
+      think: true,
+      messages: [{ role: 'user', content: 'what is it?', images: ['iVBORw0KGgo='] }],
+    });
+    request.text('A dot.').done();
+    expect(await command.exited).toBe(0);
+    expect(command.stdout).toBe('A dot.');
+    const other = run(['chat', ...at, '--think=high', 'why?']);
+    const next = await upstream.nextCall();
+    expect(next.body['think']).toBe('high');
+    next.done();
+    expect(await other.exited).toBe(0);
+  });
+
+  it.each([
+    [['--option', 'temperature'], '--option must be name=value, not temperature.'],
+    [['--image', '/nowhere/dot.png'], 'The image /nowhere/dot.png cannot be read (ENOENT).'],
+  ])('ends with 2 for %j', async (args, sentence) => {
+    const { code, stdout, stderr } = await finished(['chat', ...at, ...args, 'why?']);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toBe(`llm-cast: ${sentence} See llm-cast chat --help.\n`);
+    expect(upstream.calls).toEqual([]);
+  });
+
+  it('writes the records for programs, the terminal one too, however it ended', async () => {
+    const command = run(['chat', ...at, '--json', 'why?']);
+    (await upstream.nextCall()).text('Be').text('cause').end();
+    expect(await command.exited).toBe(1);
+    const records = command.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const end = records.pop();
+    expect(records.map(({ message }) => message.content).join('')).toBe('Because');
+    expect(end).toMatchObject({ state: 'failed', code: 'upstream_truncated', seq: 3 });
+    expect(command.stderr).toContain('(upstream_truncated)');
+  });
+
+  it('finds the server by LLM_CAST_URL, and --url wins over it', async () => {
+    const env = { LLM_CAST_URL: app.url };
+    const asked = run(['chat', 'why?'], { env });
+    (await upstream.nextCall()).text('Because.').done();
+    expect(await asked.exited).toBe(0);
+    const { code, stderr } = await finished(['models', '--url', NOBODY], { env });
+    expect([code, stderr]).toEqual([
+      75,
+      `llm-cast: There is no llm-cast at ${NOBODY}; is it running?\n`,
+    ]);
+  });
+
+  it('has a conversation with questions from a pipe, one a line', async () => {
+    const command = run(['chat', ...at, '--system', 'Be brief.']);
+    command.child.stdin?.write('one\n\n');
+    (await upstream.nextCall()).text('first').done();
+    command.child.stdin?.end('two\n');
+    const request = await upstream.nextCall();
+    expect(request.body['messages']).toEqual([
+      { role: 'system', content: 'Be brief.' },
+      { role: 'user', content: 'one' },
+      { role: 'assistant', content: 'first' },
+      { role: 'user', content: 'two' },
+    ]);
+    request.text('second').done();
+    expect(await command.exited).toBe(0);
+    expect([command.stdout, command.stderr]).toEqual(['first\nsecond\n', '']);
+  });
+
+  it('has a conversation with a person, whom a stopped answer does not throw out', async () => {
+    const command = onTerminal(['chat', ...at]);
+    await command.said(PROMPT);
+    command.child.stdin?.write('one\r');
+    const first = await upstream.nextCall();
+    first.text('endless');
+    await command.said(/endless/);
+    command.child.stdin?.write('\x03');
+    await first.closed;
+    await command.said(new RegExp(`cancelled[^]*${PROMPT.source}`));
+    command.child.stdin?.write('two\r');
+    const second = await upstream.nextCall();
+    expect(second.body['messages']).toEqual([{ role: 'user', content: 'two' }]);
+    second.text('Done.').done();
+    await command.said(new RegExp(`Done\\.[^]*${PROMPT.source}`));
+    command.child.stdin?.write('\x04');
+    expect(await command.exited).toBe(0);
+  });
+
+  it('leaves a conversation at Ctrl-C where no answer is on its way', async () => {
+    const command = onTerminal(['chat', ...at]);
+    await command.said(PROMPT);
+    command.child.stdin?.write('\x03');
+    expect(await command.exited).toBe(130);
+    expect(upstream.calls).toEqual([]);
+  });
+
+  it('lists the models as JSON', async () => {
+    const { code, stdout } = await finished(['models', ...at, '--json']);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout).map(({ name }: { name: string }) => name)).toEqual([
+      'llama3.2',
+      'other:7b',
+    ]);
   });
 
   it('lists the models as a table', async () => {

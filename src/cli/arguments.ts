@@ -19,13 +19,15 @@ export function readArguments<const T extends ParseArgsConfig>(
   }
 }
 
+const USUAL_URL = 'http://localhost:3000';
+
 /** What every command takes that talks to a running server. */
 export const CLIENT_OPTIONS = {
-  url: { type: 'string', default: 'http://localhost:3000' },
+  url: { type: 'string', default: process.env['LLM_CAST_URL'] || USUAL_URL },
   help: { type: 'boolean', short: 'h' },
 } as const;
-export const CLIENT_HELP = `  --url URL         where llm-cast answers (default ${CLIENT_OPTIONS.url.default})
-  -h, --help        print this
+export const CLIENT_HELP = `  --url URL              where llm-cast answers (default: LLM_CAST_URL, else ${USUAL_URL})
+  -h, --help             print this
 `;
 
 /** The address of a server, without a trailing slash. @throws UsageError */

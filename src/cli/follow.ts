@@ -5,7 +5,6 @@ import { CommandError, EXIT } from './exit.js';
 import { failure, type ServerClient } from './server-client.js';
 import { isLive, StatusLine } from './terminal.js';
 
-type Chunk = Exclude<StreamRecord, TerminalRecord>;
 type Completed = Extract<TerminalRecord, { state: 'completed' }>;
 /** Where a generation is that has not begun to answer. */
 type Waiting = Pick<Started, 'state' | 'position'>;
@@ -16,6 +15,7 @@ const ASK_MS = 500;
 /**
  * Starts a generation and reads it to its end. A terminal shows what it waits for until its first
  * record. Whatever ends this early (Ctrl-C, a closed pipe, an error) cancels the generation too.
+ * @param onRecord gets every record, the terminal one too
  * @throws CommandError unless it completed
  */
 export async function follow(
@@ -23,7 +23,7 @@ export async function follow(
   path: string,
   request: object,
   signal: AbortSignal,
-  onChunk: (chunk: Chunk) => Promise<void>,
+  onRecord: (record: StreamRecord) => Promise<void>,
 ): Promise<Completed> {
   const line = new WaitingLine(server, signal);
   /** What there is to cancel. */
@@ -35,12 +35,12 @@ export async function follow(
     line.watch(started);
     for await (const record of server.records(running)) {
       line.stop();
+      if ('state' in record) running = undefined;
+      await onRecord(record);
       if (!('state' in record)) {
-        await onChunk(record);
         signal.throwIfAborted();
         continue;
       }
-      running = undefined;
       if (record.state === 'completed') return record;
       if (record.state === 'cancelled') {
         throw new CommandError(`cancelled (${record.reason})`, EXIT.cancelled);

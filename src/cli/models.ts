@@ -9,15 +9,22 @@ Lists the models of a running llm-cast: name, upstream, size on disk, context in
 whether it is loaded.
 
 Options:
+  --json                 print what the server says of them, as JSON
 ${CLIENT_HELP}`;
 
 const HEADER = ['NAME', 'UPSTREAM', 'SIZE', 'CONTEXT', 'LOADED'];
 
 export async function models(args: string[], signal: AbortSignal): Promise<void> {
-  const { values } = readArguments({ args, options: CLIENT_OPTIONS }, 'models');
+  const { values } = readArguments(
+    { args, options: { ...CLIENT_OPTIONS, json: { type: 'boolean' } } },
+    'models',
+  );
   if (values.help) return write(process.stdout, HELP, signal);
   const server = new ServerClient(serverUrl('url', values.url, 'models'), signal);
   const { models } = await server.models();
+  if (values.json) {
+    return write(process.stdout, `${JSON.stringify(models, undefined, 2)}\n`, signal);
+  }
   const rows = models.map(({ name, upstream, size, contextLength, loaded }) => [
     name,
     upstream,

@@ -13,7 +13,7 @@ Has the Ollama behind a running llm-cast download a model. The server must allow
 A download that was cancelled or broke off goes on where it was when it is asked for again.
 
 Options:
-  --socket-url URL  where its Socket.IO answers; the server says so itself otherwise
+  --socket-url URL       where its Socket.IO answers; the server says so itself otherwise
 ${CLIENT_HELP}
 ${EXIT_HELP}`;
 
@@ -45,8 +45,8 @@ export async function pull(args: string[], signal: AbortSignal): Promise<void> {
   const progress = new Progress(process.stderr);
   try {
     const request = { clientId: socket.id, model };
-    await follow(server, '/llm/models/pull', request, signal, async (chunk) => {
-      if ('status' in chunk) progress.show(chunk);
+    await follow(server, '/llm/models/pull', request, signal, async (record) => {
+      if ('status' in record) progress.show(record);
     });
   } finally {
     progress.end();

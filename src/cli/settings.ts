@@ -63,25 +63,23 @@ function masked(name: Name, value: string): string {
 }
 
 function help(): string {
-  const rows = NAMES.map((name) => {
-    const schema = settings.shape[name];
-    const usual = written(schema.safeParse(undefined).data);
-    const value = isSwitch(name) ? '[=false]' : ' <value>';
-    const fallback = usual === undefined ? 'not set' : `default ${usual || 'empty'}`;
-    return `  --${flagOf(name)}${value}  (${fallback})\n      ${schema.description}\n`;
-  });
   return `llm-cast ${version}: ${description}
 
-Usage:
-  llm-cast [settings]              start the server
-  llm-cast demo [settings]         start it on a built-in upstream; no Ollama needed
-  llm-cast chat "prompt"           ask a running server, and see the answer as it is written
-  llm-cast models                  the models of a running server
+Start a server:
+  llm-cast [settings]              on Ollama, or on an OpenAI-compatible server
+  llm-cast demo [settings]         on a built-in model; nothing else is needed
+  llm-cast fake-ollama [switches]  an upstream for tests: slow, cut off and failing on purpose
+
+Talk to a running server (--url, or LLM_CAST_URL in the environment):
+  llm-cast chat "prompt"           ask, and see the answer as it is written
+  llm-cast chat                    a conversation
+  llm-cast models                  which models there are
   llm-cast pull NAME               have Ollama download a model, with its progress
-  llm-cast doctor [URL]            check the connection to a running server, and say what to mend
+  llm-cast doctor [URL]            check the connection, and say what to mend
+
+Let others in:
   llm-cast key create NAME         make, list and revoke the API keys of backends
   llm-cast token --sub USER        make a token of a user, to try it
-  llm-cast fake-ollama [switches]  an upstream for tests: slow, cut off and failing on purpose
 
 Each command has its own --help. Besides the settings, the server takes:
   --print-config  print the settings as they are, without secrets, and start nothing
@@ -91,5 +89,32 @@ Each command has its own --help. Besides the settings, the server takes:
 Settings. A flag wins over the environment, and that over a file .env in the working directory.
 There a setting has its name in capitals: PORT for --port, OLLAMA_BASE_URL for --ollama-base-url.
 Keep keys there too: other users of a machine see the flags of a process.
-${rows.join('')}`;
+${GROUPS.map(section).join('')}`;
+}
+
+/** A group of settings has those that no earlier one has and that its pattern fits. */
+const GROUPS: readonly (readonly [title: string, pattern: RegExp])[] = [
+  ['Logs and measurements', /^(LOG|METRICS|OTEL|TRAC)/],
+  ['Time', /_MS$/],
+  ['Model servers and models', /^(OLLAMA|OPENAI|UPSTREAM|PULL|ALLOW_PULL|ALLOWED_MODELS|THINK)/],
+  ['Bounds', /^(MAX|RETAIN)_|_BYTES$/],
+  ['Several nodes', /^(REDIS|NODE|CLUSTER)/],
+  ['Who is who', /^(AUTH|API_KEY|JWT|TOKEN|USER)/],
+  ['Addresses, and who may ask', /./],
+];
+
+function section([title]: (typeof GROUPS)[number]): string {
+  const names = NAMES.filter(
+    (name) => GROUPS.find(([, pattern]) => pattern.test(name))?.[0] === title,
+  );
+  if (names.length === 0) return '';
+  return `\n${title}:\n${names.map(row).join('')}`;
+}
+
+function row(name: Name): string {
+  const schema = settings.shape[name];
+  const usual = written(schema.safeParse(undefined).data);
+  const value = isSwitch(name) ? '[=false]' : ' <value>';
+  const fallback = usual === undefined ? 'not set' : `default ${usual || 'empty'}`;
+  return `  --${flagOf(name)}${value}  (${fallback})\n      ${schema.description}\n`;
 }

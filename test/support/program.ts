@@ -39,7 +39,9 @@ export class Program {
 
   /** On a terminal: what it writes, on either stream, is in `stdout`. */
   static onTerminal(file: string, args: string[], env: Around['env'] = {}): Program {
-    const line = [process.execPath, built(file), ...args].map((word) => `'${word}'`).join(' ');
+    // In place of the shell, which would end by the Ctrl-C that the program has survived.
+    const words = [process.execPath, built(file), ...args].map((word) => `'${word}'`);
+    const line = `exec ${words.join(' ')}`;
     const around = { env: { TERM: 'xterm', SHELL: '/bin/sh', ...env } };
     return new Program('script', ['-qefc', line, '/dev/null'], around);
   }
