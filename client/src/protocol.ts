@@ -331,7 +331,7 @@ export type TerminalRecord = CompletedRecord | CancelledRecord | FailedRecord | 
 export type Started = {
   status: 'Streaming started';
   generationId: GenerationId;
-  /** Socket.IO id of the connected client (namespace `/events`) that is to receive the records. May be left out with `onDisconnect: "keep"`, by callers that read over SSE or GET. */
+  /** Socket.IO id of the connected client (namespace `/events`) that is to receive the records. May be left out by callers that take the answer as `text/event-stream`, and with `onDisconnect: "keep"`, by callers that read over SSE or GET later. */
   clientId?: string | undefined;
   model: string;
   state: GenerationState;
@@ -769,7 +769,7 @@ export type GenerateBody = {
   userId?: UserName | undefined;
   /** The records go to every socket of the asking socket's user. */
   audience?: 'user' | undefined;
-  /** Socket.IO id of the connected client (namespace `/events`) that is to receive the records. May be left out with `onDisconnect: "keep"`, by callers that read over SSE or GET. */
+  /** Socket.IO id of the connected client (namespace `/events`) that is to receive the records. May be left out by callers that take the answer as `text/event-stream`, and with `onDisconnect: "keep"`, by callers that read over SSE or GET later. */
   clientId?: string | undefined;
 };
 
@@ -795,7 +795,7 @@ export type ChatBody = {
   userId?: UserName | undefined;
   /** The records go to every socket of the asking socket's user. */
   audience?: 'user' | undefined;
-  /** Socket.IO id of the connected client (namespace `/events`) that is to receive the records. May be left out with `onDisconnect: "keep"`, by callers that read over SSE or GET. */
+  /** Socket.IO id of the connected client (namespace `/events`) that is to receive the records. May be left out by callers that take the answer as `text/event-stream`, and with `onDisconnect: "keep"`, by callers that read over SSE or GET later. */
   clientId?: string | undefined;
 };
 

@@ -21,6 +21,8 @@ interface RouteDescription {
   answers: Readonly<Record<number, z.ZodType | null>>;
   /** Media type of its answers, if that is not JSON. */
   produces?: string;
+  /** What its answer 200 streams as Server-Sent Events, where the caller asks for them. */
+  streams?: z.ZodType;
   /** The codes it refuses with, besides those that every route does. */
   refuses?: readonly ErrorCode[];
 }
@@ -145,17 +147,29 @@ function parameter(name: string, where: 'path' | 'header' | 'query', schema: z.Z
   };
 }
 
-function answers({ answers, produces = 'application/json' }: RouteDescription): Responses {
-  return Object.fromEntries(
-    Object.entries(answers).map(([status, schema]): [string, Responses[string]] => [
-      status,
-      {
-        description: schema?.meta()?.description ?? STATUS_CODES[status] ?? '',
-        headers: headers('X-Request-Id', ...(status === '201' ? (['Location'] as const) : [])),
-        ...(schema !== null && { content: { [produces]: { schema: bodyOf(schema, produces) } } }),
-      },
-    ]),
+function answers({ answers, produces, streams }: RouteDescription): Responses {
+  const plain = Object.entries(answers).map(([status, schema]) =>
+    answer(status, schema, produces ?? 'application/json', status === '201'),
   );
+  const streamed = streams === undefined ? [] : [answer('200', streams, EVENT_STREAM, true)];
+  return Object.fromEntries([...streamed, ...plain]);
+}
+
+/** @param isNew whether it names the new generation */
+function answer(
+  status: string,
+  schema: z.ZodType | null,
+  mediaType: string,
+  isNew: boolean,
+): [string, Responses[string]] {
+  return [
+    status,
+    {
+      description: schema?.meta()?.description ?? STATUS_CODES[status] ?? '',
+      headers: headers('X-Request-Id', ...(isNew ? (['Location'] as const) : [])),
+      ...(schema !== null && { content: { [mediaType]: { schema: bodyOf(schema, mediaType) } } }),
+    },
+  ];
 }
 
 /** An event stream is text: of many, each event's data has the shape. */

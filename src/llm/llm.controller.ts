@@ -60,6 +60,14 @@ const STARTING = {
   ],
 } as const;
 
+/** A route that starts a generation and can stream it in its own answer. */
+const STREAMING = {
+  description:
+    'With `Accept: text/event-stream` the answer is the stream of its records, as that of ' +
+    '`GET /llm/generations/{id}/events`; `Location` says where the generation is.',
+  streams: streamRecord,
+} as const;
+
 /** The REST routes; every decision is made below. */
 @Controller('llm')
 export class LlmController {
@@ -69,29 +77,23 @@ export class LlmController {
   ) {}
 
   @Post('generate')
-  @Route({ summary: 'Start a generation from a prompt', ...STARTING })
+  @Route({ summary: 'Start a generation from a prompt', ...STARTING, ...STREAMING })
   generate(
     @Body({ schema: generateBody }) body: GenerateBody,
     @Req() request: Request,
-    @Res({ passthrough: true }) response: Response,
-  ): Promise<Started> {
-    return this.located(
-      this.llm.start({ endpoint: 'generate', ...body }, ...asking(request)),
-      response,
-    );
+    @Res() response: Response,
+  ): Promise<void> {
+    return this.start({ endpoint: 'generate', ...body }, request, response);
   }
 
   @Post('chat')
-  @Route({ summary: 'Start the next message of a conversation', ...STARTING })
+  @Route({ summary: 'Start the next message of a conversation', ...STARTING, ...STREAMING })
   chat(
     @Body({ schema: chatBody }) body: ChatBody,
     @Req() request: Request,
-    @Res({ passthrough: true }) response: Response,
-  ): Promise<Started> {
-    return this.located(
-      this.llm.start({ endpoint: 'chat', ...body }, ...asking(request)),
-      response,
-    );
+    @Res() response: Response,
+  ): Promise<void> {
+    return this.start({ endpoint: 'chat', ...body }, request, response);
   }
 
   @Post('models/pull')
@@ -188,6 +190,20 @@ export class LlmController {
     const started = await starting;
     response.location(`${this.config.BASE_PATH}/llm/generations/${started.generationId}`);
     return started;
+  }
+
+  /** Answers as the caller likes it: with a note that it has started, or with its records. */
+  private async start(
+    asked: Parameters<LlmService['start']>[0],
+    request: Request,
+    response: Response,
+  ): Promise<void> {
+    response.vary('Accept');
+    if (request.accepts('json', 'text/event-stream') === 'text/event-stream') {
+      return this.llm.startStream(asked, ...asking(request), response);
+    }
+    const started = await this.located(this.llm.start(asked, ...asking(request)), response);
+    response.status(201).json(started);
   }
 }
 

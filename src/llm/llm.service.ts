@@ -11,6 +11,7 @@ import { Config } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
 import { type Accepted, startedOf } from '../generations/accepted.js';
 import { type Asked, isAllowed } from '../generations/asked.js';
+import type { Generation } from '../generations/generation.js';
 import { GenerationsService } from '../generations/generations.service.js';
 import { Lifecycle } from '../generations/lifecycle.js';
 import { Peers } from '../generations/peers.js';
@@ -32,6 +33,13 @@ export interface From {
   address: string;
 }
 
+type AskedOverRest = Asked & { clientId?: string | undefined };
+
+const NEEDS_READER = {
+  path: 'clientId',
+  message: 'required, unless onDisconnect is "keep", or the answer is taken as text/event-stream',
+};
+
 /** What REST can ask for: it starts generations on behalf of a connected Socket.IO client. */
 @Injectable()
 export class LlmService {
@@ -51,30 +59,60 @@ export class LlmService {
 
   /**
    * Starts a generation for a connected client, or for a caller that reads it by itself.
+   * @throws CastError `invalid_request` where nobody would read it; what {@link accept} throws
+   */
+  async start(asked: AskedOverRest, from: From, key: string | undefined): Promise<Started> {
+    const { clientId, onDisconnect } = asked;
+    if (clientId === undefined && onDisconnect !== 'keep') {
+      throw new CastError('invalid_request', { details: [NEEDS_READER] });
+    }
+    // The node of the client makes the answer: its tokens need not cross to another one.
+    const node = clientId === undefined ? undefined : this.peers.nodeOf(clientId);
+    if (node !== undefined)
+      return (await this.peers.ask(node, 'start', [asked, from, key])) as Started;
+    return answerTo(await this.accept(asked, from, key), clientId);
+  }
+
+  /**
+   * Starts a generation and streams its records in the same response, as {@link events} does. Where
+   * a client is named, they go to it too.
+   * @throws CastError what {@link accept} throws
+   */
+  async startStream(
+    asked: AskedOverRest,
+    from: From,
+    key: string | undefined,
+    response: Response,
+  ): Promise<void> {
+    const { clientId } = asked;
+    const isElsewhere = clientId !== undefined && this.peers.nodeOf(clientId) !== undefined;
+    const generation = isElsewhere
+      ? await this.generations.get(
+          (await this.start(asked, from, key)).generationId,
+          from.caller,
+          'read',
+        )
+      : (await this.accept(asked, from, key)).generation;
+    response.location(`${this.config.BASE_PATH}/llm/generations/${generation.id}`);
+    this.stream(generation, 0, response, from.caller);
+  }
+
+  /**
    * @throws CastError `client_not_found`, before anything is asked of an upstream; what
    * {@link GenerationsService.start} throws
    */
-  async start(
-    { clientId, userId, ...asked }: Asked & { clientId?: string | undefined },
+  private async accept(
+    { clientId, userId, ...asked }: AskedOverRest,
     from: From,
     idempotencyKey: string | undefined,
-  ): Promise<Started> {
-    // The node of the client makes the answer: its tokens need not cross to another one.
-    const node = clientId === undefined ? undefined : this.peers.nodeOf(clientId);
-    if (node !== undefined) {
-      return (await this.peers.ask(node, 'start', [
-        { clientId, userId, ...asked },
-        from,
-        idempotencyKey,
-      ])) as Started;
-    }
+  ): Promise<Accepted> {
     const { caller, client } = this.onBehalf(from, clientId, userId);
     const readers = client?.data.readers;
     // Refuses a user who is not known before anything is started.
     this.gateway.audience(caller, readers, asked.audience);
     const accepted = await this.generations.start(asked, caller, idempotencyKey);
     this.gateway.show(accepted.generation, caller, readers, asked.audience);
-    return answerTo(accepted, clientId);
+    return accepted;
   }
 
   /** Has a model pulled, with the progress as records. @throws CastError like {@link start} */
@@ -153,6 +191,11 @@ export class LlmService {
     if (response.req.method === 'HEAD') {
       return void response.status(200).type('text/event-stream').end();
     }
+    this.stream(generation, after, response, caller);
+  }
+
+  /** Until the terminal record, or until the caller's credential is no longer good. */
+  private stream(generation: Generation, after: number, response: Response, caller: Caller): void {
     const onSlow = (): void => this.lifecycle.tell('slowReader', 'sse');
     EventStream.open(response, this.config, generation, after, onSlow);
     const session = this.sessions.start(caller.principal, () => response.end());

@@ -40,5 +40,6 @@ export const clientId = z
   .optional()
   .describe(
     'Socket.IO id of the connected client (namespace `/events`) that is to receive the records. ' +
-      'May be left out with `onDisconnect: "keep"`, by callers that read over SSE or GET.',
+      'May be left out by callers that take the answer as `text/event-stream`, and with ' +
+      '`onDisconnect: "keep"`, by callers that read over SSE or GET later.',
   );

@@ -28,32 +28,19 @@ export const chatRequest = chatFields.extend({ idempotencyKey: idempotencyKey.op
   description: 'The conversation so far. Empty messages load the model.',
   examples: [{ ...chatExample, idempotencyKey: '4f9c2a54-question-17' }],
 });
-const hasReader = (body: { clientId?: string | undefined; onDisconnect?: string | undefined }) =>
-  body.clientId !== undefined || body.onDisconnect === 'keep';
-const needsReader = {
-  path: ['clientId'],
-  message: 'required, unless onDisconnect is "keep"',
-};
-
-export const generateBody = generateFields
-  .extend({ clientId })
-  .refine(hasReader, needsReader)
-  .meta({
-    id: 'GenerateBody',
-    description: 'What the model is to go on from, and who receives it. An empty prompt loads it.',
-    examples: [
-      { clientId: EXAMPLE_CLIENT, ...promptExample },
-      { prompt: 'Why is the sky blue?', onDisconnect: 'keep' },
-    ],
-  });
-export const chatBody = chatFields
-  .extend({ clientId })
-  .refine(hasReader, needsReader)
-  .meta({
-    id: 'ChatBody',
-    description: 'The conversation so far, and who receives its next message.',
-    examples: [{ clientId: EXAMPLE_CLIENT, ...chatExample }],
-  });
+export const generateBody = generateFields.extend({ clientId }).meta({
+  id: 'GenerateBody',
+  description: 'What the model is to go on from, and who receives it. An empty prompt loads it.',
+  examples: [
+    { clientId: EXAMPLE_CLIENT, ...promptExample },
+    { prompt: 'Why is the sky blue?', onDisconnect: 'keep' },
+  ],
+});
+export const chatBody = chatFields.extend({ clientId }).meta({
+  id: 'ChatBody',
+  description: 'The conversation so far, and who receives its next message.',
+  examples: [{ clientId: EXAMPLE_CLIENT, ...chatExample }, chatExample],
+});
 
 export const pullBody = z
   .strictObject({ clientId: z.string().min(1).max(64), model: modelName })
