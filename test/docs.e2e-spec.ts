@@ -220,6 +220,9 @@ const FOREIGN = [
   'OLLAMA_NUM_PARALLEL',
   'NODE_ENV',
   'UPDATE_DOCS',
+  // Where the command line and the examples find a server.
+  'LLM_CAST_URL',
+  'LLM_CAST_SOCKET_URL',
   // What tests with real programs look for.
   'LLAMA_SERVER',
   'LLAMA_MODEL',
