@@ -40,6 +40,8 @@ describe('records for every socket of a user', () => {
       messages: [{ role: 'system', content: 'be brief' }, ...MESSAGES],
       stream: true,
       options: { temperature: 0, num_predict: 4096 },
+      truncate: false,
+      shift: false,
     });
     request.text('yes').done();
     expect(await client.ended(id)).toMatchObject({ state: 'completed' });

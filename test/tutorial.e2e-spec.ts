@@ -43,6 +43,8 @@ describe('the tutorial: a prompt over REST, the tokens on the Socket.IO client',
       prompt: 'why is the sky blue?',
       stream: true,
       options: { num_predict: 4096 },
+      truncate: false,
+      shift: false,
     });
     request.done();
     await client.ended(answer.body.generationId);
