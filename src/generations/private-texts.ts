@@ -8,7 +8,10 @@ const SHORT_CHARS = 16;
 export function privateTextsOf({ generation: { log }, request }: Life): string[] {
   // The model's name is no secret, and images are no text.
   const { model: _model, ...fields } = request;
-  const said = JSON.stringify(fields, (name, value) => (name === 'images' ? undefined : value));
+  const said = JSON.stringify(fields, (name, value) =>
+    // Of the options only the stop sequences are texts; their names are everybody's words.
+    name === 'images' ? undefined : name === 'options' ? value?.stop : value,
+  );
   // Short texts are looked for as a whole; all of them stand in the JSON too.
   const short = textsOf(request).filter((text) => text.length < SHORT_CHARS);
   return [...short, said, log.all('text'), log.all('thinking')];
