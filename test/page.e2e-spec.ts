@@ -104,7 +104,10 @@ describe('the page that the server serves', () => {
   it('comes compressed as the caller takes it, each form under its own ETag', async () => {
     app = await startApp();
     const html = await (await fetch(app.url)).text();
-    const paths = [...html.matchAll(/(?:src|href)="\.(\/[^"]+)"/g)].map(([, path = '']) => path);
+    const paths = [...html.matchAll(/(?:src|href)="\.(\/[^"]+)"/g)]
+      .map(([, path = '']) => path)
+      // A picture is compressed already.
+      .filter((path) => !path.endsWith('.png'));
     for (const path of ['/', '/doctor', ...paths]) {
       const url = app.url + path;
       const [plain, gzip, brotli] = [await raw(url), await raw(url, 'gzip'), await raw(url, 'br')];
