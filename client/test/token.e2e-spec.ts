@@ -22,6 +22,8 @@ describe('the client with tokens', () => {
       JWT_SECRET: SECRET,
       MAX_CONCURRENT: 8,
       LIMIT_RUNNING: 0,
+      // A cut connection counts until the server has noticed.
+      LIMIT_SOCKETS: 0,
       LIMIT_STARTS_PER_MINUTE: 0,
       LIMIT_JOINS_PER_10S: 0,
       LIMIT_HANDSHAKES_PER_10S: 0,
