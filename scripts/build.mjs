@@ -38,6 +38,7 @@ const PARTS = {
       'web/package.json',
       'web/tsconfig.json',
       'web/vite.config.ts',
+      'web/vite-plugins.ts',
     ],
     output: 'web/dist/index.html',
     commands: [['run', 'build', '-w', 'web']],

@@ -7,6 +7,8 @@
 const BASE = 31;
 /** A word shorter than this, in characters, may stand in many others: `hi` in `this`. */
 const SHORT_WORD_CHARS = 6;
+/** Up to so many characters a text may be looked for as a whole. */
+const WHOLE_CHARS = 12;
 const BACKSLASH = 0x5c;
 const BLANK = 0x20;
 /** What stands behind a backslash in JSON and is white space. */
@@ -53,7 +55,8 @@ export function compared(text: string, blanks: boolean): Compared {
     places[length] = place;
     length++;
   }
-  if (length > 0 && codes[length - 1] === BLANK) length--;
+  // A short text is looked for as a whole, where the blank at its end may be missing.
+  if (length > 0 && length <= WHOLE_CHARS && codes[length - 1] === BLANK) length--;
   return { text, codes, places, length };
 }
 

@@ -42,6 +42,11 @@ describe('redact: what the caller wrote', () => {
     expect(redact('invalid word: hunter2!', ['hunter2'])).toBe('invalid word: …!');
   });
 
+  it('is removed with the blank at its end, where it hardly is longer than a run', () => {
+    const said = '!! ! ! ! ! ! ';
+    expect(quoted(redact(`${said.slice(1)}"${said.slice(0, RUN)}`, [said]), said)).toEqual([]);
+  });
+
   it('is never readable, whatever it is and wherever it is quoted', () => {
     const text = fc.string({ maxLength: 60 });
     fc.assert(
