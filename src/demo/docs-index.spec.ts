@@ -52,7 +52,7 @@ const QUESTIONS: [question: string, file: string, heading: string][] = [
   ['How many users can one machine serve?', 'docs/performance.md', 'What one machine carries'],
   ['What is different from the tutorial?', 'README.md', 'Differences from the tutorial'],
   [
-    'Why is an answer a log?',
+    'Why is a generation a log?',
     'docs/decisions/2026-11-22-a-generation-is-a-log-a-socket.md',
     'A generation is a log, a socket is a view',
   ],

@@ -97,6 +97,8 @@ describeInBrowser('the example', () => {
   it('that there is not is answered with those that there are', async () => {
     app = new App('npm', ['run', 'example', '--', 'cobol'], ROOT);
     expect(await app.ended()).toBe(2);
-    expect(app.output).toContain('browser | next | node | nuxt | python | react | vue');
+    expect(app.output).toContain(
+      'browser | next | node | node-backend-with-tokens | nuxt | python | react | vue',
+    );
   });
 });
