@@ -3,7 +3,7 @@ import { CREDENTIALS, otherScheme, START, UNREADABLE } from './remedies.js';
 
 /** A whole HTTP answer. */
 export interface Answer {
-  /** Whose it is, after redirects. */
+  /** The address that answered, after redirects. */
   url: string;
   status: number;
   headers: Headers;

@@ -20,7 +20,7 @@ export function callerAs(caller: Caller, principal: Principal): Caller {
     : { ...caller, principal, turn: turnOf(principal, caller.turn) };
 }
 
-/** Whose turn a principal takes: its user's. @param otherwise where nobody is known */
+/** The turn that a principal takes: its user's. @param otherwise where nobody is known */
 export function turnOf(principal: Principal, otherwise: string): string {
   if (principal.kind === 'key' && principal.userId === undefined) return `key ${principal.keyId}`;
   const owner = ownerOf(principal);

@@ -19,7 +19,7 @@ export interface AuditFields {
   revoked?: object | undefined;
 }
 
-/** Who did what, one line each in the log, where there are credentials. */
+/** Writes a line of the log for each act of a caller, where there are credentials. */
 @Injectable()
 export class Audit {
   private readonly logger = new Logger('Audit');

@@ -1,9 +1,9 @@
 import type { Principal } from './principal.js';
 
-/** Who asks, built once at each door. */
+/** The one that asks, built once at each door. */
 export interface Caller {
   readonly principal: Principal;
-  /** Whose turn it takes in the waiting line. */
+  /** The turn that it takes in the waiting line. */
   readonly turn: string;
   /** The HTTP request that asked (`X-Request-Id`), for the log; undefined over the socket. */
   readonly requestId: string | undefined;

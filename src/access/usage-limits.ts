@@ -8,7 +8,7 @@ import { type Allowance, WindowCounter } from './window-counter.js';
 
 const DAY_MS = 86_400_000;
 
-/** Who is counted, and what they may use. */
+/** Something that is counted, and what it may use. */
 interface Account {
   readonly name: string;
   readonly limits: Limits;
@@ -48,7 +48,7 @@ export class UsageLimits {
     };
   }
 
-  /** Who pays for what a principal does, its user first. */
+  /** The accounts that pay for what a principal does, its user's first. */
   accountsOf(principal: Principal): Account[] {
     switch (principal.kind) {
       case 'user': {

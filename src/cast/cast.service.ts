@@ -97,7 +97,7 @@ export class CastService implements OnModuleInit, OnApplicationShutdown {
     return healthy.length > 0 ? healthy : able;
   }
 
-  /** Who pulls models: the first that can and is there. Some can, after {@link refusal}. */
+  /** The upstream that pulls models: the first that can and is there. Some can, after {@link refusal}. */
   puller(): Upstream {
     const able = this.upstreams.filter(
       (upstream) => upstream.refuses({ endpoint: 'pull', model: '' }) === undefined,

@@ -35,7 +35,7 @@ const LABELS = ['type', 'code', 'error_code', 'errorCode', 'status_code', 'statu
 
 /** Reads an error in whatever form: text, an object, a list, JSON inside text. */
 export function readError(said: unknown, depth = 0): SaidError {
-  // Whoever writes it as text, or looks into it, would run out of stack.
+  // To write it as text, or to look into it, would run out of stack.
   if (depth > MAX_DEPTH || !isShallow(said)) return { message: '', labels: '', status: undefined };
   if (typeof said === 'string') return readText(said, depth);
   if (Array.isArray(said)) return readList(said, depth);

@@ -69,7 +69,7 @@ export class NodeBus {
       );
       this.questions.set(no, { resolve, reject, timer });
     });
-    // Whoever asked may have been refused before the answer comes.
+    // The node that asked may have been refused before the answer comes.
     answer.catch(() => undefined);
     try {
       const heard = await this.send(busOf(node), { op, re: this.node, no, message });

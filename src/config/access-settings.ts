@@ -10,7 +10,7 @@ const MOST_SECRETS = 4;
 const most = (fallback: number, what: string) =>
   integer(0, 1_000_000_000_000, fallback).describe(`${what}; 0 = no limit`);
 
-/** Who may ask, and how much. */
+/** Settings of callers: their credentials and their limits. */
 export const accessSettings = {
   API_KEYS_FILE: z
     .string()

@@ -124,7 +124,7 @@ async function serve(
   try {
     await handler(request, response, gone.signal);
   } catch (error) {
-    // Whoever has left hears no error.
+    // A caller that has left hears no error.
     if (gone.signal.aborted || request.socket.destroyed) return;
     const status = error instanceof Refusal ? error.status : 500;
     sendJson(response, status, { error: error instanceof Error ? error.message : String(error) });

@@ -36,7 +36,7 @@ async function identify(
   });
 }
 
-/** Who asks. */
+/** The principal of a request. */
 export function principalOf(request: Request): Principal {
   return (request.res?.locals['principal'] as Principal | undefined) ?? { kind: 'rest' };
 }

@@ -47,7 +47,7 @@ export class HealthController {
     return { status: isUsable ? 'ok' : 'no_upstream', upstreams };
   }
 
-  /** Whoever gets them all at once has something in between that holds answers back. */
+  /** A caller that gets them all at once has something in between that holds answers back. */
   @Sse('stream')
   @Route({
     summary: 'Whether events arrive when they are sent',

@@ -27,7 +27,7 @@ import { type ClientSocket, SocketGateway } from '../socket/socket.gateway.js';
 import { EventStream } from './event-stream.js';
 import { viewOf } from './view.js';
 
-/** Who asks, and from where. */
+/** The caller, and where it asks from. */
 export interface From {
   caller: Caller;
   address: string;

@@ -101,7 +101,7 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     peers.on('audience', (message) => this.showUser(...(message as [string, string])));
   }
 
-  /** Who a client is, is settled before it is connected. */
+  /** Before a client is connected, it is settled who it is. */
   afterInit(clients: Clients): void {
     clients.use((socket, next) => void this.settle(socket, next));
   }

@@ -45,7 +45,7 @@ export const upstreamAdapter: AxiosAdapter = (config) =>
       request.once('response', (body) => {
         answered = true;
         plain.expectBody(body);
-        // Whoever reads the body hears of its end by `end` or `close`.
+        // The reader of the body hears of its end by `end` or `close`.
         body.on('error', () => undefined);
         resolve({
           data: body,

@@ -1,6 +1,6 @@
 import { onMounted, onScopeDispose, ref, type Ref } from 'vue';
 
-/** Who comes down to within so many pixels of the end is at the end. */
+/** A reader within so many pixels of the end is at the end. */
 const NEAR_PX = 48;
 
 /**
