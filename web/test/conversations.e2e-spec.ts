@@ -157,18 +157,18 @@ describeInBrowser('conversations of the chat page', () => {
     const one = await stage.upstream.nextCall();
     await begin();
     await chat.ask('Two?');
-    const state = (text: string): Promise<void> =>
-      chat.page
-        .getByRole('navigation')
+    const state = (question: string, text: string): Promise<void> =>
+      links()
+        .filter({ hasText: question })
         .getByText(text, { exact: true })
         .waitFor({ state: 'attached' });
-    await state('answer under way');
-    await state('waits for its turn');
+    await state('One?', 'answer under way');
+    await state('Two?', 'waits for its turn');
     await begin();
     one.text('First.').done();
-    await state('new answer');
+    await state('One?', 'new answer');
     (await stage.upstream.nextCall()).text('Second').end();
-    await state('failed');
+    await state('Two?', 'failed');
     await links().getByText('One?').click();
     await chat.sees('First.');
     await chat.page.getByText('new answer', { exact: true }).waitFor({ state: 'detached' });
