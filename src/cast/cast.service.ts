@@ -86,6 +86,12 @@ export class CastService implements OnModuleInit, OnApplicationShutdown {
     return refusals.every((refusal) => refusal !== undefined) ? refusals[0] : undefined;
   }
 
+  /** @throws CastError `invalid_request` for an option that none of the able upstreams has */
+  check(request: ModelRequest): void {
+    const refusal = this.refusal(request);
+    if (refusal !== undefined) throw refusal;
+  }
+
   /**
    * The upstreams that may be asked now: they have the model and know the request's options. Those
    * whose circuit is open are left out while there is another: an open circuit is a preference,

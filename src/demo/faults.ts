@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type OnGatewayInit, WebSocketGateway } from '@nestjs/websockets';
 import { CastError } from '../protocol/errors.js';
-import type { Clients, ClientSocket } from '../socket/socket.gateway.js';
+import type { Clients, ClientSocket } from '../socket/client-socket.js';
 import type { FaultRequest } from './fault-request.js';
 import { FaultProxy, type ProxiedConnection } from './fault-proxy.js';
 

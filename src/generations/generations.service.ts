@@ -14,14 +14,17 @@ import type { StreamState } from '../protocol/stream-state.js';
 import type { Accepted } from './accepted.js';
 import { type Asked, checkModel, checkModelOf, decide } from './asked.js';
 import { Attempts } from './attempts.js';
+import { lastRecords, within } from './draining.js';
 import type { Generation } from './generation.js';
 import { type Life, Lifecycle } from './lifecycle.js';
+import { advised, comeBack } from './line/advice.js';
 import { Durations } from './line/durations.js';
 import { SlotKeeper } from './line/slot-keeper.js';
+import { claimOf, type Order } from './order.js';
 import { privateTextsOf } from './private-texts.js';
 import { shown } from './redact.js';
 import { type Limits, Running } from './running.js';
-import { type Claim, GenerationStore } from './store/generation-store.js';
+import { GenerationStore } from './store/generation-store.js';
 import { mostTokens, usedTokens } from './token-count.js';
 
 /** Silent generations are told again at the second tick: at most 14 s after the last word. */
@@ -30,26 +33,12 @@ const REASSURE_MS = 7_000;
 const PULL_TIMEOUT_MS = 86_400_000;
 /** Most pulls at a time. */
 const MAX_PULLS = 4;
-/** How long, at the end, readers may take nothing of their last records before they are given up. */
-const LAST_RECORDS_MS = 2_000;
-/** How often it is looked whether they have. */
-const LAST_RECORDS_POLL_MS = 10;
-/** Bounds of the advice when to try again. */
-const MIN_RETRY_AFTER_MS = 1_000;
-const MAX_RETRY_AFTER_MS = 60_000;
 
 /** A generation that has not ended, and what drives it. */
 interface Active {
   readonly life: Life;
   readonly running: Running;
   readonly attempts: Attempts;
-}
-
-/** What is asked, by whom, and under which idempotency key. */
-interface Order {
-  asked: Asked | { endpoint: 'pull'; model: string };
-  caller: Caller;
-  idempotencyKey: string | undefined;
 }
 
 /** Starts generations, with all decisions on model, options and limits; finds and drains them. */
@@ -102,7 +91,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     if (known !== undefined) return known;
     const request = decide(asked, this.config);
     checkModelOf(caller.principal, request.model);
-    this.checkUpstreams(request);
+    this.cast.check(request);
     const reservation = await this.usage
       .start(caller.principal, mostTokens(request))
       .catch((error: unknown) => {
@@ -139,9 +128,9 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     const known = await this.known(order);
     if (known !== undefined) return known;
     checkModel(model, this.config);
-    this.checkUpstreams(asked);
+    this.cast.check(asked);
     const pulls = [...this.active.values()].filter(({ life }) => life.request.endpoint === 'pull');
-    if (pulls.length >= MAX_PULLS) throw this.comeBack('queue_full', model);
+    if (pulls.length >= MAX_PULLS) throw comeBack('queue_full', this.durations.of(model));
     return this.begin(order, asked, undefined, { keep: false, timeoutMs: PULL_TIMEOUT_MS });
   }
 
@@ -194,22 +183,8 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     const ended = Promise.all(active.map(({ generation }) => generation.ended));
     await within(this.config.DRAIN_MS, ended);
     await Promise.all(active.map((running) => running.interrupt()));
-    await this.lastRecords(drainedAt);
+    await lastRecords(this.store, drainedAt);
     clearInterval(this.reassuring);
-  }
-
-  /** Waits until all readers have all entries. @param until when one that is slow is given up */
-  private async lastRecords(until: number): Promise<void> {
-    let { behind } = this.store;
-    let deadline = performance.now() + LAST_RECORDS_MS;
-    while (behind > 0 && performance.now() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, LAST_RECORDS_POLL_MS));
-      const before = behind;
-      ({ behind } = this.store);
-      if (behind < before) {
-        deadline = Math.max(deadline, Math.min(performance.now() + LAST_RECORDS_MS, until));
-      }
-    }
   }
 
   /**
@@ -230,14 +205,14 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     reservation: Reservation | undefined,
     limits: Pick<Limits, 'keep' | 'timeoutMs'>,
   ): Promise<Accepted> {
-    if (this.store.isFull) throw this.comeBack('queue_full', request.model);
+    if (this.store.isFull) throw comeBack('queue_full', this.durations.of(request.model));
     const id = this.store.newId();
     const begun = this.beginAs(id, order, request, reservation, limits);
     this.entering.set(id, begun);
     try {
       return await begun;
     } catch (error) {
-      throw this.advised(error, request.model);
+      throw advised(error, this.durations.of(request.model));
     } finally {
       this.entering.delete(id);
     }
@@ -320,39 +295,4 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     const entered = await this.entering.get(id);
     return { generation: entered?.generation ?? (await this.store.find(id)), deduplicated: true };
   }
-
-  /** @throws CastError `invalid_request` for an option that none of the able upstreams has */
-  private checkUpstreams(request: ModelRequest): void {
-    const refusal = this.cast.refusal(request);
-    if (refusal !== undefined) throw refusal;
-  }
-
-  /** Puts advice when to try again on a refusal of the line. */
-  private advised(error: unknown, model: string): unknown {
-    const code = error instanceof CastError ? error.code : undefined;
-    return code === 'queue_full' || code === 'rate_limited' ? this.comeBack(code, model) : error;
-  }
-
-  /** A refusal with advice when to try again: after about one turn of that model. */
-  private comeBack(code: 'queue_full' | 'rate_limited', model: string): CastError {
-    const oneTurn = this.durations.of(model) ?? MIN_RETRY_AFTER_MS;
-    const retryAfterMs = Math.min(Math.max(oneTurn, MIN_RETRY_AFTER_MS), MAX_RETRY_AFTER_MS);
-    return new CastError(code, { retryAfterMs: Math.round(retryAfterMs) });
-  }
-}
-
-/** Whose idempotency keys these are: the owner's, or those of an anonymous caller's address. */
-function scopeOf({ principal, turn }: Caller): string {
-  return ownerOf(principal) ?? turn;
-}
-
-function claimOf({ asked, caller, idempotencyKey: key }: Order): Claim | undefined {
-  return key === undefined ? undefined : { key, user: scopeOf(caller), asked };
-}
-
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
-  await Promise.race([work, timeout]);
-  clearTimeout(timer);
 }

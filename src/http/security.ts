@@ -77,7 +77,7 @@ const FOREIGN = {
 export function boundServer(server: Server, config: Config): void {
   server.headersTimeout = HEADERS_TIMEOUT_MS;
   server.requestTimeout = REQUEST_TIMEOUT_MS;
-  // Whoever closes an idle connection first must be the proxy: ours would meet its next request.
+  // The proxy must be the first to close an idle connection: our close would meet its next request.
   server.keepAliveTimeout = config.KEEP_ALIVE_TIMEOUT_MS;
   // An option of Node's that its types know only of the constructor; it is read at `listen`.
   Object.assign(server, { connectionsCheckingInterval: TIMEOUT_CHECK_MS });

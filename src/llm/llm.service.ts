@@ -23,7 +23,9 @@ import type {
   Version,
 } from '../protocol/answers.js';
 import type { PullBody } from '../protocol/requests.js';
-import { type ClientSocket, SocketGateway } from '../socket/socket.gateway.js';
+import { Audience } from '../socket/audience.js';
+import type { ClientSocket } from '../socket/client-socket.js';
+import { SocketGateway } from '../socket/socket.gateway.js';
 import { EventStream } from './event-stream.js';
 import { viewOf } from './view.js';
 
@@ -47,6 +49,7 @@ export class LlmService {
     private readonly cast: CastService,
     private readonly generations: GenerationsService,
     private readonly gateway: SocketGateway,
+    private readonly audience: Audience,
     private readonly lifecycle: Lifecycle,
     private readonly sessions: Sessions,
     private readonly usage: UsageLimits,
@@ -109,9 +112,9 @@ export class LlmService {
     const { caller, client } = this.onBehalf(from, clientId, userId);
     const readers = client?.data.readers;
     // Refuses a user who is not known before anything is started.
-    this.gateway.audience(caller, readers, asked.audience);
+    this.audience.of(caller, readers, asked.audience);
     const accepted = await this.generations.start(asked, caller, idempotencyKey);
-    this.gateway.show(accepted.generation, caller, readers, asked.audience);
+    this.audience.show(accepted.generation, caller, readers, asked.audience);
     return accepted;
   }
 
@@ -221,8 +224,8 @@ export class LlmService {
 }
 
 /**
- * Who a request for a client counts for. A backend's key acts for the client's user, and keeps its own
- * limits.
+ * The caller that a request for a client counts for. A backend's key acts for the client's user, and
+ * keeps its own limits.
  */
 function callerOfClient(asking: Caller, client: Caller): Caller {
   const { principal } = asking;

@@ -6,7 +6,7 @@ import { type Session, Sessions } from '../access/sessions.js';
 import { UsageLimits } from '../access/usage-limits.js';
 import { Config } from '../config/config.js';
 import type { CastError } from '../protocol/errors.js';
-import type { ClientSocket } from './socket.gateway.js';
+import type { ClientSocket } from './client-socket.js';
 
 /** How long a closed socket may take for its last word, in milliseconds. */
 const GOODBYE_MS = 250;

@@ -17,7 +17,7 @@ import { otherVersion, refuseNamespace } from './handshake.js';
 import { limitPackets } from './packet-limits.js';
 import { boundPollingPayloads } from './polling-payload.js';
 import { guardSessions } from './session-guard.js';
-import type { Clients } from './socket.gateway.js';
+import type { Clients } from './client-socket.js';
 
 /** How long, at the end, sockets may take to fetch what is written for them. */
 const FLUSH_MS = 2_000;

@@ -10,13 +10,10 @@ import {
   WebSocketGateway,
   WebSocketServer,
 } from '@nestjs/websockets';
-import type { Namespace, Socket } from 'socket.io';
 import { actingFor, callerAs, mayDeliver } from '../access/acting.js';
 import { networkOf } from '../access/address.js';
 import type { Caller } from '../access/caller.js';
 import { clientAddress, keyOf } from '../access/client-address.js';
-import { ownerOf } from '../access/principal.js';
-import type { Session } from '../access/sessions.js';
 import { UsageLimits } from '../access/usage-limits.js';
 import { Config } from '../config/config.js';
 import { authRequest, type AuthRequest } from '../protocol/access.js';
@@ -26,7 +23,6 @@ import { CastError } from '../protocol/errors.js';
 import { SocketErrorFilter } from './socket-error-filter.js';
 import { startedOf } from '../generations/accepted.js';
 import type { Asked } from '../generations/asked.js';
-import type { Generation } from '../generations/generation.js';
 import { GenerationsService } from '../generations/generations.service.js';
 import { Lifecycle } from '../generations/lifecycle.js';
 import { Peers } from '../generations/peers.js';
@@ -42,39 +38,14 @@ import {
   sendMessageRequest,
   type SendMessageRequest,
 } from '../protocol/requests.js';
-import {
-  type Ack as AckOf,
-  clientEvents,
-  type ClientToServerEvents,
-  type ServerToClientEvents,
-  type StartedAck,
-} from '../protocol/socket-events.js';
+import { type Ack as AckOf, clientEvents, type StartedAck } from '../protocol/socket-events.js';
 import { type GenerationState } from '../protocol/stream-state.js';
+import { Audience } from './audience.js';
+import type { Clients, ClientSocket } from './client-socket.js';
 import { SocketCallers } from './socket-caller.js';
 import { SocketReaders } from './socket-readers.js';
 import { SocketSessions } from './socket-sessions.js';
 
-type NoServerEvents = Record<string, never>;
-interface SocketData {
-  caller: Caller;
-  session: Session;
-  /** Of the links that it reads with, by generation. */
-  links: Map<string, Session>;
-  readers: SocketReaders;
-}
-export type ClientSocket = Socket<
-  ClientToServerEvents,
-  ServerToClientEvents,
-  NoServerEvents,
-  SocketData
->;
-/** The namespace `/events`. */
-export type Clients = Namespace<
-  ClientToServerEvents,
-  ServerToClientEvents,
-  NoServerEvents,
-  SocketData
->;
 /**
  * The socket's door: takes requests, and turns log readers into emits. A request is answered through
  * its ack before the socket reads the generation, so no record can come before the ack.
@@ -86,9 +57,6 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
   @WebSocketServer()
   private readonly clients!: Clients;
 
-  /** The connected sockets of each known user. */
-  private readonly ofUsers = new Map<string, Set<ClientSocket>>();
-
   constructor(
     private readonly generations: GenerationsService,
     private readonly lifecycle: Lifecycle,
@@ -96,10 +64,9 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     private readonly sessions: SocketSessions,
     private readonly usage: UsageLimits,
     private readonly peers: Peers,
+    private readonly audience: Audience,
     private readonly config: Config,
-  ) {
-    peers.on('audience', (message) => this.showUser(...(message as [string, string])));
-  }
+  ) {}
 
   /** Before a client is connected, it is settled who it is. */
   afterInit(clients: Clients): void {
@@ -113,7 +80,7 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
       slowMs: this.config.SLOW_READER_MS,
       onSlow: () => this.lifecycle.tell('slowReader', 'socket'),
     });
-    this.remember(socket);
+    this.audience.add(socket);
     socket.onAny((event: string, ...args: unknown[]) => answerUnknown(socket, event, args));
     // A new tab or device hears what goes on, and may join.
     for (const status of await this.generations.activeOf(caller))
@@ -124,11 +91,7 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     socket.data.readers.close();
     socket.data.session.end();
     for (const link of socket.data.links.values()) link.end();
-    const user = ownerOf(socket.data.caller.principal);
-    if (user === undefined) return;
-    const sockets = this.ofUsers.get(user);
-    sockets?.delete(socket);
-    if (sockets?.size === 0) this.ofUsers.delete(user);
+    this.audience.delete(socket);
   }
 
   /**
@@ -144,21 +107,6 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
       networkOf(address) === networkOf(clientAddress(socket.request, this.config));
     if (mayDeliver(principal, socket.data.caller.principal, isNear)) return socket;
     throw new CastError('client_not_found');
-  }
-
-  /**
-   * What the records of a request go to now: the asking socket, or every socket of the caller's user.
-   * @throws CastError `forbidden` where the user is not known
-   */
-  audience(
-    { principal }: Caller,
-    own: SocketReaders | undefined,
-    audience: 'user' | undefined,
-  ): SocketReaders[] {
-    if (audience === undefined) return own === undefined ? [] : [own];
-    const user = ownerOf(principal);
-    if (user === undefined || user.endsWith('/')) throw new CastError('forbidden', NOT_THAT_USER);
-    return [...(this.ofUsers.get(user) ?? [])].map(({ data }) => data.readers);
   }
 
   @SubscribeMessage('generate')
@@ -269,29 +217,11 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     const { caller: own, readers } = socket.data;
     const caller = callerAs(own, actingFor(own.principal, userId));
     // Refuses a user who is not known before anything is started.
-    this.audience(caller, readers, asked.audience);
+    this.audience.of(caller, readers, asked.audience);
     const key = keyOf(idempotencyKey, socket.handshake, this.config);
     const accepted = await this.generations.start(asked, caller, key);
     ack?.({ ok: true, ...startedOf(accepted) });
-    this.show(accepted.generation, caller, readers, asked.audience);
-  }
-
-  /** Lets all who are to see a new generation read it: on this node, and on the others. */
-  show(
-    generation: Generation,
-    caller: Caller,
-    asking: SocketReaders | undefined,
-    audience: 'user' | undefined,
-  ): void {
-    for (const readers of this.audience(caller, asking, audience)) readers.read(generation, 0);
-    if (audience === 'user') this.peers.tell('audience', [generation.owner, generation.id]);
-  }
-
-  /** The sockets that a user has here read a generation of another node. */
-  private async showUser(user: string, generationId: string): Promise<void> {
-    for (const { data } of this.ofUsers.get(user) ?? []) {
-      data.readers.read(await this.generations.get(generationId, data.caller, 'read'), 0);
-    }
+    this.audience.show(accepted.generation, caller, readers, asked.audience);
   }
 
   private async settle(socket: ClientSocket, next: (error?: Error) => void): Promise<void> {
@@ -316,18 +246,7 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     socket.data.links = new Map();
     socket.data.session = this.sessions.open(socket, caller);
   }
-
-  private remember(socket: ClientSocket): void {
-    const user = ownerOf(socket.data.caller.principal);
-    if (user === undefined) return;
-    const sockets = this.ofUsers.get(user) ?? new Set();
-    this.ofUsers.set(user, sockets.add(socket));
-  }
 }
-
-const NOT_THAT_USER = {
-  message: 'It is not known which user this is; see auth.token and auth.userId.',
-};
 
 /** ISO time of the end of a user's token. */
 function expiryOf({ principal }: Caller): string {

@@ -15,7 +15,7 @@ export interface Ticket {
   readonly id: string;
   /** The user whose turn it takes. */
   readonly user: string;
-  /** Who else it counts for: the principal, its key, its tenant. */
+  /** The accounts that it counts for too: the principal, its key, its tenant. */
   readonly accounts?: readonly LineAccount[];
   /** Upstreams that can serve it now; they need not be free. */
   candidates(): readonly Upstream[];

@@ -5,7 +5,7 @@ import type { Life, LifecycleListener } from '../lifecycle.js';
 /** What an idempotency key stands for. */
 export interface Claim {
   key: string;
-  /** Whose key it is: keys of different ones never meet. */
+  /** The owner of the key: keys of different owners never meet. */
   user: string;
   /** What is compared: the request without `clientId`. */
   asked: unknown;

@@ -1,0 +1,29 @@
+import type { Namespace, Socket } from 'socket.io';
+import type { Caller } from '../access/caller.js';
+import type { Session } from '../access/sessions.js';
+import type { ClientToServerEvents, ServerToClientEvents } from '../protocol/socket-events.js';
+import type { SocketReaders } from './socket-readers.js';
+
+type NoServerEvents = Record<string, never>;
+/** What the server knows of a connected client. */
+interface SocketData {
+  caller: Caller;
+  session: Session;
+  /** Of the links that it reads with, by generation. */
+  links: Map<string, Session>;
+  readers: SocketReaders;
+}
+/** A client that is connected to the namespace `/events`. */
+export type ClientSocket = Socket<
+  ClientToServerEvents,
+  ServerToClientEvents,
+  NoServerEvents,
+  SocketData
+>;
+/** The namespace `/events`. */
+export type Clients = Namespace<
+  ClientToServerEvents,
+  ServerToClientEvents,
+  NoServerEvents,
+  SocketData
+>;
