@@ -5,6 +5,8 @@ export interface PageInfo {
   socketPort: number;
   /** Model of questions that name none. */
   model: string;
+  /** Whether no list shows that model, although it can be asked. */
+  isModelHidden: boolean;
   /** Whether the page may have a model pulled. */
   allowPull: boolean;
   /** Most bytes of a request; the server hangs up on a larger one. */

@@ -1,44 +1,13 @@
-import axe from 'axe-core';
 import type { Browser, Locator } from 'playwright-core';
 import { Stage } from '../../test/support/stage.js';
 import { until } from '../../test/support/until.js';
 import { describeInBrowser, launchBrowser } from './support/browser.js';
+import { faults } from './support/axe.js';
 import { Chat } from './support/chat.js';
 
 const LONG_WORD =
   'Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft';
 const ANSWER = `# A heading\n\n${LONG_WORD} and \`code\`.\n\n\`\`\`js\nconst x = '${'x'.repeat(200)}';\n\`\`\`\n\n| a | b |\n|-|-|\n| ${LONG_WORD} | 2 |\n`;
-
-/** What axe finds serious by these rules, or by all of them. */
-async function serious({ page }: Chat, rules?: string[]): Promise<string[]> {
-  const { violations } = await page.evaluate((rules) => {
-    const { run } = (globalThis as unknown as { axe: typeof axe }).axe;
-    return run({ resultTypes: ['violations'], ...(rules && { runOnly: rules }) });
-  }, rules);
-  return violations
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
-}
-
-/** What is wrong with the page as it is, in light and dark, at its width and down to 320 px. */
-async function faults(chat: Chat, width: number): Promise<string[]> {
-  const { page } = chat;
-  await page.emulateMedia({ colorScheme: 'light' });
-  const inLight = await serious(chat);
-  await page.emulateMedia({ colorScheme: 'dark' });
-  const inDark = await serious(chat, ['color-contrast']);
-  const tooWide: string[] = [];
-  for (const narrow of [width, Math.min(width, 320)]) {
-    await page.setViewportSize({ width: narrow, height: 800 });
-    const overflow = await page.evaluate(() => {
-      const boxes = [document.documentElement, ...document.querySelectorAll('.viewport')];
-      return Math.max(...boxes.map((box) => box.scrollWidth - box.clientWidth));
-    });
-    if (overflow > 0) tooWide.push(`${overflow} px wider than ${narrow} px`);
-  }
-  await page.setViewportSize({ width, height: 800 });
-  return [...inLight, ...inDark, ...tooWide];
-}
 
 describeInBrowser('the chat page, for everybody', () => {
   let browser: Browser;
@@ -69,10 +38,9 @@ describeInBrowser('the chat page, for everybody', () => {
       const context = await browser.newContext({ reducedMotion: 'reduce' });
       chat = await Chat.open(context, stage.app.url);
       await chat.page.setViewportSize({ width, height: 800 });
-      await chat.page.evaluate(axe.source);
       const found: Record<string, string[]> = {};
       const look = async (state: string): Promise<void> => {
-        found[state] = await faults(chat, width);
+        found[state] = await faults(chat.page, width);
       };
 
       await look('empty');

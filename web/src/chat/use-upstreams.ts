@@ -1,0 +1,23 @@
+import { shallowRef } from 'vue';
+import { SERVER } from '../page-info';
+import type { UpstreamHealth } from './readiness';
+
+/** Which upstreams the server has, and whether each answers. Empty until the server has told. */
+export function useUpstreams() {
+  const upstreams = shallowRef<readonly UpstreamHealth[]>([]);
+
+  /** Asks anew. Where the server does not answer, what is known stays: the banner tells of it. */
+  async function refresh(): Promise<void> {
+    try {
+      // 503 with the same body, where none answers.
+      const response = await fetch(`${SERVER}health/ready`);
+      const body = (await response.json()) as { upstreams?: UpstreamHealth[] };
+      upstreams.value = body.upstreams ?? [];
+    } catch {
+      // Neither the server nor a proxy in front of it has given a list.
+    }
+  }
+  void refresh();
+
+  return { upstreams, refresh };
+}
