@@ -158,7 +158,9 @@ describeInBrowser('conversations of the chat page', () => {
     await begin();
     await chat.ask('Two?');
     const state = (question: string, text: string): Promise<void> =>
-      links()
+      chat.page
+        .getByRole('navigation')
+        .getByRole('listitem')
         .filter({ hasText: question })
         .getByText(text, { exact: true })
         .waitFor({ state: 'attached' });
