@@ -2,6 +2,7 @@ import { type DynamicModule, Module, type Type } from '@nestjs/common';
 import { AccessModule } from './access/access.module.js';
 import { CastModule } from './cast/cast.module.js';
 import { Config } from './config/config.js';
+import { DoorsModule } from './doors/doors.module.js';
 import { GenerationsModule } from './generations/generations.module.js';
 import { AdminController } from './http/admin.controller.js';
 import { MemoryModule } from './generations/memory.module.js';
@@ -12,7 +13,15 @@ import { TelemetryModule } from './telemetry/telemetry.module.js';
 import { SocketModule } from './socket/socket.module.js';
 
 @Module({
-  imports: [AccessModule, CastModule, GenerationsModule, SocketModule, LlmModule, TelemetryModule],
+  imports: [
+    AccessModule,
+    CastModule,
+    GenerationsModule,
+    SocketModule,
+    LlmModule,
+    DoorsModule,
+    TelemetryModule,
+  ],
   controllers: [AdminController, HealthController, TokenController],
 })
 export class AppModule {

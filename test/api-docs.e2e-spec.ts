@@ -13,9 +13,9 @@ import { Client } from './support/client.js';
 import { call } from './support/rest.js';
 import { ScriptedUpstream } from './support/scripted-upstream.js';
 
-/** What serves the documents themselves, or the page, is in none. */
+/** What serves the documents themselves, the page, or other people's clients is in none. */
 const NOT_OF_THE_API =
-  /^\/(docs.*|asyncapi\.json|doctor|page\.json|icon.*|manifest\.webmanifest|sw\.js|client\.js|assets\/.*)?$/;
+  /^\/(docs.*|asyncapi\.json|doctor|page\.json|icon.*|manifest\.webmanifest|sw\.js|client\.js|assets\/.*|v1\/.*|api\/.*|ai\/.*)?$/;
 /** The key under which `@SubscribeMessage` keeps the name of its event. */
 const EVENT_NAME = 'message';
 

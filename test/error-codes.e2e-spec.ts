@@ -339,7 +339,7 @@ describe('error codes', () => {
     @Module({ controllers: [Mistaken] })
     class MistakenModule {}
     const app = await NestFactory.create(MistakenModule, { logger: false, abortOnError: false });
-    app.useGlobalFilters(new HttpErrorFilter());
+    app.useGlobalFilters(new HttpErrorFilter(() => false));
     await app.listen(0, '127.0.0.1');
     try {
       const { port } = app.getHttpServer().address() as AddressInfo;

@@ -147,6 +147,7 @@ export class Copies {
         endpoint: meta['ep'] as Generation['endpoint'],
         model: meta['model'] ?? '',
         owner: meta['user'] === '' ? undefined : meta['user'],
+        createdAt: Number(meta['at']),
       },
       driver,
     );

@@ -72,7 +72,7 @@ export class Keeper {
    * @throws CastError `store_unavailable`
    */
   async add(generation: Generation, epoch = 1): Promise<void> {
-    const { id, owner, model, endpoint, status } = generation;
+    const { id, owner, model, endpoint, createdAt, status } = generation;
     const kept: Kept = {
       generation,
       fields: [
@@ -80,6 +80,7 @@ export class Keeper {
         ['user', owner ?? ''],
         ['model', model],
         ['ep', endpoint],
+        ['at', String(createdAt)],
         ['state', JSON.stringify(status)],
       ].flat(),
       unfollow: generation.follow({

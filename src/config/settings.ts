@@ -232,6 +232,13 @@ export const settings = z.object({
   SLOW_READER_MS: milliseconds(30_000).describe(
     'A client that takes no byte for so long is cut; it may come back and join',
   ),
+  DOORS: z
+    .string()
+    .transform(list)
+    .pipe(z.array(z.enum(['openai', 'ollama', 'ai-sdk'])))
+    .meta({ expected: 'openai, ollama and ai-sdk, or some of them, separated by commas' })
+    .default(['openai', 'ollama', 'ai-sdk'])
+    .describe("Doors that are open to other people's clients; empty = none"),
   ...accessSettings,
   TRUST_CLIENT_USER_ID: flag(false).describe(
     'Believe auth.userId of a handshake although others than this machine can connect',

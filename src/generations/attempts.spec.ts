@@ -61,7 +61,7 @@ function asked(upstream: ScriptedUpstream, onEnd: () => void = () => undefined) 
   const context = { cast, slots, durations: new Durations(), lifecycle: new Lifecycle() };
   const begin = (endpoint: 'generate' | 'pull' = 'generate') => {
     const running: Running = new Running(
-      { id: 'k3JvX0d1Qm6c7Tq2Zr9s_A', endpoint, model: 'm', owner: undefined },
+      { id: 'k3JvX0d1Qm6c7Tq2Zr9s_A', endpoint, model: 'm', owner: undefined, createdAt: 0 },
       {
         keep: true,
         maxOutputBytes: 1000,

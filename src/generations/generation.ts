@@ -15,6 +15,8 @@ export interface GenerationFacts {
   readonly model: string;
   /** The user that it belongs to; undefined where nobody is known. */
   readonly owner: string | undefined;
+  /** When it was asked for, in milliseconds since 1970. */
+  readonly createdAt: number;
 }
 
 /** What drives a generation: its readers act on it through this. */
@@ -40,6 +42,7 @@ export class Generation {
   readonly endpoint: GenerationFacts['endpoint'];
   readonly model: string;
   readonly owner: string | undefined;
+  readonly createdAt: number;
   readonly log: GenerationLog;
   /** Resolves with the last entry. */
   readonly ended: Promise<EndEntry>;
@@ -60,6 +63,7 @@ export class Generation {
     this.endpoint = facts.endpoint;
     this.model = facts.model;
     this.owner = facts.owner;
+    this.createdAt = facts.createdAt;
     this.status = { generationId: facts.id, state: 'queued' };
     this.log = new GenerationLog((bytes) => driver.onGrow(bytes));
     this.ended = new Promise((resolve) => (this.resolveEnded = resolve));

@@ -3,10 +3,11 @@ import { AccessModule } from '../access/access.module.js';
 import { CastModule } from '../cast/cast.module.js';
 import { GenerationsService } from './generations.service.js';
 import { Lifecycle } from './lifecycle.js';
+import { Models } from './models.js';
 
 @Module({
   imports: [AccessModule, CastModule],
-  providers: [GenerationsService, Lifecycle],
-  exports: [GenerationsService, Lifecycle],
+  providers: [GenerationsService, Lifecycle, Models],
+  exports: [GenerationsService, Lifecycle, Models],
 })
 export class GenerationsModule {}

@@ -232,7 +232,8 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     // Another request with the same key was faster.
     if (claimed !== id) return this.again(claimed);
     const { endpoint, model } = request;
-    const facts = { id, endpoint, model, owner: ownerOf(caller.principal) };
+    const owner = ownerOf(caller.principal);
+    const facts = { id, endpoint, model, owner, createdAt: Date.now() };
     const limits = {
       keep,
       timeoutMs,

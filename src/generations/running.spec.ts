@@ -11,6 +11,7 @@ const facts = {
   endpoint: 'generate' as const,
   model: 'llama3.2',
   owner: undefined,
+  createdAt: 0,
 };
 const limits: Limits = {
   keep: true,

@@ -11,10 +11,15 @@ import { toCastError } from './to-cast-error.js';
 
 const UNAUTHORIZED = 401;
 
-/** Answers every refused HTTP request with the contract's one shape. */
+/** Answers a refused request in a shape of its own; false where it has none for that request. */
+export type AnswerElsewise = (refused: CastError, request: Request, response: Response) => boolean;
+
+/** Answers every refused HTTP request with the contract's one shape, or with that of its door. */
 @Catch()
 export class HttpErrorFilter implements ExceptionFilter {
   private readonly logger = new Logger('Http');
+
+  constructor(private readonly answerElsewise: AnswerElsewise) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
     const response = host.switchToHttp().getResponse<Response>();
@@ -24,9 +29,6 @@ export class HttpErrorFilter implements ExceptionFilter {
       methods.length > 0 ? new CastError('method_not_allowed') : toCastError(error, this.logger);
     const { status } = ERRORS[refused.code];
     if (response.headersSent) return void response.destroy();
-    if (refused.retryAfterMs !== undefined) {
-      response.setHeader('Retry-After', Math.ceil(refused.retryAfterMs / 1000));
-    }
     if (status === UNAUTHORIZED) {
       // RFC 6750, section 3.
       const { authorization } = host.switchToHttp().getRequest<Request>().headers;
@@ -35,6 +37,10 @@ export class HttpErrorFilter implements ExceptionFilter {
         'WWW-Authenticate',
         authorization === undefined ? challenge : `${challenge}, error="invalid_token"`,
       );
+    }
+    if (this.answerElsewise(refused, response.req, response)) return;
+    if (refused.retryAfterMs !== undefined) {
+      response.setHeader('Retry-After', Math.ceil(refused.retryAfterMs / 1000));
     }
     const requestId = response.getHeader('x-request-id');
     response.status(status).json({ statusCode: status, ...refused.refusal(), requestId });

@@ -11,12 +11,18 @@ const FIRST_BYTES = 16_384;
  * Reads the JSON body of a request into `request.body`. It copies what comes into one buffer: kept as
  * they come, pieces of one byte would take a hundred times their size. And it counts the values before
  * it makes them.
+ * @param isJsonAnyway whether a body is JSON although its content type does not say so
  */
-export function readJsonBody(mostBytes: number): RequestHandler {
+export function readJsonBody(
+  mostBytes: number,
+  isJsonAnyway: (request: Request) => boolean,
+): RequestHandler {
   return (request, _response, next) => {
     if (!hasBody(request)) return next();
     // A body that is not JSON would otherwise look like a missing one.
-    if (!isJsonInUtf8(request)) throw new CastError('unsupported_media_type');
+    if (!isJsonInUtf8(request) && !isJsonAnyway(request)) {
+      throw new CastError('unsupported_media_type');
+    }
     const tooLarge = (): void => next(new CastError('payload_too_large'));
     if (Number(request.headers['content-length'] ?? 0) > mostBytes) return tooLarge();
 

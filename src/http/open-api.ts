@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http';
-import type { INestApplication } from '@nestjs/common';
+import { type INestApplication, SetMetadata } from '@nestjs/common';
 import type { OpenAPIObject } from '@nestjs/swagger';
 import type { z } from 'zod';
 import { API_INFO, refTo, referenced } from './api-schemas.js';
@@ -77,6 +77,11 @@ export function Route(description: RouteDescription): MethodDecorator {
     routes.set(operationId, description);
   };
 }
+
+/** For a controller whose routes speak the protocol of others: the OpenAPI document has none of them. */
+export const ForeignRoutes = (): ClassDecorator =>
+  // What `@ApiExcludeController` of `@nestjs/swagger` sets, without loading it.
+  SetMetadata('swagger/apiExcludeController', [true]);
 
 /** The OpenAPI document of all routes: Nest knows paths and bodies, {@link Route} the rest. */
 export async function openApi(app: INestApplication, basePath: string): Promise<object> {

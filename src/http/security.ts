@@ -39,9 +39,19 @@ export function corsHeaders(config: Config) {
     answer(null, {
       origin: true,
       credentials: isListed(request.headers.origin ?? '', config),
-      exposedHeaders: ['Location', 'Retry-After', 'X-Request-Id'],
+      exposedHeaders: EXPOSED,
     });
 }
+
+/** What pages on other origins may read of an answer's headers. */
+const EXPOSED = [
+  'Location',
+  'Retry-After',
+  'X-Request-Id',
+  'X-LLM-Cast-Generation-Id',
+  'X-Workflow-Run-Id',
+  'X-Workflow-Stream-Tail-Index',
+];
 
 /**
  * The policy of our own page, stricter than that of the API documents: no inline style, no form, and

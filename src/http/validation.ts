@@ -17,19 +17,23 @@ class SchemaValidationPipe extends StandardSchemaValidationPipe {
 
 /** Checks a request against the schema at its parameter; wrong input is `invalid_request`. */
 export const validation = new SchemaValidationPipe({
-  exceptionFactory: (issues) =>
-    new CastError('invalid_request', {
-      // All our schemas are zod's: what Nest hands on are its issues.
-      details: (issues as z.core.$ZodIssue[])
-        .slice(0, MAX_DETAILS)
-        .flatMap(detailsOf)
-        .slice(0, MAX_DETAILS)
-        .map(({ path, message }) => ({
-          path: path.slice(0, MAX_DETAIL_CHARS),
-          message: message.slice(0, MAX_DETAIL_CHARS),
-        })),
-    }),
+  // All our schemas are zod's: what Nest hands on are its issues.
+  exceptionFactory: (issues) => invalidRequest(issues as z.core.$ZodIssue[]),
 });
+
+/** The refusal of a request that has these faults. */
+export function invalidRequest(issues: readonly z.core.$ZodIssue[]): CastError {
+  return new CastError('invalid_request', {
+    details: issues
+      .slice(0, MAX_DETAILS)
+      .flatMap(detailsOf)
+      .slice(0, MAX_DETAILS)
+      .map(({ path, message }) => ({
+        path: path.slice(0, MAX_DETAIL_CHARS),
+        message: message.slice(0, MAX_DETAIL_CHARS),
+      })),
+  });
+}
 
 /** One for each wrong field: of all unknown ones in an object zod makes one issue, at the object. */
 function detailsOf(issue: z.core.$ZodIssue): Detail[] {

@@ -12,10 +12,9 @@ import {
 } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import type { Observable } from 'rxjs';
-import { keyOf } from '../access/client-address.js';
 import { Config } from '../config/config.js';
-import { CastError } from '../protocol/errors.js';
 import { callerOf } from '../http/authenticate.js';
+import { idempotencyKeyOf } from '../http/idempotency-key.js';
 import { Route } from '../http/open-api.js';
 import {
   generationView,
@@ -40,6 +39,7 @@ import {
   pullBody,
   type PullBody,
 } from '../protocol/requests.js';
+import { Models } from '../generations/models.js';
 import { type From, LlmService } from './llm.service.js';
 
 /** What an answer of the upstream can turn into, where it is no generation's. */
@@ -73,6 +73,7 @@ const STREAMING = {
 export class LlmController {
   constructor(
     private readonly llm: LlmService,
+    private readonly listed: Models,
     private readonly config: Config,
   ) {}
 
@@ -129,7 +130,7 @@ export class LlmController {
     refuses: FROM_UPSTREAM,
   })
   models(@Req() request: Request): Promise<ModelList> {
-    return this.llm.models(callerOf(request));
+    return this.listed.list(callerOf(request));
   }
 
   @Get('queue')
@@ -207,17 +208,7 @@ export class LlmController {
   }
 }
 
-const optionalKey = idempotencyKey.optional();
-
 /** The caller, and the idempotency key that it sent. @throws CastError `invalid_request` */
 function asking(request: Request): [From, string | undefined] {
-  const key = optionalKey.safeParse(request.get('idempotency-key'));
-  if (key.success) {
-    const TRUST_PROXY = request.app.get('trust proxy') as Config['TRUST_PROXY'];
-    const from = { caller: callerOf(request), address: request.ip ?? '' };
-    return [from, keyOf(key.data, request, { TRUST_PROXY })];
-  }
-  throw new CastError('invalid_request', {
-    details: [{ path: 'Idempotency-Key', message: '1 to 255 characters' }],
-  });
+  return [{ caller: callerOf(request), address: request.ip ?? '' }, idempotencyKeyOf(request)];
 }

@@ -10,23 +10,18 @@ import { CastService } from '../cast/cast.service.js';
 import { Config } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
 import { type Accepted, startedOf } from '../generations/accepted.js';
-import { type Asked, isAllowed } from '../generations/asked.js';
+import type { Asked } from '../generations/asked.js';
 import type { Generation } from '../generations/generation.js';
 import { GenerationsService } from '../generations/generations.service.js';
 import { Lifecycle } from '../generations/lifecycle.js';
 import { Peers } from '../generations/peers.js';
-import type {
-  GenerationView,
-  ModelList,
-  QueueView,
-  Started,
-  Version,
-} from '../protocol/answers.js';
+import type { GenerationView, QueueView, Started, Version } from '../protocol/answers.js';
 import type { PullBody } from '../protocol/requests.js';
+import { StreamedResponse } from '../http/streamed-response.js';
 import { Audience } from '../socket/audience.js';
 import type { ClientSocket } from '../socket/client-socket.js';
 import { SocketGateway } from '../socket/socket.gateway.js';
-import { EventStream } from './event-stream.js';
+import { recordStream } from './record-stream.js';
 import { viewOf } from './view.js';
 
 /** The caller, and where it asks from. */
@@ -144,16 +139,6 @@ export class LlmService {
     return this.cast.version().pipe(map((version) => ({ version })));
   }
 
-  /** The models of all upstreams that a caller may name. */
-  async models({ principal }: Caller): Promise<ModelList> {
-    authorise(principal, 'list');
-    const { models } = await this.cast.models();
-    const { ALLOWED_MODELS: allowed } = this.config;
-    return {
-      models: models.filter(({ name }) => allowed.length === 0 || isAllowed(name, allowed)),
-    };
-  }
-
   async queue({ principal }: Caller): Promise<QueueView> {
     authorise(principal, 'list');
     return this.generations.queue();
@@ -200,8 +185,9 @@ export class LlmService {
   /** Until the terminal record, or until the caller's credential is no longer good. */
   private stream(generation: Generation, after: number, response: Response, caller: Caller): void {
     const onSlow = (): void => this.lifecycle.tell('slowReader', 'sse');
-    EventStream.open(response, this.config, generation, after, onSlow);
-    const session = this.sessions.start(caller.principal, () => response.end());
+    const wording = recordStream(generation);
+    const stream = StreamedResponse.open(response, this.config, generation, after, wording, onSlow);
+    const session = this.sessions.start(caller.principal, (reason) => stream?.break(reason));
     response.once('close', () => session.end());
     if (response.destroyed || response.closed) session.end();
   }

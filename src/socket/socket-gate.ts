@@ -1,5 +1,5 @@
 import type { Socket } from 'socket.io';
-import { StallWatch, unsent } from './stall-watch.js';
+import { StallWatch, unsent } from '../http/stall-watch.js';
 
 /** engine.io's socket, and the one thing of its WebSocket transport that it does not declare. */
 type Connection = Socket['conn'];

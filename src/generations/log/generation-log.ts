@@ -94,10 +94,11 @@ export class GenerationLog {
   }
 
   /**
-   * The next entry after `after`, neighbouring text merged into one, at most 64 KiB of it.
+   * The next entry after `after`, neighbouring text merged into one.
    * @param after seq of an entry that exists, or 0; must be below `seq`
+   * @param mostChars of merged text, 64 KiB of UTF-8 by default; 0 = the entry by itself
    */
-  read(after: number): Entry {
+  read(after: number, mostChars = MERGE_CHARS): Entry {
     const from = after + 1;
     let at = this.find(from);
     const block = this.blocks[at];
@@ -116,7 +117,7 @@ export class GenerationLog {
     ) {
       const start = seq + 1 - next.first;
       // The first piece goes out whatever its size: it is an entry of its own.
-      const count = Math.max(seq === after ? 1 : 0, next.fitting(start, MERGE_CHARS - text.length));
+      const count = Math.max(seq === after ? 1 : 0, next.fitting(start, mostChars - text.length));
       text += next.slice(start, start + count);
       seq += count;
       if (start + count < next.count) break;

@@ -5,6 +5,8 @@ import type { Entry } from './entry.js';
 export interface LogSink {
   /** False while it holds as much as it may; it calls {@link LogReader.advance} when it has room. */
   readonly writable: boolean;
+  /** It takes each entry by itself; otherwise neighbouring text may come merged. */
+  readonly unmerged?: boolean;
   write(entry: Entry): void;
   state(state: StreamState): void;
   /** It threw, so its reader has left: it closes its door. */
@@ -14,7 +16,7 @@ export interface LogSink {
 /** What a reader needs of its log. */
 interface Source {
   readonly seq: number;
-  read(after: number): Entry;
+  read(after: number, mostChars?: number): Entry;
 }
 
 /**
@@ -52,7 +54,7 @@ export class LogReader {
     if (this.hasLeft || this.cursor >= this.log.seq) return false;
     try {
       if (!this.sink.writable) return false;
-      this.give(this.log.read(this.cursor));
+      this.give(this.log.read(this.cursor, this.sink.unmerged === true ? 0 : undefined));
       return true;
     } catch (error) {
       return this.fail(error);

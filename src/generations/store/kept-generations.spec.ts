@@ -27,7 +27,13 @@ let count = 0;
 /** A generation that is kept, with so many bytes of text, and that has ended. */
 function ended(kept: KeptGenerations, bytes: number): Generation {
   const generation = new Generation(
-    { id: `generation-${++count}`, endpoint: 'generate', model: 'm', owner: undefined },
+    {
+      id: `generation-${++count}`,
+      endpoint: 'generate',
+      model: 'm',
+      owner: undefined,
+      createdAt: 0,
+    },
     { ...nobody, onGrow: (more) => kept.grow(more) },
   );
   const life = {

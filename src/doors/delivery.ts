@@ -1,0 +1,101 @@
+import { Injectable } from '@nestjs/common';
+import type { Request, Response } from 'express';
+import type { Caller } from '../access/caller.js';
+import { Sessions } from '../access/sessions.js';
+import { Config } from '../config/config.js';
+import type { Generation } from '../generations/generation.js';
+import { Lifecycle } from '../generations/lifecycle.js';
+import type { EndEntry } from '../generations/log/entry.js';
+import { StreamedResponse, type Wording } from '../http/streamed-response.js';
+import { notServed } from './refused.js';
+
+/**
+ * What becomes of a generation whose response was closed: it is cancelled; or it goes on for
+ * `ABANDON_AFTER_MS`; or to its end.
+ */
+export type OnDisconnect = 'cancel' | 'grace' | 'keep';
+
+const HEADER = 'x-llm-cast-on-disconnect';
+/** What every answer of a door carries: with it the caller can go on through our own doors. */
+export const ID_HEADER = 'x-llm-cast-generation-id';
+
+/**
+ * What a request wants to happen when its connection is closed.
+ * @param usual what the clients of this door mean by it
+ * @throws CastError `invalid_request`
+ */
+export function onDisconnectOf(request: Request, usual: OnDisconnect): OnDisconnect {
+  const asked = request.get(HEADER);
+  if (asked === undefined) return usual;
+  if (asked === 'cancel' || asked === 'grace' || asked === 'keep') return asked;
+  throw notServed(HEADER, 'cancel, grace or keep');
+}
+
+/** Gives a generation to the one who asked for it, until it ends or the caller has gone. */
+@Injectable()
+export class Delivery {
+  constructor(
+    private readonly lifecycle: Lifecycle,
+    private readonly sessions: Sessions,
+    private readonly config: Config,
+  ) {}
+
+  /** Streams it. */
+  stream(
+    generation: Generation,
+    response: Response,
+    caller: Caller,
+    onDisconnect: OnDisconnect,
+    wording: Wording,
+  ): void {
+    response.setHeader(ID_HEADER, generation.id);
+    const onSlow = (): void => this.lifecycle.tell('slowReader', 'sse');
+    const stream = StreamedResponse.open(response, this.config, generation, 0, wording, onSlow);
+    const session = this.sessions.start(caller.principal, (reason) => stream?.break(reason));
+    whenClosed(response, () => {
+      session.end();
+      gone(generation, onDisconnect);
+    });
+  }
+
+  /**
+   * Waits for its end; the caller counts as a reader so long.
+   * @returns its last entry; undefined where the caller has gone before
+   */
+  async whole(
+    generation: Generation,
+    response: Response,
+    onDisconnect: OnDisconnect,
+  ): Promise<EndEntry | undefined> {
+    response.setHeader(ID_HEADER, generation.id);
+    const reader = generation.read(WAITING, generation.log.seq);
+    const closed = new Promise<undefined>((resolve) => {
+      whenClosed(response, () => {
+        reader.leave();
+        gone(generation, onDisconnect);
+        resolve(undefined);
+      });
+    });
+    const end = await Promise.race([generation.ended, closed]);
+    reader.leave();
+    return end;
+  }
+}
+
+/** A reader that reads nothing: it is an audience. */
+const WAITING = {
+  writable: true,
+  write: () => undefined,
+  state: () => undefined,
+  fail: () => undefined,
+};
+
+/** The response was closed: a client that goes means "stop" in some doors, if nobody else reads. */
+function gone(generation: Generation, onDisconnect: OnDisconnect): void {
+  if (onDisconnect === 'cancel' && !generation.log.hasReaders) void generation.cancel();
+}
+
+function whenClosed(response: Response, act: () => void): void {
+  if (response.destroyed || response.closed) act();
+  else response.once('close', act);
+}

@@ -1,0 +1,41 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Request, RequestHandler, Response } from 'express';
+import type { Config } from '../config/config.js';
+import { CastError } from '../protocol/errors.js';
+import type { Door } from './door.js';
+import { openAiDoor } from './openai/door.js';
+import { answerRefused, refusedBy } from './refused.js';
+
+const DOORS: readonly Door[] = [openAiDoor];
+
+/** The door that a request is for; undefined for our own. */
+export function doorOf(path: string, headers: IncomingHttpHeaders): Door | undefined {
+  return DOORS.find((door) => door.owns(path, headers));
+}
+
+/** Refuses what is asked of a door that the operator has closed, with the name of the setting. */
+export function closeDoors({ DOORS: open }: Pick<Config, 'DOORS'>): RequestHandler {
+  return (request, _response, next) => {
+    const door = doorOf(request.path, request.headers);
+    if (door === undefined || open.includes(door.name)) return next();
+    next(
+      new CastError('not_found', {
+        message: `This server does not serve ${door.name} clients: its setting DOORS leaves out ${door.name}.`,
+      }),
+    );
+  };
+}
+
+/** Answers a refused request in the shape of its door. @returns whether it has one */
+export function refuseAtDoor(error: CastError, request: Request, response: Response): boolean {
+  const door = doorOf(request.path, request.headers);
+  if (door === undefined) return false;
+  const refused = refusedBy(error);
+  answerRefused(response, refused, door.refusal(refused));
+  return true;
+}
+
+/** Whether the body of a request is JSON whatever its content type says. */
+export function isJsonAnyway({ path, headers }: Request): boolean {
+  return doorOf(path, headers)?.takesAnyContentType === true;
+}

@@ -1,0 +1,47 @@
+import { All, Body, Controller, Get, Param, Post, Req, Res } from '@nestjs/common';
+import type { Request, Response } from 'express';
+import { Models } from '../../generations/models.js';
+import { callerOf } from '../../http/authenticate.js';
+import { ForeignRoutes } from '../../http/open-api.js';
+import { CastError } from '../../protocol/errors.js';
+import { chatBody, type ChatBody } from './chat-body.js';
+import { ChatCompletions } from './chat-completions.js';
+import { modelAnswer, modelsAnswer } from './models.js';
+
+/** What the clients of OpenAI ask for. docs/doors.md describes it; our own API documents do not. */
+@ForeignRoutes()
+@Controller('v1')
+export class OpenAiController {
+  constructor(
+    private readonly chat: ChatCompletions,
+    private readonly listed: Models,
+  ) {}
+
+  @Post('chat/completions')
+  createChat(
+    @Body({ schema: chatBody }) body: ChatBody,
+    @Req() request: Request,
+    @Res() response: Response,
+  ): Promise<void> {
+    return this.chat.create(body, request, response);
+  }
+
+  @Get('models')
+  async models(@Req() request: Request): Promise<object> {
+    return modelsAnswer(await this.listed.list(callerOf(request)));
+  }
+
+  // Names may have slashes.
+  @Get('models/*id')
+  async model(@Param('id') id: string | string[], @Req() request: Request): Promise<object> {
+    const name = typeof id === 'string' ? id : id.join('/');
+    return modelAnswer(await this.listed.list(callerOf(request)), name);
+  }
+
+  @All('completions')
+  completions(): never {
+    throw new CastError('not_found', {
+      message: 'The old completions are not served here: use /v1/chat/completions.',
+    });
+  }
+}
