@@ -60,7 +60,8 @@ export class Cast {
       ackTimeoutMs,
       onWake,
       token,
-      socket: { ...(auth && { auth }), ...socket },
+      auth,
+      socket: { ...socket },
     };
     this.#link = new Link(bare(url), linkOptions, {
       up: () => each((listener) => listener.up()),

@@ -8,7 +8,8 @@ export interface Connection {
    * - `connecting`: it has not been there yet; `error` says why the last attempt failed
    * - `up`: it is there
    * - `down`: it was lost and comes back by itself
-   * - `refused`: the server does not want this client; the next request tries again
+   * - `refused`: the server does not want this client; the next request tries again. Where it says
+   *   that it may later (`rate_limited`), that is no end: it stays `connecting` or `down`
    * - `closed`: you have closed it
    */
   readonly state: 'idle' | 'connecting' | 'up' | 'down' | 'refused' | 'closed';

@@ -42,6 +42,8 @@ export interface LinkOptions {
   ackTimeoutMs: number;
   onWake: WakeSource;
   token: TokenSource | undefined;
+  /** What the server is told besides the token. */
+  auth: Record<string, unknown> | undefined;
   socket: Partial<ManagerOptions & SocketOptions>;
 }
 
@@ -57,12 +59,14 @@ export class Link {
   #stopWaking: (() => void) | undefined;
   #wasUp = false;
   #failedUpgrades = 0;
+  /** Connections for which a token was asked. */
+  #attempts = 0;
   #returning: ReturnType<typeof setTimeout> | undefined;
 
   /** @throws TypeError where `url` is no address */
   constructor(
     url: string,
-    { ackTimeoutMs, onWake, token, socket }: LinkOptions,
+    { ackTimeoutMs, onWake, token, auth, socket }: LinkOptions,
     events: LinkEvents,
   ) {
     const { origin, path } = addressOf(url);
@@ -79,7 +83,10 @@ export class Link {
       reconnectionDelay: 500,
       reconnectionDelayMax: 5_000,
       randomizationFactor: 0.5,
-      ...(token !== undefined && { auth: (give) => void this.#authenticate(token, give) }),
+      auth:
+        token === undefined
+          ? { ...auth }
+          : (give) => void this.#authenticate(token, (got) => give({ ...auth, ...got })),
       ...socket,
     });
     this.#listen();
@@ -158,9 +165,14 @@ export class Link {
       if (this.#socket.active) return this.#failed(failedAttempt(this.#url, error));
       const refusal = refusalOf(error);
       clearTimeout(this.#renewing);
-      this.#change('refused', refusal);
-      if (refusal.retryable) this.#comeBack(refusal.retryAfterMs ?? RETURN_MS);
-      events.refused(refusal);
+      if (refusal.retryable) {
+        this.#change(this.#wasUp ? 'down' : 'connecting', refusal);
+        // Each a bit later than it may, so that they do not come back as one.
+        this.#comeBack((refusal.retryAfterMs ?? RETURN_MS) * (1 + Math.random() / 2));
+      } else {
+        this.#change('refused', refusal);
+        events.refused(refusal);
+      }
     });
     this.#socket.on('streamData', (record) => events.record(record));
     this.#socket.on('streamState', (state) => events.state(state));
@@ -173,18 +185,24 @@ export class Link {
 
   /** Fetches a token for a new connection. Without one the connection is given up, and tried again. */
   async #authenticate(source: TokenSource, give: (auth: object) => void): Promise<void> {
+    const attempt = ++this.#attempts;
+    const { engine } = this.#socket.io;
+    // What comes late is of no use: another connection asks, or will ask, for its own.
+    const isLate = (): boolean => attempt !== this.#attempts || engine !== this.#socket.io.engine;
     try {
       const token = await source();
+      if (isLate()) return;
       this.#renewLater(source, token);
       give({ token });
     } catch (error) {
+      if (isLate()) return;
       this.#failed(failedAttempt(this.#url, error as Error));
       this.#socket.io.engine.close();
     }
   }
 
-  #renewLater(source: TokenSource, token: string): void {
-    const delay = renewAfter(token);
+  #renewLater(source: TokenSource, token: string | undefined): void {
+    const delay = renewAfter(token ?? '');
     clearTimeout(this.#renewing);
     if (delay === undefined) return;
     this.#renewing = setTimeout(() => void this.#renew(source), delay);
@@ -195,7 +213,7 @@ export class Link {
     const { id } = this.#socket;
     try {
       const token = await source();
-      if (!this.isUp || this.#socket.id !== id) return;
+      if (token === undefined || !this.isUp || this.#socket.id !== id) return;
       const answer = await this.#socket.timeout(this.#ackTimeoutMs).emitWithAck('auth', { token });
       if (answer.ok) this.#renewLater(source, token);
     } catch {

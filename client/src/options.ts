@@ -9,7 +9,7 @@ export interface ConnectOptions {
   restUrl?: string;
   /**
    * Fetches a token of the user from your backend. Called before each connection, also after a long
-   * sleep, and again before the token ends; answers go on through it.
+   * sleep, and again before the token ends; answers go on through it. Undefined connects without.
    */
   token?: TokenSource;
   /** What the server is told of who connects, such as `{ userId }`. */

@@ -1,8 +1,11 @@
 /** How long before its end a token is replaced, in milliseconds. */
 const EARLY_MS = 30_000;
 
-/** Fetches a token of the user; called before each connection, and before the last one ends. */
-export type TokenSource = () => Promise<string>;
+/**
+ * Fetches a token of the user; called before each connection, and before the last one ends. Undefined
+ * connects without one.
+ */
+export type TokenSource = () => Promise<string | undefined>;
 
 /**
  * How long after it was fetched a token should be replaced, in milliseconds: half a minute before its

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startApp } from '../../test/support/app.js';
+import { Client } from '../../test/support/client.js';
 import { SECRET, tokenOf } from '../../test/support/credentials.js';
 import { FaultProxy } from '../../test/support/fault-proxy.js';
 import { Oracle } from '../../test/support/oracle.js';
@@ -41,9 +42,13 @@ describe('the client with tokens', () => {
     await upstream?.close();
   });
 
-  const open = (token: () => Promise<string>, options: ConnectOptions = {}): Cast => {
+  const open = (
+    token: () => Promise<string | undefined>,
+    options: ConnectOptions = {},
+    url = proxy.url,
+  ): Cast => {
     const socket = { reconnectionDelay: 5, reconnectionDelayMax: 50 };
-    cast = connect(proxy.url, { restUrl: app.url, token, socket, ...options });
+    cast = connect(url, { restUrl: app.url, token, socket, ...options });
     return cast;
   };
   /** Asks, and holds every record against what the upstream says. */
@@ -95,6 +100,64 @@ describe('the client with tokens', () => {
     (await upstream.nextCall()).text('hello').done();
     expect(await collect(stream)).toBe('hello');
     expect(tries).toBe(3);
+  });
+
+  it('connects without one where there is none, and says what else it is told', async () => {
+    const anonymous = await startApp({ OLLAMA_BASE_URL: upstream.url });
+    try {
+      const options = { auth: { userId: 'ada' }, restUrl: anonymous.url };
+      open(() => Promise.resolve(undefined), options, anonymous.socketUrl);
+      expect((await cast!.models()).map(({ name }) => name)).toEqual(['llama3.2']);
+      const stream = cast!.chat({ messages: [{ role: 'user', content: 'hi' }], audience: 'user' });
+      (await upstream.nextCall()).text('hello').done();
+      expect(await collect(stream)).toBe('hello');
+    } finally {
+      cast?.close();
+      await anonymous.close();
+    }
+  });
+
+  it('uses the token of its latest connection, also where that of an earlier one comes late', async () => {
+    const late: (() => void)[] = [];
+    open(async () => {
+      if (late.length < 2) await new Promise<void>((resolve) => late.push(resolve));
+      return tokenOf('ada');
+    });
+    const { stream } = ask('hi');
+    await until(() => late.length === 1);
+    proxy.cut();
+    await until(() => late.length === 2);
+    let connected = 0;
+    cast!.subscribe(({ state }) => void (connected += state === 'up' ? 1 : 0));
+    for (const give of late) give();
+    (await upstream.nextCall()).text('hello').done();
+    expect(await collect(stream)).toBe('hello');
+    expect(connected).toBe(1);
+  });
+
+  it('waits for its place where its user has as many sockets as may be', async () => {
+    const narrow = await startApp({
+      OLLAMA_BASE_URL: upstream.url,
+      JWT_SECRET: SECRET,
+      LIMIT_SOCKETS: 1,
+    });
+    const other = await Client.connect(narrow.socketUrl, { auth: { token: await tokenOf('ada') } });
+    try {
+      open(() => tokenOf('ada'), {}, narrow.socketUrl);
+      const { stream } = ask('hi');
+      await until(() => cast!.connection.error !== undefined);
+      expect(cast!.connection).toMatchObject({
+        state: 'connecting',
+        error: { code: 'rate_limited', retryAfterMs: expect.any(Number) },
+      });
+      other.close();
+      (await upstream.nextCall()).text('hello').done();
+      expect(await collect(stream)).toBe('hello');
+    } finally {
+      cast?.close();
+      other.close();
+      await narrow.close();
+    }
   });
 
   it('replaces a token before it ends, on the same connection', async () => {

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Config, hasCredentials } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
 import { networkOf } from './address.js';
+import { SOCKETS_RETRY_MS } from './usage-limits.js';
 import { WindowCounter } from './window-counter.js';
 
 /** The time in which handshakes are counted, in seconds. */
@@ -33,7 +34,9 @@ export class AddressLimits {
     if (!this.isOn || most === 0) return () => undefined;
     const network = networkOf(address);
     const open = this.sockets.get(network) ?? 0;
-    if (open >= most) throw new CastError('rate_limited', { message: TOO_MANY });
+    if (open >= most) {
+      throw new CastError('rate_limited', { message: TOO_MANY, retryAfterMs: SOCKETS_RETRY_MS });
+    }
     this.sockets.set(network, open + 1);
     return () => {
       const left = (this.sockets.get(network) ?? 0) - 1;

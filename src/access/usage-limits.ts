@@ -7,6 +7,11 @@ import { ownerOf, type Principal } from './principal.js';
 import { type Allowance, WindowCounter } from './window-counter.js';
 
 const DAY_MS = 86_400_000;
+/**
+ * When a socket that was one too many may try again, in milliseconds. A connection that was cut counts
+ * until the heartbeat notices, 25 seconds at most: a client that lost its own waits no longer than that.
+ */
+export const SOCKETS_RETRY_MS = 2_000;
 
 /** Something that is counted, and what it may use. */
 interface Account {
@@ -127,7 +132,7 @@ export class UsageLimits {
     const accounts = this.accountsOf(principal);
     for (const { name, limits } of accounts) {
       if (limits.sockets && (this.sockets.get(name) ?? 0) >= limits.sockets) {
-        throw limited('You have as many sockets open as you may.');
+        throw limited('You have as many sockets open as you may.', SOCKETS_RETRY_MS);
       }
     }
     for (const { name } of accounts) this.sockets.set(name, (this.sockets.get(name) ?? 0) + 1);

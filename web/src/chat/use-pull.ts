@@ -1,5 +1,6 @@
 import type { Cast, CastStream, Refusal, Started, StreamRecord } from 'llm-cast-client';
 import { shallowRef } from 'vue';
+import { authorization } from '../access/credential';
 import { tabStorage } from './tab-storage';
 import { SERVER } from '../page-info';
 
@@ -74,7 +75,7 @@ async function ask(model: string, clientId: string | undefined): Promise<string>
   if (clientId === undefined) throw new Error('there is no connection at the moment');
   const response = await fetch(`${SERVER}llm/models/pull`, {
     method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
+    headers: { 'Content-Type': 'application/json', ...authorization() },
     body: JSON.stringify({ model, clientId }),
   }).catch(() => {
     throw new Error('The server cannot be reached.');
