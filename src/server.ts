@@ -16,6 +16,7 @@ import { readJsonBody } from './http/json-body.js';
 import { guardRequests } from './http/request-guard.js';
 import { admitHttp, boundServer, corsHeaders } from './http/security.js';
 import { MAX_UNFINISHED_BODIES, UnfinishedInput } from './http/unfinished-input.js';
+import { Lifecycle } from './generations/lifecycle.js';
 import { Peers } from './generations/peers.js';
 import { ServerLogger } from './telemetry/logger.js';
 import { isAllowedRequest } from './http/origins.js';
@@ -47,6 +48,7 @@ export async function startServer(config: Config, demo?: PageDemo): Promise<Runn
       abortOnError: false,
     },
   );
+  const lifecycle = app.get(Lifecycle, { strict: false });
   app.disable('x-powered-by');
   app.set('trust proxy', config.TRUST_PROXY);
   addSlash(app, config.BASE_PATH);
@@ -57,7 +59,7 @@ export async function startServer(config: Config, demo?: PageDemo): Promise<Runn
   authenticateHttp(app);
   app.use(readJsonBody(config.MAX_BODY_BYTES, isJsonAnyway));
   app.useGlobalPipes(validation);
-  app.useGlobalFilters(new HttpErrorFilter(refuseAtDoor));
+  app.useGlobalFilters(new HttpErrorFilter(refuseAtDoor, lifecycle));
   app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });
   const isAllowed = (request: IncomingMessage): boolean => isAllowedRequest(request, config);
   const unfinished = new UnfinishedInput(MAX_UNFINISHED_BODIES * config.MAX_BODY_BYTES);
@@ -80,7 +82,7 @@ export async function startServer(config: Config, demo?: PageDemo): Promise<Runn
     // Socket.IO attaches itself.
     await app.init();
     takeOffBasePath(app, config.BASE_PATH, servers);
-    for (const server of servers) guardRequests(server, unfinished);
+    for (const server of servers) guardRequests(server, unfinished, lifecycle);
     await app.listen(config.PORT, config.HOST);
     const { port } = app.getHttpServer().address() as AddressInfo;
     const url = httpUrl(config.HOST, port);

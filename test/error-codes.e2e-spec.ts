@@ -339,7 +339,8 @@ describe('error codes', () => {
     @Module({ controllers: [Mistaken] })
     class MistakenModule {}
     const app = await NestFactory.create(MistakenModule, { logger: false, abortOnError: false });
-    app.useGlobalFilters(new HttpErrorFilter(() => false));
+    const lifecycle = { tell: () => undefined };
+    app.useGlobalFilters(new HttpErrorFilter(() => false, lifecycle));
     await app.listen(0, '127.0.0.1');
     try {
       const { port } = app.getHttpServer().address() as AddressInfo;

@@ -3,6 +3,8 @@ import { CastModule } from '../cast/cast.module.js';
 import { CastService } from '../cast/cast.service.js';
 import { Config } from '../config/config.js';
 import { lineLimits, SlotKeeper } from '../generations/line/slot-keeper.js';
+import { GenerationsModule } from '../generations/generations.module.js';
+import { Lifecycle } from '../generations/lifecycle.js';
 import { Peers } from '../generations/peers.js';
 import { GenerationStore } from '../generations/store/generation-store.js';
 import { MemoryStore } from '../generations/store/memory-store.js';
@@ -30,12 +32,13 @@ export class ClusterModule {
     return {
       module: ClusterModule,
       global: true,
-      imports: [CastModule],
+      imports: [CastModule, GenerationsModule],
       providers: [
         {
           provide: PARTS,
-          inject: [CastService],
-          useFactory: (cast: CastService) => partsOf(redis, node, cast, config),
+          inject: [CastService, Lifecycle],
+          useFactory: (cast: CastService, lifecycle: Lifecycle) =>
+            partsOf(redis, node, cast, lifecycle, config),
         },
         {
           provide: GenerationStore,
@@ -58,13 +61,14 @@ function partsOf(
   redis: RedisClient,
   node: string,
   { upstreams }: CastService,
+  lifecycle: Lifecycle,
   config: Config,
 ): NodeParts {
   const local = new MemoryStore(config);
   const bus = new NodeBus(redis, node);
   const heartbeat = new Heartbeat(redis, node, config.NODE_LEASE_MS);
   const keeper = new Keeper(redis, node, config);
-  const copies = new Copies(redis, bus, node, config, (bytes) => local.grow(bytes));
+  const copies = new Copies(redis, bus, node, config, (bytes) => local.grow(bytes), lifecycle);
   const line = new RedisLine(redis, upstreams, lineLimits(config), node, heartbeat.periodMs);
   const burial = new Burial(redis, node, copies, line, config);
   const store = new RedisStore(local, redis, node, keeper, copies, config);

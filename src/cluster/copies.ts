@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { Config } from '../config/config.js';
 import { type Driver, Generation } from '../generations/generation.js';
+import type { Lifecycle } from '../generations/lifecycle.js';
 import type { EndEntry } from '../generations/log/entry.js';
 import { CastError } from '../protocol/errors.js';
 import type { StreamState } from '../protocol/stream-state.js';
@@ -49,6 +50,7 @@ export class Copies {
     private readonly node: string,
     private readonly config: Pick<Config, 'NODE_LEASE_MS'>,
     private readonly grow: (bytes: number) => void,
+    private readonly lifecycle: Lifecycle,
   ) {}
 
   /** How many entries readers have not yet been given. */
@@ -60,6 +62,10 @@ export class Copies {
 
   get count(): number {
     return this.ready.size;
+  }
+
+  *held(): Iterable<Generation> {
+    for (const { generation } of this.ready.values()) yield generation;
   }
 
   /** @throws CastError `generation_not_found`, `store_unavailable` */
@@ -139,6 +145,7 @@ export class Copies {
       onAudience: (hasReaders) => this.attend(copy, hasReaders),
       onGrow: (bytes) => this.grow(bytes),
       onLost: () => undefined,
+      onDelivered: (door, lagMs) => this.lifecycle.tell('delivered', door, lagMs),
       head: () => this.head(copy),
     };
     const generation = new Generation(

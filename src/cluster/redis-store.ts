@@ -2,6 +2,7 @@ import type { Config } from '../config/config.js';
 import type { Generation } from '../generations/generation.js';
 import type { Life } from '../generations/lifecycle.js';
 import { type Claim, GenerationStore } from '../generations/store/generation-store.js';
+import type { KeptMemory } from '../generations/store/kept-generations.js';
 import { MemoryStore } from '../generations/store/memory-store.js';
 import { CastError } from '../protocol/errors.js';
 import type { StreamState } from '../protocol/stream-state.js';
@@ -139,6 +140,15 @@ export class RedisStore extends GenerationStore {
 
   grow(bytes: number): void {
     this.local.grow(bytes);
+  }
+
+  *held(): Iterable<Generation> {
+    yield* this.local.held();
+    yield* this.copies.held();
+  }
+
+  get memory(): KeptMemory {
+    return this.local.memory;
   }
 
   get isFull(): boolean {

@@ -11,6 +11,7 @@ import {
   apiKey,
   headers,
   registries,
+  wholeNumber,
 } from './values.js';
 
 /** Most Ollama servers in one list. */
@@ -260,6 +261,14 @@ export const settings = z.object({
     .meta({ expected: 'verbose, debug, log, warn, error or fatal' })
     .default('log')
     .describe('Least important level that is logged'),
+  METRICS: flag(false).describe(
+    'Serve metrics for Prometheus as /metrics, to callers with the scope admin, and on a loopback HOST to whoever sits at the machine',
+  ),
+  METRICS_PORT: wholeNumber(0, 65_535)
+    .optional()
+    .describe(
+      'Serve the metrics on a port of their own instead, to whoever can reach it; 0 = any free port',
+    ),
   LOG_FORMAT: z
     .enum(['text', 'json'])
     .meta({ expected: 'text or json' })

@@ -1,13 +1,15 @@
 import { z } from 'zod';
 
-export const integer = (min: number, max: number, fallback: number) =>
+export const wholeNumber = (min: number, max: number) =>
   z
     .string()
     .regex(/^\d{1,15}$/)
     .transform(Number)
     .pipe(z.number().min(min).max(max))
-    .meta({ expected: `a whole number from ${min} to ${max}` })
-    .default(fallback);
+    .meta({ expected: `a whole number from ${min} to ${max}` });
+
+export const integer = (min: number, max: number, fallback: number) =>
+  wholeNumber(min, max).default(fallback);
 
 const ONE_DAY_MS = 86_400_000;
 export const milliseconds = (fallback: number, min = 1) => integer(min, ONE_DAY_MS, fallback);

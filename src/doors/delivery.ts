@@ -6,6 +6,7 @@ import { Config } from '../config/config.js';
 import type { Generation } from '../generations/generation.js';
 import { Lifecycle } from '../generations/lifecycle.js';
 import type { EndEntry } from '../generations/log/entry.js';
+import type { DoorName } from '../generations/log/reader.js';
 import { StreamedResponse, type Wording } from '../http/streamed-response.js';
 import { notServed } from './refused.js';
 
@@ -49,7 +50,7 @@ export class Delivery {
     wording: Wording,
   ): void {
     response.setHeader(ID_HEADER, generation.id);
-    const onSlow = (): void => this.lifecycle.tell('slowReader', 'sse');
+    const onSlow = (): void => this.lifecycle.tell('slowReader', wording.door);
     const stream = StreamedResponse.open(response, this.config, generation, 0, wording, onSlow);
     const session = this.sessions.start(caller.principal, (reason) => stream?.break(reason));
     whenClosed(response, () => {
@@ -60,15 +61,17 @@ export class Delivery {
 
   /**
    * Waits for its end; the caller counts as a reader so long.
+   * @param door of the caller
    * @returns its last entry; undefined where the caller has gone before
    */
   async whole(
     generation: Generation,
     response: Response,
     onDisconnect: OnDisconnect,
+    door: DoorName,
   ): Promise<EndEntry | undefined> {
     response.setHeader(ID_HEADER, generation.id);
-    const reader = generation.read(WAITING, generation.log.seq);
+    const reader = generation.read({ ...WAITING, door }, generation.log.seq);
     const closed = new Promise<undefined>((resolve) => {
       whenClosed(response, () => {
         reader.leave();

@@ -72,6 +72,7 @@ function asked(upstream: ScriptedUpstream, onEnd: () => void = () => undefined) 
       {
         onGrow: () => undefined,
         onFirst: () => undefined,
+        onDelivered: () => undefined,
         onEnd: () => {
           attempts.stop();
           onEnd();
@@ -88,7 +89,7 @@ function asked(upstream: ScriptedUpstream, onEnd: () => void = () => undefined) 
       requestId: undefined,
       trace: undefined,
     };
-    const life: Life = { generation: running.generation, request, caller };
+    const life: Life = { generation: running.generation, request, caller, trace: undefined };
     const attempts = new Attempts(life, running, context);
     begun.push(running);
     void attempts.enter().then(() => attempts.begin());

@@ -129,20 +129,23 @@ export class Attempts implements Ticket {
 
   /** One upstream request, from its slot to its end; what follows is decided when it is over. */
   private async ask(upstream: Upstream): Promise<void> {
-    const { request, caller } = this.life;
+    const { request } = this.life;
     this.attempt++;
     this.isAsking = true;
     let isReading = false;
     try {
-      this.context.lifecycle.tell('attempt', this.life, this.attempt, upstream.name);
+      const { lifecycle } = this.context;
+      lifecycle.tell('attempt', this.life, this.attempt, upstream.name);
       const error = await this.running.run(upstream.name, this.attempt, (signal) =>
         upstream.stream(request, {
           signal,
-          trace: caller.trace,
+          trace: this.life.trace,
           waits: !this.hasOther(upstream),
         }),
       );
       this.isAsking = false;
+      const result = this.running.isStopped ? 'stopped' : (error?.code ?? 'completed');
+      lifecycle.tell('attempted', this.life, this.attempt, upstream.name, result);
       this.lastError = error;
       isReading = this.isReading(error);
       const pauseMs = error === undefined ? undefined : this.pauseBeforeRetry(error, upstream);

@@ -4,7 +4,7 @@ import type { FinishReason, Timings, Usage } from '../protocol/usage.js';
 import type { CancelReason, End, EndEntry, Said } from './log/entry.js';
 import { type Follower, GenerationLog } from './log/generation-log.js';
 import type { Proof } from './log/proof.js';
-import type { LogReader, LogSink } from './log/reader.js';
+import type { DoorName, LogReader, LogSink } from './log/reader.js';
 import { Stopwatch } from './stopwatch.js';
 
 /** What never changes of a generation. */
@@ -34,6 +34,8 @@ export interface Driver {
   head(): number | Promise<number>;
   /** The log takes so many bytes more. */
   onGrow(bytes: number): void;
+  /** @param lagMs from the append of an entry until the connection of a reader took it, in milliseconds */
+  onDelivered(door: DoorName, lagMs: number): void;
 }
 
 /** One accepted request as its readers hold it: what it is, what it does now, and its log. */
@@ -52,6 +54,8 @@ export class Generation {
   /** How many other nodes have readers of it. */
   private elsewhere = 0;
   private resolveEnded!: (end: EndEntry) => void;
+  /** Tokens that the upstream sent after it was to stop; they are in no log. */
+  lateTokens = 0;
   /** @internal The upstream's last word, once it was said. */
   done: Said<'done'> | undefined;
 
@@ -101,9 +105,13 @@ export class Generation {
    * Its first `advance` sends what is there already.
    */
   read(sink: LogSink, after: number): LogReader {
-    const reader = this.log.reader(sink, after, () => {
-      this.onLeave();
-    });
+    const { door } = sink;
+    const reader = this.log.reader(
+      sink,
+      after,
+      () => this.onLeave(),
+      (lagMs) => this.driver.onDelivered(door, lagMs),
+    );
     this.driver.onAudience(true);
     return reader;
   }

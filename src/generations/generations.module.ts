@@ -1,13 +1,14 @@
 import { Module } from '@nestjs/common';
 import { AccessModule } from '../access/access.module.js';
 import { CastModule } from '../cast/cast.module.js';
+import { Gauges } from './gauges.js';
 import { GenerationsService } from './generations.service.js';
 import { Lifecycle } from './lifecycle.js';
 import { Models } from './models.js';
 
 @Module({
   imports: [AccessModule, CastModule],
-  providers: [GenerationsService, Lifecycle, Models],
-  exports: [GenerationsService, Lifecycle, Models],
+  providers: [Gauges, GenerationsService, Lifecycle, Models],
+  exports: [Gauges, GenerationsService, Lifecycle, Models],
 })
 export class GenerationsModule {}

@@ -18,6 +18,7 @@ import { lastRecords, within } from './draining.js';
 import type { Generation } from './generation.js';
 import { type Life, Lifecycle } from './lifecycle.js';
 import { advised, comeBack } from './line/advice.js';
+import type { DoorName } from './log/reader.js';
 import { Durations } from './line/durations.js';
 import { SlotKeeper } from './line/slot-keeper.js';
 import { claimOf, type Order } from './order.js';
@@ -153,6 +154,26 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     }
   }
 
+  /**
+   * The generation, for a reader that has all of it up to the record `after`.
+   * @throws CastError as {@link get}; `invalid_request` where there is no such record yet;
+   * `rate_limited` for too many readings from the beginning
+   */
+  async readAfter(door: DoorName, id: string, caller: Caller, after: number): Promise<Generation> {
+    try {
+      const generation = await this.get(id, caller, 'read');
+      if (after === 0) await this.usage.join(caller.principal);
+      else await generation.checkCursor(after);
+      const replayed = Math.max(0, generation.log.seq - after);
+      this.lifecycle.tell('joined', door, after, 'ok', replayed);
+      return generation;
+    } catch (error) {
+      const code = error instanceof CastError ? error.code : 'internal';
+      this.lifecycle.tell('joined', door, after, code, 0);
+      throw error;
+    }
+  }
+
   /** What the caller's own generations do that have not ended; none where he is not known. */
   async activeOf({ principal }: Caller): Promise<StreamState[]> {
     const user = ownerOf(principal);
@@ -244,6 +265,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     const running: Running = new Running(facts, limits, {
       onGrow: (bytes) => store.grow(bytes),
       onFirst: () => lifecycle.tell('first', life),
+      onDelivered: (door, lagMs) => lifecycle.tell('delivered', door, lagMs),
       reasonOf: (said) => shown(said, [...privateTextsOf(life), ...upstreamSecrets(config)]),
       onEnd: (end) => {
         // From here on nothing holds the request any more: it may be large.
@@ -254,7 +276,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
       },
     });
     const { generation } = running;
-    const life: Life = { generation, request, caller };
+    const life: Life = { generation, request, caller, trace: caller.trace };
     const attempts = new Attempts(
       life,
       running,

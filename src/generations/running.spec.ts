@@ -20,7 +20,12 @@ const limits: Limits = {
   timeoutMs: 60_000,
   abandonAfterMs: 60_000,
 };
-const nobody = { onGrow: () => undefined, onFirst: () => undefined, onEnd: () => undefined };
+const nobody = {
+  onGrow: () => undefined,
+  onFirst: () => undefined,
+  onDelivered: () => undefined,
+  onEnd: () => undefined,
+};
 const text = (said: string): Part => ({ type: 'text', text: said, createdAt: '' });
 const done: Part = { type: 'done', reason: 'stop', usage: null, statistics: {}, createdAt: '' };
 
@@ -38,6 +43,7 @@ function run(over: Partial<Limits> = {}, events: Partial<RunningEvents> = {}): R
 
 /** A reader that keeps all that it is told. */
 class Listener implements LogSink {
+  readonly door = 'sse';
   readonly writable = true;
   readonly told: (Entry | string)[] = [];
   readonly faults: unknown[] = [];

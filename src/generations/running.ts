@@ -6,6 +6,7 @@ import { type Driver, Generation, type GenerationFacts } from './generation.js';
 import type { CancelReason, End, EndEntry } from './log/entry.js';
 import type { Proof } from './log/proof.js';
 import { ProgressThrottle } from './progress-throttle.js';
+import type { DoorName } from './log/reader.js';
 import { rounded } from './stopwatch.js';
 
 /** Why a generation was stopped from our side. */
@@ -31,6 +32,8 @@ export interface RunningEvents {
   onGrow(bytes: number): void;
   /** The first thing that the model said is in the log. */
   onFirst(): void;
+  /** See {@link Driver.onDelivered}. */
+  onDelivered(door: DoorName, lagMs: number): void;
   /** What a client may see of the reason of a refusal. */
   reasonOf?(said: string): string | undefined;
   /** It has ended; called in the same tick as its readers. */
@@ -77,6 +80,10 @@ export class Running implements Driver {
 
   onGrow(bytes: number): void {
     this.events.onGrow(bytes);
+  }
+
+  onDelivered(door: DoorName, lagMs: number): void {
+    this.events.onDelivered(door, lagMs);
   }
 
   /** Without a reader, and unless it is to go on without one, its time runs. */
@@ -180,7 +187,10 @@ export class Running implements Driver {
   }
 
   private append(part: Part): void {
-    if (this.stopped !== undefined) return;
+    if (this.stopped !== undefined) {
+      if ('text' in part) this.generation.lateTokens++;
+      return;
+    }
     this.silent = false;
     if (part.type === 'progress' && !this.progress.passes(part)) return;
     this.outputBytes += size(part);

@@ -6,6 +6,7 @@ import {
   NotFoundException,
 } from '@nestjs/common';
 import type { Request, Response } from 'express';
+import type { Lifecycle } from '../generations/lifecycle.js';
 import { CastError, ERRORS } from '../protocol/errors.js';
 import { toCastError } from './to-cast-error.js';
 
@@ -19,7 +20,10 @@ export type AnswerElsewise = (refused: CastError, request: Request, response: Re
 export class HttpErrorFilter implements ExceptionFilter {
   private readonly logger = new Logger('Http');
 
-  constructor(private readonly answerElsewise: AnswerElsewise) {}
+  constructor(
+    private readonly answerElsewise: AnswerElsewise,
+    private readonly lifecycle: Pick<Lifecycle, 'tell'>,
+  ) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
     const response = host.switchToHttp().getResponse<Response>();
@@ -27,6 +31,7 @@ export class HttpErrorFilter implements ExceptionFilter {
     if (methods.length > 0) response.setHeader('Allow', methods.join(', '));
     const refused =
       methods.length > 0 ? new CastError('method_not_allowed') : toCastError(error, this.logger);
+    this.lifecycle.tell('refused', refused.code);
     const { status } = ERRORS[refused.code];
     if (response.headersSent) return void response.destroy();
     if (status === UNAUTHORIZED) {

@@ -1,5 +1,6 @@
 import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Lifecycle } from '../generations/lifecycle.js';
 import { harden } from './harden.js';
 import { inTurn } from './pipelining.js';
 import { refuse, refuseUpgrade } from './refuse.js';
@@ -13,13 +14,20 @@ type UpgradeListener = (request: IncomingMessage, socket: Socket, head: Buffer) 
  * headers, refuses what is malformed, and hands on one request of a connection at a time. It is called
  * when the listeners are there.
  */
-export function guardRequests(server: Server, unfinished: UnfinishedInput): void {
+export function guardRequests(
+  server: Server,
+  unfinished: UnfinishedInput,
+  lifecycle: Pick<Lifecycle, 'tell'>,
+): void {
   const listeners = server.listeners('request') as RequestListener[];
   server.removeAllListeners('request');
   server.on('request', (request, response) => {
     harden(request, response);
     const fault = faultOf(request);
-    if (fault !== undefined) return refuse(response, fault.error, fault.status);
+    if (fault !== undefined) {
+      lifecycle.tell('refused', fault.error.code);
+      return refuse(response, fault.error, fault.status);
+    }
     unfinished.watchBody(request, response);
     inTurn(request, response, () => {
       for (const listener of listeners) listener.call(server, request, response);
@@ -32,7 +40,10 @@ export function guardRequests(server: Server, unfinished: UnfinishedInput): void
   server.removeAllListeners('upgrade');
   server.on('upgrade', (request, socket: Socket, head) => {
     const fault = faultOf(request);
-    if (fault !== undefined) return refuseUpgrade(socket, fault.status);
+    if (fault !== undefined) {
+      lifecycle.tell('refused', fault.error.code);
+      return refuseUpgrade(socket, fault.status);
+    }
     for (const upgrade of upgrades) upgrade.call(server, request, socket, head);
   });
 }

@@ -3,7 +3,7 @@ import type { Response } from 'express';
 import type { Config } from '../config/config.js';
 import type { Generation } from '../generations/generation.js';
 import type { End, Entry } from '../generations/log/entry.js';
-import type { LogReader, LogSink } from '../generations/log/reader.js';
+import type { DoorName, LogReader, LogSink } from '../generations/log/reader.js';
 import type { CastError } from '../protocol/errors.js';
 import type { StreamState } from '../protocol/stream-state.js';
 import { StallWatch, unsent } from './stall-watch.js';
@@ -15,6 +15,8 @@ type Bounds = Pick<Config, 'SOCKET_BUFFER_BYTES' | 'SLOW_READER_MS'>;
 
 /** How one response says what its generation does. An empty text is not written. */
 export interface Wording {
+  /** The door whose words these are. */
+  readonly door: DoorName;
   /** Of the response, such as `text/event-stream`. */
   readonly contentType: string;
   /** It takes each entry by itself, however far it is behind: its frames are counted. */
@@ -43,6 +45,7 @@ const logger = new Logger('Stream');
  * written to until it takes bytes again; one that takes none is cut.
  */
 export class StreamedResponse implements LogSink {
+  readonly door: DoorName;
   readonly unmerged: boolean;
   private readonly stall: StallWatch;
   private readonly heartbeat: NodeJS.Timeout;
@@ -79,6 +82,7 @@ export class StreamedResponse implements LogSink {
     private readonly wording: Wording,
     onSlow: () => void,
   ) {
+    this.door = wording.door;
     this.unmerged = wording.unmerged ?? false;
     response.status(200).set({
       'Content-Type': wording.contentType,
@@ -122,9 +126,9 @@ export class StreamedResponse implements LogSink {
     return !isFull;
   }
 
-  write(entry: Entry): void {
+  write(entry: Entry, onTaken?: () => void): void {
     const { said } = entry;
-    if (said.type !== 'end') return this.say(this.wording.entry(entry));
+    if (said.type !== 'end') return this.say(this.wording.entry(entry), onTaken);
     this.isOver = true;
     this.quiet();
     if (!this.response.headersSent && this.wording.refuse?.(said)) return;
@@ -149,11 +153,11 @@ export class StreamedResponse implements LogSink {
     this.finish(this.wording.broken(reason));
   }
 
-  private say(text: string): void {
+  private say(text: string, onTaken?: () => void): void {
     if (text === '' || this.response.writableEnded) return;
     clearTimeout(this.hold);
     this.wasSilent = false;
-    this.response.write(text);
+    this.response.write(text, onTaken);
   }
 
   private finish(text: string): void {

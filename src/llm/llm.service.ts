@@ -5,7 +5,6 @@ import { actingFor, callerAs } from '../access/acting.js';
 import { authorise } from '../access/authorise.js';
 import type { Caller } from '../access/caller.js';
 import { Sessions } from '../access/sessions.js';
-import { UsageLimits } from '../access/usage-limits.js';
 import { CastService } from '../cast/cast.service.js';
 import { Config } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
@@ -47,7 +46,6 @@ export class LlmService {
     private readonly audience: Audience,
     private readonly lifecycle: Lifecycle,
     private readonly sessions: Sessions,
-    private readonly usage: UsageLimits,
     private readonly peers: Peers,
     private readonly config: Config,
   ) {
@@ -167,14 +165,12 @@ export class LlmService {
     lastEventId: unknown,
     response: Response,
   ): Promise<void> {
-    const generation = await this.generations.get(id, caller, 'read');
     const after = cursor(lastEventId);
-    await generation.checkCursor(after);
+    const generation = await this.generations.readAfter('sse', id, caller, after);
     // Keeps an EventSource that has everything from asking again.
     if (generation.log.end && after === generation.log.seq) {
       return void response.status(204).end();
     }
-    if (after === 0) await this.usage.join(caller.principal);
     // A HEAD has no body: it would wait for the end of the generation.
     if (response.req.method === 'HEAD') {
       return void response.status(200).type('text/event-stream').end();

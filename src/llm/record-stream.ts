@@ -9,6 +9,7 @@ import { RecordRenderer } from '../socket/record-renderer.js';
 export function recordStream(generation: Generation): Wording {
   const renderer = new RecordRenderer(generation);
   return {
+    door: 'sse',
     contentType: 'text/event-stream',
     entry: (entry) => `id: ${entry.seq}\ndata: ${JSON.stringify(renderer.render(entry))}\n\n`,
     state: () => '',

@@ -26,11 +26,16 @@ interface Encoded {
  * (`npm run bench`, 500x40). `wsPreEncodedFrame` is how Socket.IO's own in-memory adapter does it;
  * polling, and a WebSocket with compression, take the text.
  */
-export function sendRecord(connection: Connection, entry: Entry, renderer: RecordRenderer): void {
+export function sendRecord(
+  connection: Connection,
+  entry: Entry,
+  renderer: RecordRenderer,
+  onTaken?: () => void,
+): void {
   const encoded = latest?.entry === entry ? latest : encode(entry, renderer);
   latest = encoded.text.length <= MAX_KEPT_CHARS ? encoded : undefined;
   const options = { wsPreEncodedFrame: [encoded.frame], compress: false };
-  connection.write(encoded.text, options);
+  connection.write(encoded.text, options, onTaken);
 }
 
 function encode(entry: Entry, renderer: RecordRenderer): Encoded {

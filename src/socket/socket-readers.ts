@@ -77,8 +77,8 @@ export class SocketReaders {
   }
 
   /** @internal */
-  send(entry: Entry, renderer: RecordRenderer): void {
-    sendRecord(this.socket.conn, entry, renderer);
+  send(entry: Entry, renderer: RecordRenderer, onTaken?: () => void): void {
+    sendRecord(this.socket.conn, entry, renderer, onTaken);
   }
 
   /** @internal While the gate is shut only the latest state of each generation is kept. */
@@ -124,6 +124,7 @@ export class SocketReaders {
 
 /** One generation on one socket. */
 class SocketReader implements LogSink {
+  readonly door = 'socket';
   readonly log: LogReader;
   private readonly renderer: RecordRenderer;
 
@@ -140,8 +141,8 @@ class SocketReader implements LogSink {
     return this.readers.isOpen;
   }
 
-  write(entry: Entry): void {
-    this.readers.send(entry, this.renderer);
+  write(entry: Entry, onTaken?: () => void): void {
+    this.readers.send(entry, this.renderer, onTaken);
     if (entry.said.type === 'end') this.readers.leave(this.generation.id);
   }
 

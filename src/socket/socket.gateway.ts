@@ -14,7 +14,6 @@ import { actingFor, callerAs, mayDeliver } from '../access/acting.js';
 import { networkOf } from '../access/address.js';
 import type { Caller } from '../access/caller.js';
 import { clientAddress, keyOf } from '../access/client-address.js';
-import { UsageLimits } from '../access/usage-limits.js';
 import { Config } from '../config/config.js';
 import { authRequest, type AuthRequest } from '../protocol/access.js';
 import { isLoopback } from '../config/loopback.js';
@@ -23,6 +22,7 @@ import { CastError } from '../protocol/errors.js';
 import { SocketErrorFilter } from './socket-error-filter.js';
 import { startedOf } from '../generations/accepted.js';
 import type { Asked } from '../generations/asked.js';
+import { Gauges, type Transport } from '../generations/gauges.js';
 import { GenerationsService } from '../generations/generations.service.js';
 import { Lifecycle } from '../generations/lifecycle.js';
 import { Peers } from '../generations/peers.js';
@@ -62,11 +62,13 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     private readonly lifecycle: Lifecycle,
     private readonly callers: SocketCallers,
     private readonly sessions: SocketSessions,
-    private readonly usage: UsageLimits,
     private readonly peers: Peers,
     private readonly audience: Audience,
     private readonly config: Config,
-  ) {}
+    gauges: Gauges,
+  ) {
+    gauges.put('sockets', () => this.countByTransport());
+  }
 
   /** Before a client is connected, it is settled who it is. */
   afterInit(clients: Clients): void {
@@ -81,7 +83,7 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
       onSlow: () => this.lifecycle.tell('slowReader', 'socket'),
     });
     this.audience.add(socket);
-    socket.onAny((event: string, ...args: unknown[]) => answerUnknown(socket, event, args));
+    socket.onAny((event: string, ...args: unknown[]) => this.answerUnknown(socket, event, args));
     // A new tab or device hears what goes on, and may join.
     for (const status of await this.generations.activeOf(caller))
       socket.emit('streamState', status);
@@ -160,9 +162,7 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     const { data } = socket;
     const caller =
       token === undefined ? data.caller : await this.callers.withLink(socket, data.caller, token);
-    const generation = await this.generations.get(generationId, caller, 'read');
-    if (after === 0) await this.usage.join(caller.principal);
-    await generation.checkCursor(after);
+    const generation = await this.generations.readAfter('socket', generationId, caller, after);
     data.links.get(generationId)?.end();
     data.links.delete(generationId);
     if (token !== undefined && socket.connected) {
@@ -224,6 +224,25 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     this.audience.show(accepted.generation, caller, readers, asked.audience);
   }
 
+  /** An event that does not exist would otherwise wait for its ack for ever. */
+  private answerUnknown(socket: ClientSocket, event: string, args: unknown[]): void {
+    if (Object.hasOwn(clientEvents, event)) return;
+    const refused = new CastError('not_found', { message: 'There is no such event.' });
+    this.lifecycle.tell('refused', refused.code);
+    const error = refused.refusal();
+    const ack = args.at(-1);
+    if (typeof ack === 'function') ack({ ok: false, error });
+    else socket.emit('exception', error);
+  }
+
+  private countByTransport(): Record<Transport, number> {
+    const counts = { polling: 0, websocket: 0 };
+    for (const { conn } of this.clients.sockets.values()) {
+      counts[conn.transport.name as Transport]++;
+    }
+    return counts;
+  }
+
   private async settle(socket: ClientSocket, next: (error?: Error) => void): Promise<void> {
     // Before it is connected, so that the client gets it as its id, and others find its node by it.
     Object.assign(socket, { id: this.peers.tag + socket.id });
@@ -231,7 +250,9 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
       await this.admit(socket);
       next();
     } catch (error) {
-      next(handshakeRefusal(error));
+      const refused = error instanceof CastError ? error : new CastError('internal');
+      this.lifecycle.tell('refused', refused.code);
+      next(handshakeRefusal(refused));
       // The refusal goes out first.
       setImmediate(() => socket.conn.close());
     }
@@ -254,17 +275,7 @@ function expiryOf({ principal }: Caller): string {
   return new Date(expiresAt * 1000).toISOString();
 }
 
-/** An event that does not exist would otherwise wait for its ack for ever. */
-function answerUnknown(socket: ClientSocket, event: string, args: unknown[]): void {
-  if (Object.hasOwn(clientEvents, event)) return;
-  const error = new CastError('not_found', { message: 'There is no such event.' }).refusal();
-  const ack = args.at(-1);
-  if (typeof ack === 'function') ack({ ok: false, error });
-  else socket.emit('exception', error);
-}
-
 /** Socket.IO hands `data` of a handshake's error to the client's `connect_error`. */
-function handshakeRefusal(error: unknown): Error {
-  const refused = error instanceof CastError ? error : new CastError('internal');
+function handshakeRefusal(refused: CastError): Error {
   return Object.assign(new Error(refused.message), { data: refused.refusal() });
 }

@@ -34,6 +34,7 @@ export class ChatCompletions {
       const chunks = new ChatChunks(generation, body.stream_options?.include_usage === true);
       this.delivery.stream(generation, response, caller, onDisconnect, {
         ...comments,
+        door: 'openai',
         contentType: 'text/event-stream',
         holdMs: HOLD_MS,
         entry: (entry) => chunks.entry(entry),
@@ -42,7 +43,7 @@ export class ChatCompletions {
       });
       return;
     }
-    const end = await this.delivery.whole(generation, response, onDisconnect);
+    const end = await this.delivery.whole(generation, response, onDisconnect, 'openai');
     if (end === undefined || refuseEnd(response, end.said)) return;
     response.json(chatAnswer(generation));
   }

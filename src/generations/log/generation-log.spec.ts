@@ -16,6 +16,7 @@ const createdAt = '2026-01-02T03:04:05.678Z';
 
 /** Takes as many records as it has room for, like a socket whose buffer fills. */
 class Sink implements LogSink {
+  readonly door = 'sse';
   readonly got: StreamRecord[] = [];
   readonly entries: Entry[] = [];
   left = 0;

@@ -3,7 +3,7 @@ import type { Part } from '../../cast/part.js';
 import type { StreamState } from '../../protocol/stream-state.js';
 import type { End, EndEntry, Entry, TextKind } from './entry.js';
 import { type Proof, ProofOfText } from './proof.js';
-import { LogReader, type LogSink } from './reader.js';
+import { type DoorName, LogReader, type LogSink } from './reader.js';
 import { OPEN_BYTES, TextBlock } from './text-block.js';
 
 /** Most text of a merged entry: 64 KiB of UTF-8, of which a UTF-16 unit needs at most 3 bytes. */
@@ -151,13 +151,20 @@ export class GenerationLog {
    * Adds a reader of the entries after `after`; its first `advance` sends what is there already.
    * @param after 0 = all; at most `seq`
    * @param onLeave called once, when the reader has gone
+   * @param onDelivered called with how long a timed entry took to the connection, in milliseconds
    */
-  reader(sink: LogSink, after: number, onLeave: () => void): LogReader {
-    const reader = new LogReader(this, sink, after, () => {
+  reader(
+    sink: LogSink,
+    after: number,
+    onLeave: () => void,
+    onDelivered: (lagMs: number) => void = () => undefined,
+  ): LogReader {
+    const left = (): void => {
       this.readers.delete(reader);
       if (!this.hasReaders) for (const tell of this.whenUnread.splice(0)) tell();
       onLeave();
-    });
+    };
+    const reader = new LogReader(this, sink, after, left, onDelivered);
     this.readers.add(reader);
     return reader;
   }
@@ -171,6 +178,18 @@ export class GenerationLog {
     let behind = 0;
     for (const { cursor } of this.readers) behind += this.seq - cursor;
     return behind;
+  }
+
+  /** Through which doors it is read: one for each reader. */
+  get doors(): DoorName[] {
+    return [...this.readers].map(({ door }) => door);
+  }
+
+  /** Bytes of what its readers have not yet been given, in all; an entry without text counts as 256. */
+  get behindBytes(): number {
+    let bytes = 0;
+    for (const { cursor } of this.readers) if (cursor < this.seq) bytes += this.bytesAfter(cursor);
+    return bytes;
   }
 
   /** @returns takes the follower off again */
@@ -189,6 +208,17 @@ export class GenerationLog {
   announce(state: StreamState): void {
     for (const reader of this.readers) reader.announce(state);
     for (const follower of this.followers) this.contain(follower, () => follower.state?.(state));
+  }
+
+  private bytesAfter(seq: number): number {
+    let bytes = 0;
+    for (let at = this.find(seq + 1); at < this.blocks.length; at++) {
+      const block = this.blocks[at];
+      if (block instanceof TextBlock) {
+        bytes += Buffer.byteLength(block.slice(Math.max(0, seq + 1 - block.first)));
+      } else bytes += SINGLE_BYTES;
+    }
+    return bytes;
   }
 
   private keepSingle(entry: Entry): void {

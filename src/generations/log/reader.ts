@@ -1,13 +1,22 @@
 import type { StreamState } from '../../protocol/stream-state.js';
 import type { Entry } from './entry.js';
 
+/** One of so many entries is timed on its way to each reader: a clock for each would cost more. */
+const TIMED_EVERY = 32;
+
+/** The doors through which generations are read; a closed list. */
+export const DOORS = ['socket', 'sse', 'openai', 'ai-sdk', 'ollama'] as const;
+export type DoorName = (typeof DOORS)[number];
+
 /** Where a reader's entries go: a socket, an SSE response, a door of another protocol. */
 export interface LogSink {
+  readonly door: DoorName;
   /** False while it holds as much as it may; it calls {@link LogReader.advance} when it has room. */
   readonly writable: boolean;
   /** It takes each entry by itself; otherwise neighbouring text may come merged. */
   readonly unmerged?: boolean;
-  write(entry: Entry): void;
+  /** @param onTaken to be called when the connection has taken it; only with entries that are timed */
+  write(entry: Entry, onTaken?: () => void): void;
   state(state: StreamState): void;
   /** It threw, so its reader has left: it closes its door. */
   fail(error: unknown): void;
@@ -25,17 +34,26 @@ interface Source {
  */
 export class LogReader {
   private hasLeft = false;
+  /** The entry that is timed, and when it was appended, on the clock of `performance`. */
+  private timed: { seq: number; at: number } | undefined;
 
   /**
    * @param cursor seq of the last entry that the sink has
    * @param onLeave called once, when the reader has gone
+   * @param onDelivered called with the milliseconds from the append of a timed entry until the
+   * connection took it
    */
   constructor(
     private readonly log: Source,
     private readonly sink: LogSink,
     public cursor: number,
     private readonly onLeave: (reader: LogReader) => void,
+    private readonly onDelivered: (lagMs: number) => void,
   ) {}
+
+  get door(): DoorName {
+    return this.sink.door;
+  }
 
   /** Takes the reader off its log; safe to call again. */
   leave(): void {
@@ -63,6 +81,9 @@ export class LogReader {
 
   /** @internal The log has a new entry; it is for this reader only if the reader is at the head. */
   live(entry: Entry): void {
+    if (this.timed === undefined && entry.seq % TIMED_EVERY === 1) {
+      this.timed = { seq: entry.seq, at: performance.now() };
+    }
     if (this.cursor !== entry.from - 1) {
       // An end that covers more than one seq is also for readers in the midst of them.
       if (entry.from !== entry.seq && this.cursor >= entry.from) this.step();
@@ -86,7 +107,10 @@ export class LogReader {
 
   private give(entry: Entry): void {
     this.cursor = entry.seq;
-    this.sink.write(entry);
+    const { timed } = this;
+    if (timed === undefined || entry.seq < timed.seq) return this.sink.write(entry);
+    this.timed = undefined;
+    this.sink.write(entry, () => this.onDelivered(performance.now() - timed.at));
   }
 
   private fail(error: unknown): false {

@@ -1,6 +1,7 @@
 import type { StreamState } from '../../protocol/stream-state.js';
 import type { Generation } from '../generation.js';
 import type { Life, LifecycleListener } from '../lifecycle.js';
+import type { KeptMemory } from './kept-generations.js';
 
 /** What an idempotency key stands for. */
 export interface Claim {
@@ -54,6 +55,12 @@ export abstract class GenerationStore implements LifecycleListener {
 
   /** Whether running generations alone fill the memory of this node. */
   abstract get isFull(): boolean;
+
+  /** What this node holds, its copies of others' generations too. */
+  abstract held(): Iterable<Generation>;
+
+  /** What the logs of this node take, and how many ended ones had to go. */
+  abstract get memory(): KeptMemory;
 
   /** How many entries readers, and the copy for other nodes, have not yet been given, in all. */
   abstract get behind(): number;

@@ -11,11 +11,13 @@ const nobody = {
   cancel: () => undefined,
   onAudience: () => undefined,
   onLost: () => undefined,
+  onDelivered: () => undefined,
   head: () => 0,
 };
 
 /** A reader that never has room. */
 const stalled: LogSink = {
+  door: 'socket',
   writable: false,
   write: () => undefined,
   state: () => undefined,
@@ -40,6 +42,7 @@ function ended(kept: KeptGenerations, bytes: number): Generation {
     generation,
     request: { endpoint: 'generate', model: 'm', prompt: '' },
     caller: { principal: { kind: 'rest' }, turn: '', requestId: undefined, trace: undefined },
+    trace: undefined,
   } satisfies Life;
   kept.add(life);
   generation.log.append({ type: 'text', text: 'x'.repeat(bytes), createdAt: '' });

@@ -6,6 +6,13 @@ import type { IdempotencyKeys } from './idempotency.js';
 import type { Life } from '../lifecycle.js';
 import { LOG_BYTES } from '../log/generation-log.js';
 
+/** What is kept: bytes of memory, about, and how many ended logs were let go of since the start. */
+export interface KeptMemory {
+  readonly bytes: number;
+  /** Because `RETAIN_MS` was over, or because others needed the room. */
+  readonly evicted: Readonly<Record<'age' | 'room', number>>;
+}
+
 /**
  * All generations that can be asked for: those that go on, and ended ones for `RETAIN_MS`, as long
  * as all logs fit into `MAX_LOG_BYTES`; over it the oldest ended ones go first. Their idempotency
@@ -16,6 +23,7 @@ export class KeptGenerations {
   /** Those that have ended, in that order, and the timer to clear where one has to make room. */
   private readonly retained = new Map<Generation, NodeJS.Timeout | undefined>();
   private bytes = 0;
+  private readonly evicted = { age: 0, room: 0 };
 
   constructor(
     private readonly config: Pick<Config, 'RETAIN_MS' | 'MAX_LOG_BYTES'>,
@@ -34,6 +42,14 @@ export class KeptGenerations {
     let behind = 0;
     for (const { log } of this.byId.values()) behind += log.behind;
     return behind;
+  }
+
+  get memory(): KeptMemory {
+    return { bytes: this.bytes, evicted: this.evicted };
+  }
+
+  held(): Iterable<Generation> {
+    return this.byId.values();
   }
 
   /** Whether running generations alone fill the memory. */
@@ -70,17 +86,18 @@ export class KeptGenerations {
   private makeRoom(): void {
     for (const generation of this.retained.keys()) {
       if (!this.isFull) return;
-      this.forget(generation);
+      this.forget(generation, 'room');
     }
   }
 
   private expire(id: string): void {
     const generation = this.byId.get(id);
-    if (generation !== undefined) this.forget(generation);
+    if (generation !== undefined) this.forget(generation, 'age');
     this.keys.forget(id);
   }
 
-  private forget(generation: Generation): void {
+  private forget(generation: Generation, why: 'age' | 'room'): void {
+    this.evicted[why]++;
     clearTimeout(this.retained.get(generation));
     this.retained.delete(generation);
     this.byId.delete(generation.id);

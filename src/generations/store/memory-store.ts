@@ -5,7 +5,7 @@ import type { StreamState } from '../../protocol/stream-state.js';
 import { ActiveOfUsers } from './active-of-users.js';
 import type { Generation } from '../generation.js';
 import { IdempotencyKeys } from './idempotency.js';
-import { KeptGenerations } from './kept-generations.js';
+import { KeptGenerations, type KeptMemory } from './kept-generations.js';
 import type { Life } from '../lifecycle.js';
 import { type Claim, GenerationStore } from './generation-store.js';
 
@@ -65,6 +65,14 @@ export class MemoryStore extends GenerationStore {
 
   grow(bytes: number): void {
     this.kept.grow(bytes);
+  }
+
+  held(): Iterable<Generation> {
+    return this.kept.held();
+  }
+
+  get memory(): KeptMemory {
+    return this.kept.memory;
   }
 
   get isFull(): boolean {
