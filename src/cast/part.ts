@@ -16,6 +16,8 @@ export type Part =
     }
   | {
       type: 'done';
+      /** What the upstream calls the model that has answered. */
+      model?: string | undefined;
       reason: FinishReason;
       usage: Usage;
       statistics: Statistics;

@@ -82,6 +82,11 @@ export class Generation {
     return this.done?.reason;
   }
 
+  /** What the upstream calls the model that has answered; undefined where it does not say. */
+  get responseModel(): string | undefined {
+    return this.done?.model;
+  }
+
   /** Tokens as far as the upstream has counted them. */
   get usage(): Usage {
     return this.done?.usage ?? null;

@@ -21,7 +21,7 @@ export class OllamaDecoder extends NdjsonDecoder {
   private readonly text: AnswerText;
   private calledTools = false;
   /** The last line said that the answer has finished, but not `done`. */
-  private finished: { reason: unknown; statistics: Statistics } | undefined;
+  private finished: LastWord | undefined;
   /** Some line came that did not say so: the server does not say it on each. */
   private sawOpen = false;
 
@@ -41,7 +41,7 @@ export class OllamaDecoder extends NdjsonDecoder {
     this.endLines();
     if (this.done) return;
     if (this.finished === undefined) throw new CastError('upstream_truncated');
-    this.complete(this.finished.reason, this.finished.statistics, timeOf(''));
+    this.complete(this.finished, timeOf(''));
   }
 
   protected override read(said: JsonObject, line: string): void {
@@ -58,18 +58,17 @@ export class OllamaDecoder extends NdjsonDecoder {
 
     const called = message['tool_calls'] ?? said['tool_calls'] ?? undefined;
     if (called !== undefined) this.tellCalls(exactCalls(line, called), createdAt);
-    if (done) return this.complete(said['done_reason'], pickStatistics(said), createdAt);
-    this.finished = saysFinished(said)
-      ? { reason: said['done_reason'], statistics: pickStatistics(said) }
-      : undefined;
+    if (done) return this.complete(lastWord(said), createdAt);
+    this.finished = saysFinished(said) ? lastWord(said) : undefined;
     if (this.finished === undefined) this.sawOpen = true;
   }
 
-  private complete(reason: unknown, statistics: Statistics, createdAt: string): void {
+  private complete({ model, reason, statistics }: LastWord, createdAt: string): void {
     this.text.end(createdAt, this.parts);
     this.done = true;
     this.parts.push({
       type: 'done',
+      model,
       reason: finishReason(reason, this.calledTools),
       usage: usage(statistics),
       statistics,
@@ -84,6 +83,21 @@ export class OllamaDecoder extends NdjsonDecoder {
     this.calledTools = true;
     this.parts.push({ type: 'tool_calls', calls: calls.data, createdAt });
   }
+}
+
+/** What the last line says beside text. */
+interface LastWord {
+  model: string | undefined;
+  reason: unknown;
+  statistics: Statistics;
+}
+
+function lastWord(said: JsonObject): LastWord {
+  return {
+    model: text(said['model']) || undefined,
+    reason: said['done_reason'],
+    statistics: pickStatistics(said),
+  };
 }
 
 /** The tool calls of a line with every digit of their numbers. */

@@ -33,6 +33,7 @@ export class OpenAiDecoder implements Decoder<Part> {
   private usage: Usage = null;
   private statistics: Statistics = {};
   private createdAt = '';
+  private model: string | undefined;
   private parts: Part[] = [];
   /** The pieces of a body that is JSON and not SSE; undefined until the first byte has told. */
   private body: Buffer[] | undefined;
@@ -97,6 +98,7 @@ export class OpenAiDecoder implements Decoder<Part> {
     const failed = errorIn(chunk);
     if (failed !== undefined) throw errorOf(failed);
     this.createdAt = timeOf(number(chunk['created']));
+    if (typeof chunk['model'] === 'string') this.model = chunk['model'];
     this.readNumbers(chunk);
     const choices = chunk['choices'] ?? [];
     if (!Array.isArray(choices)) throw new CastError('upstream_protocol_error');
@@ -189,6 +191,7 @@ export class OpenAiDecoder implements Decoder<Part> {
     if (calls.length > 0) this.parts.push({ type: 'tool_calls', calls, createdAt });
     this.parts.push({
       type: 'done',
+      model: this.model,
       reason: finishReason(this.finish, calls.length > 0),
       usage: this.usage,
       statistics: this.statistics,

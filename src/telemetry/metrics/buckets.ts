@@ -1,0 +1,32 @@
+/** Bounds of a histogram, each twice the one before. */
+export function doubling(first: number, count: number): number[] {
+  return Array.from({ length: count }, (_, at) => first * 2 ** at);
+}
+
+/** 0.01 s to 81.92 s, as the conventions for generative AI advise. */
+export const SECONDS = doubling(0.01, 14);
+/** 0.01 s to 655.36 s: a line may be as long as `QUEUE_TIMEOUT_MS`. */
+export const LONG_SECONDS = doubling(0.01, 17);
+/** 0.1 ms to 26 s: from memory to a socket. */
+export const SHORT_SECONDS = doubling(0.0001, 19);
+/** 1, 4, 16 … 4^13 tokens, as the conventions advise. */
+export const TOKENS = Array.from({ length: 14 }, (_, at) => 4 ** at);
+
+/** Values sorted into buckets, as cheaply as can be: a token pays for it. */
+export class Buckets {
+  /** How many fell into each; the last one is for those above all bounds. */
+  readonly counts: Uint32Array;
+  sum = 0;
+
+  constructor(private readonly bounds: readonly number[]) {
+    this.counts = new Uint32Array(bounds.length + 1);
+  }
+
+  observe(value: number): void {
+    const { bounds } = this;
+    let at = 0;
+    while (at < bounds.length && value > bounds[at]!) at++;
+    this.counts[at]!++;
+    this.sum += value;
+  }
+}

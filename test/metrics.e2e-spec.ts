@@ -1,0 +1,73 @@
+import type { RunningServer } from '../src/server.js';
+import { startApp } from './support/app.js';
+import { Client } from './support/client.js';
+import { describeIf } from './support/needs.js';
+import { NO_PROMETHEUS, Prometheus, PROMETHEUS } from './support/prometheus.js';
+import { ScriptedUpstream } from './support/scripted-upstream.js';
+
+describe('GET /metrics', () => {
+  const servers: RunningServer[] = [];
+  afterEach(async () => {
+    for (const server of servers.splice(0)) await server.close();
+  });
+  const start = async (env: Record<string, string | number>): Promise<RunningServer> => {
+    const server = await startApp(env);
+    servers.push(server);
+    return server;
+  };
+
+  it('is not there unless it is asked for', async () => {
+    const { url } = await start({});
+    const response = await fetch(`${url}/metrics`);
+    expect(response.status).toBe(404);
+    expect(await response.json()).toMatchObject({ code: 'not_found' });
+  });
+
+  it('is for whoever sits at the machine, but not for those behind a proxy', async () => {
+    const { url } = await start({ METRICS: 'true' });
+    const response = await fetch(`${url}/metrics`);
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
+    const proxied = await fetch(`${url}/metrics`, { headers: { 'x-forwarded-for': '192.0.2.1' } });
+    expect(await proxied.json()).toMatchObject({ statusCode: 403, code: 'forbidden' });
+  });
+
+  describeIf(PROMETHEUS !== undefined, NO_PROMETHEUS)('scraped by Prometheus', () => {
+    it('tells of an answer what its client and its upstream know of it', async () => {
+      const upstream = await ScriptedUpstream.start();
+      const server = await start({ METRICS: 'true', OLLAMA_BASE_URL: upstream.url });
+      const prometheus = await Prometheus.start([new URL(server.url).host]);
+      const client = await Client.connect(server.socketUrl);
+      try {
+        const { generationId } = await client.accepted('generate', { prompt: 'why?' });
+        const call = await upstream.nextCall();
+        for (const piece of ['The', ' sky', ' is', ' blue.']) call.text(piece);
+        call.done();
+        expect(await client.ended(generationId)).toMatchObject({ state: 'completed' });
+        await prometheus.scraped();
+        const answer = `{gen_ai_operation_name="text_completion",gen_ai_provider_name="ollama",gen_ai_request_model="llama3.2",gen_ai_response_model="llama3.2",error_type=""}`;
+        expect(
+          await Promise.all(
+            [
+              `gen_ai_server_request_duration_seconds_count${answer}`,
+              `gen_ai_client_operation_duration_seconds_count${answer}`,
+              `gen_ai_client_operation_time_per_output_chunk_seconds_count${answer}`,
+              `gen_ai_client_token_usage_sum{gen_ai_token_type="input"}`,
+              `gen_ai_client_token_usage_sum{gen_ai_token_type="output"}`,
+              `llm_cast_generations_ended_total{state="completed",reason="stop"}`,
+              `llm_cast_attempts_total{upstream="ollama",result="completed"}`,
+              'llm_cast_delivery_lag_seconds_count{door="socket"}',
+              'llm_cast_queue_wait_seconds_count',
+              'llm_cast_sockets{transport="websocket"}',
+              'llm_cast_slots{upstream="ollama",state="free"}',
+            ].map((query) => prometheus.number(query)),
+          ),
+        ).toEqual([1, 1, 3, 11, 3, 1, 1, 1, 1, 1, 1]);
+      } finally {
+        client.close();
+        await prometheus.close();
+        await upstream.close();
+      }
+    });
+  });
+});
