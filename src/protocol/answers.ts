@@ -196,3 +196,9 @@ export const liveness = z.object({ status: z.literal('ok') }).meta({
   examples: [{ status: 'ok' }],
 });
 export type Liveness = z.infer<typeof liveness>;
+
+export const metricsText = z.string().meta({
+  id: 'MetricsText',
+  description: 'In the text format of Prometheus, version 0.0.4.',
+  examples: ['llm_cast_queue_depth{upstream="ollama"} 2\n'],
+});

@@ -1,9 +1,9 @@
 import { Controller, Get, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import { z } from 'zod';
 import { Config } from '../config/config.js';
 import { checkAdmin } from '../http/authenticate.js';
 import { Route } from '../http/open-api.js';
+import { metricsText } from '../protocol/answers.js';
 import { CastError } from '../protocol/errors.js';
 import { MetricsService } from './metrics.service.js';
 
@@ -19,7 +19,7 @@ export class MetricsController {
     summary: 'Metrics for Prometheus',
     description:
       'Only where the operator has set `METRICS`, and on this port unless there is another.',
-    answers: { 200: z.string() },
+    answers: { 200: metricsText },
     produces: 'text/plain',
     refuses: ['not_found'],
   })
