@@ -1,6 +1,6 @@
 import type { AttemptResult, Life, LifecycleListener } from '../../generations/lifecycle.js';
 import type { EndEntry, Entry } from '../../generations/log/entry.js';
-import type { Door } from '../../generations/log/reader.js';
+import type { DoorName } from '../../generations/log/reader.js';
 import type { ErrorCode } from '../../protocol/errors.js';
 import { operationOf, providerOf } from '../gen-ai.js';
 import type { KnownModels } from '../known-models.js';
@@ -76,11 +76,11 @@ export class Recorder implements LifecycleListener {
     if (life.request.endpoint !== 'pull') this.answered(life, watch, code || said.state);
   }
 
-  delivered(door: Door, lagMs: number): void {
+  delivered(door: DoorName, lagMs: number): void {
     this.events.deliveryLag.observe({ door }, lagMs / 1000);
   }
 
-  joined(door: Door, after: number, result: 'ok' | ErrorCode, replayed: number): void {
+  joined(door: DoorName, after: number, result: 'ok' | ErrorCode, replayed: number): void {
     if (after > 0) this.events.resumes.inc({ door, result });
     this.events.replayed.inc(replayed);
   }
