@@ -723,6 +723,20 @@ export type GenerateRequest = {
 export type ChatRequest = {
   messages: Array<ChatMessage>;
   tools?: Array<Tool> | undefined;
+  /** Whether the model may or must call a tool, or which. Not every server can be told. */
+  tool_choice?:
+    | 'auto'
+    | 'none'
+    | 'required'
+    | {
+        type: 'function';
+        function: {
+          name: string;
+        };
+      }
+    | undefined;
+  /** `false`: at most one call in an answer. Not every server of models can do that. */
+  parallel_tool_calls?: boolean | undefined;
   /** Default: the operator's model. */
   model?: string | undefined;
   /** `"json"` or a JSON Schema that the answer must follow. */
@@ -777,6 +791,20 @@ export type GenerateBody = {
 export type ChatBody = {
   messages: Array<ChatMessage>;
   tools?: Array<Tool> | undefined;
+  /** Whether the model may or must call a tool, or which. Not every server can be told. */
+  tool_choice?:
+    | 'auto'
+    | 'none'
+    | 'required'
+    | {
+        type: 'function';
+        function: {
+          name: string;
+        };
+      }
+    | undefined;
+  /** `false`: at most one call in an answer. Not every server of models can do that. */
+  parallel_tool_calls?: boolean | undefined;
   /** Default: the operator's model. */
   model?: string | undefined;
   /** `"json"` or a JSON Schema that the answer must follow. */

@@ -6,7 +6,7 @@ import type { EndEntry } from '../generations/log/entry.js';
 import { CastError } from '../protocol/errors.js';
 import type { StreamState } from '../protocol/stream-state.js';
 import { applyItems, parseItems, parseMessage } from './batch.js';
-import { batchesTo, birthOf, hashOf, streamOf } from './keys.js';
+import { batchesTo, birthOf, hashOf, noteOf, streamOf } from './keys.js';
 import type { NodeBus } from './node-bus.js';
 import type { RedisClient } from './redis.js';
 
@@ -121,7 +121,8 @@ export class Copies {
   private async make(id: string): Promise<Copy> {
     const meta = await this.meta(id);
     if (meta === undefined) throw new CastError('generation_not_found');
-    const copy = this.copyOf(id, meta);
+    const note = await this.redis.ask((client) => client.get(this.redis.prefix + noteOf(id)));
+    const copy = this.copyOf(id, meta, note);
     if (meta['end'] === undefined) {
       await this.hear(birthOf(id) ?? '');
       await this.bus
@@ -139,7 +140,7 @@ export class Copies {
     return copy;
   }
 
-  private copyOf(id: string, meta: Meta): Copy {
+  private copyOf(id: string, meta: Meta, note: string | null = null): Copy {
     const driver: Driver = {
       cancel: () => void this.cancel(copy),
       onAudience: (hasReaders) => this.attend(copy, hasReaders),
@@ -155,9 +156,11 @@ export class Copies {
         model: meta['model'] ?? '',
         owner: meta['user'] === '' ? undefined : meta['user'],
         createdAt: Number(meta['at']),
+        note: note === null ? undefined : (JSON.parse(note) as unknown),
       },
       driver,
     );
+    generation.waited = meta['waited'] === '1';
     const copy: Copy = {
       generation,
       owner: meta['owner'] ?? '',

@@ -72,7 +72,7 @@ export class Keeper {
    * @throws CastError `store_unavailable`
    */
   async add(generation: Generation, epoch = 1): Promise<void> {
-    const { id, owner, model, endpoint, createdAt, status } = generation;
+    const { id, owner, model, endpoint, createdAt, waited, status } = generation;
     const kept: Kept = {
       generation,
       fields: [
@@ -81,6 +81,7 @@ export class Keeper {
         ['model', model],
         ['ep', endpoint],
         ['at', String(createdAt)],
+        ['waited', waited ? '1' : ''],
         ['state', JSON.stringify(status)],
       ].flat(),
       unfollow: generation.follow({

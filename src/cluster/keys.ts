@@ -31,6 +31,8 @@ export function nodeOfClient(clientId: string): string | undefined {
 
 /** Names of keys and channels, after the prefix; a hash tag `{…}` says what lies in one slot. */
 export const hashOf = (id: string): string => `{${birthOf(id)}}:m:${id}`;
+/** What the door keeps with it. */
+export const noteOf = (id: string): string => `{${birthOf(id)}}:n:${id}`;
 export const streamOf = (id: string): string => `{${birthOf(id)}}:s:${id}`;
 export const runningOf = (node: string): string => `{${node}}:g`;
 export const NODES = 'nodes';

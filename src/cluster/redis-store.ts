@@ -8,7 +8,7 @@ import { CastError } from '../protocol/errors.js';
 import type { StreamState } from '../protocol/stream-state.js';
 import type { Copies } from './copies.js';
 import type { Keeper } from './keeper.js';
-import { activeOf, digest, hashOf, keyOf } from './keys.js';
+import { activeOf, digest, hashOf, keyOf, noteOf } from './keys.js';
 import type { RedisClient } from './redis.js';
 
 /** How long a key may stand for a generation that nobody can find yet, in milliseconds. */
@@ -89,12 +89,14 @@ export class RedisStore extends GenerationStore {
     this.local.add(life);
     const ttl = this.lifetimeMs;
     const name = this.keyNames.get(generation.id);
-    const { owner } = generation;
+    const { owner, note } = generation;
+    const noteKey = this.redis.prefix + noteOf(generation.id);
     const set = owner === undefined ? undefined : this.redis.prefix + activeOf(owner);
     await this.redis
       .ask((client) =>
         Promise.all([
           name !== undefined && client.pexpire(name, ttl),
+          note !== undefined && client.set(noteKey, JSON.stringify(note), 'PX', ttl),
           set !== undefined && client.sadd(set, generation.id).then(() => client.pexpire(set, ttl)),
         ]),
       )
@@ -125,13 +127,15 @@ export class RedisStore extends GenerationStore {
 
   ended(life: Life): void {
     this.local.ended(life);
-    const { id, owner } = life.generation;
+    const { id, owner, note } = life.generation;
     const name = this.keyNames.get(id);
     this.keyNames.delete(id);
     this.redis
       .ask((client) =>
         Promise.all([
           name !== undefined && client.pexpire(name, this.config.RETAIN_MS),
+          note !== undefined &&
+            client.pexpire(this.redis.prefix + noteOf(id), this.config.RETAIN_MS),
           owner !== undefined && client.srem(this.redis.prefix + activeOf(owner), id),
         ]),
       )

@@ -86,10 +86,10 @@ export function textsOf(request: ModelRequest): string[] {
   }
 }
 
-/** Bytes of memory that a request holds while it waits and runs, about: all of it. */
-export function sizeOf(request: ModelRequest): number {
+/** Bytes of memory that a JSON value holds, about; nothing for undefined. */
+export function sizeOf(json: unknown): number {
   let bytes = 0;
-  const values: unknown[] = [request];
+  const values: unknown[] = json === undefined ? [] : [json];
   while (values.length > 0) {
     const value = values.pop();
     if (typeof value === 'string') bytes += VALUE_BYTES + value.length;

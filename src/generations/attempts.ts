@@ -61,10 +61,12 @@ export class Attempts implements Ticket {
 
   /**
    * Takes a slot, or a place in the line; nothing is asked of an upstream yet.
+   * @returns whether it waits
    * @throws CastError `queue_full`, `rate_limited`, `store_unavailable`
    */
-  async enter(): Promise<void> {
+  async enter(): Promise<boolean> {
     if (!this.isPull) this.position = await this.context.slots.enter(this);
+    return this.position > 0;
   }
 
   /** Goes to its upstream, or waits for its turn. */

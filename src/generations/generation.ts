@@ -17,6 +17,8 @@ export interface GenerationFacts {
   readonly owner: string | undefined;
   /** When it was asked for, in milliseconds since 1970. */
   readonly createdAt: number;
+  /** What the door that asked for it keeps with it, as long as it is kept: JSON, on any node. */
+  readonly note?: unknown;
 }
 
 /** What drives a generation: its readers act on it through this. */
@@ -45,6 +47,9 @@ export class Generation {
   readonly model: string;
   readonly owner: string | undefined;
   readonly createdAt: number;
+  readonly note: unknown;
+  /** Whether it had to wait in line when it was accepted; on any node. */
+  waited = false;
   readonly log: GenerationLog;
   /** Resolves with the last entry. */
   readonly ended: Promise<EndEntry>;
@@ -68,6 +73,7 @@ export class Generation {
     this.model = facts.model;
     this.owner = facts.owner;
     this.createdAt = facts.createdAt;
+    this.note = facts.note;
     this.status = { generationId: facts.id, state: 'queued' };
     this.log = new GenerationLog((bytes) => driver.onGrow(bytes));
     this.ended = new Promise((resolve) => (this.resolveEnded = resolve));

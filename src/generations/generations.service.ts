@@ -81,13 +81,19 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
 
   /**
    * Starts what is asked, or puts it in line.
+   * @param note what the door keeps with the generation; a key that is known has its first one
    * @throws CastError `shutting_down`, `forbidden`, `payload_too_large`, `invalid_request`,
    * `queue_full`, `rate_limited`, `idempotency_conflict`; `generation_not_found` for a known key whose
    * log had to make room
    */
-  async start(asked: Asked, caller: Caller, idempotencyKey?: string): Promise<Accepted> {
+  async start(
+    asked: Asked,
+    caller: Caller,
+    idempotencyKey?: string,
+    note?: unknown,
+  ): Promise<Accepted> {
     authorise(caller.principal, 'start');
-    const order = { asked, caller, idempotencyKey };
+    const order = { asked, caller, idempotencyKey, note };
     const known = await this.known(order);
     if (known !== undefined) return known;
     const request = decide(asked, this.config);
@@ -254,7 +260,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     if (claimed !== id) return this.again(claimed);
     const { endpoint, model } = request;
     const owner = ownerOf(caller.principal);
-    const facts = { id, endpoint, model, owner, createdAt: Date.now() };
+    const facts = { id, endpoint, model, owner, createdAt: Date.now(), note: order.note };
     const limits = {
       keep,
       timeoutMs,
@@ -295,7 +301,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
   private async enter({ life, running, attempts }: Active): Promise<Accepted> {
     const { generation } = life;
     try {
-      await attempts.enter();
+      generation.waited = await attempts.enter();
       await this.store.add(life);
       if (this.draining) throw new CastError('shutting_down');
     } catch (error) {

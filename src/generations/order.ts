@@ -8,6 +8,8 @@ export interface Order {
   asked: Asked | { endpoint: 'pull'; model: string };
   caller: Caller;
   idempotencyKey: string | undefined;
+  /** What the door keeps with the generation. */
+  note?: unknown;
 }
 
 /** The scope of a caller's idempotency keys: the owner, or an anonymous caller's address. */

@@ -26,6 +26,8 @@ export interface Wording {
    * failure can be a status of its own, which {@link refuse} answers.
    */
   readonly holdMs?: number;
+  /** What comes before the first entry. */
+  opening?(): string;
   /** The frames of an entry; those of the last one end the stream. */
   entry(entry: Entry): string;
   /** What is said between entries. */
@@ -52,6 +54,7 @@ export class StreamedResponse implements LogSink {
   private readonly reader: LogReader;
   private hold: NodeJS.Timeout | undefined;
   private wasSilent = false;
+  private hasBegun = false;
   private isOver = false;
 
   /**
@@ -90,8 +93,8 @@ export class StreamedResponse implements LogSink {
       // nginx would gather the tokens.
       'X-Accel-Buffering': 'no',
     });
-    if (wording.holdMs === undefined) response.flushHeaders();
-    else this.hold = setTimeout(() => response.flushHeaders(), wording.holdMs);
+    if (wording.holdMs === undefined) this.begin('');
+    else this.hold = setTimeout(() => this.begin(''), wording.holdMs);
     this.stall = new StallWatch(
       bounds.SLOW_READER_MS,
       () => String(unsent(response.socket)),
@@ -155,9 +158,18 @@ export class StreamedResponse implements LogSink {
 
   private say(text: string, onTaken?: () => void): void {
     if (text === '' || this.response.writableEnded) return;
-    clearTimeout(this.hold);
     this.wasSilent = false;
-    this.response.write(text, onTaken);
+    if (this.hasBegun) this.response.write(text, onTaken);
+    else this.begin(text, onTaken);
+  }
+
+  /** Sends the status, what comes before the first entry, and the first thing to say, in one go. */
+  private begin(text: string, onTaken?: () => void): void {
+    clearTimeout(this.hold);
+    this.hasBegun = true;
+    const first = (this.wording.opening?.() ?? '') + text;
+    if (first === '') this.response.flushHeaders();
+    else this.response.write(first, onTaken);
   }
 
   private finish(text: string): void {

@@ -151,6 +151,16 @@ const tool = z
     ],
   });
 
+const toolChoice = z
+  .union([
+    z.enum(['auto', 'none', 'required']),
+    z.strictObject({
+      type: z.literal('function'),
+      function: z.strictObject({ name: z.string().min(1) }),
+    }),
+  ])
+  .describe('Whether the model may or must call a tool, or which. Not every server can be told.');
+
 /** What is asked of a model. An empty prompt loads it. */
 export const generateFields = z.strictObject({
   prompt: z.string(),
@@ -167,6 +177,11 @@ export const generateFields = z.strictObject({
 export const chatFields = z.strictObject({
   messages: boundedList(chatMessage, MAX_MESSAGES),
   tools: boundedList(tool, MAX_TOOLS).optional(),
+  tool_choice: toolChoice.optional(),
+  parallel_tool_calls: z
+    .boolean()
+    .optional()
+    .describe('`false`: at most one call in an answer. Not every server of models can do that.'),
   ...common,
 });
 

@@ -384,4 +384,37 @@ describe('ollama', () => {
     });
     expect(refusal('xhf.co/a/b', hosts)).toBeDefined();
   });
+
+  const tools = [{ type: 'function' as const, function: { name: 'f' } }];
+  const named = { type: 'function' as const, function: { name: 'f' } };
+  const asked = (more: object) => ({
+    endpoint: 'chat' as const,
+    model: 'm',
+    messages: [],
+    tools,
+    ...more,
+  });
+
+  it.each<[object, string]>([
+    [{ tool_choice: 'required' }, 'tool_choice'],
+    [{ tool_choice: named }, 'tool_choice'],
+    [{ parallel_tool_calls: false }, 'parallel_tool_calls'],
+  ])('refuses a choice of tools that it has no word for: %j', (more, path) => {
+    expect(ollama(loadConfig({})).refuses(asked(more))).toMatchObject({
+      code: 'invalid_request',
+      details: [{ path }],
+    });
+  });
+
+  it('leaves the tools out where none is to be called, and the choice always', () => {
+    const settings = loadConfig({});
+    for (const more of [{ tool_choice: 'none' as const }, { parallel_tool_calls: true }]) {
+      expect(ollama(settings).refuses(asked(more))).toBeUndefined();
+    }
+    expect(ollamaBody(asked({ tool_choice: 'none' }), settings)).not.toHaveProperty('tools');
+    const body = ollamaBody(asked({ tool_choice: 'auto', parallel_tool_calls: true }), settings);
+    expect(body).toMatchObject({ tools });
+    expect(body).not.toHaveProperty('tool_choice');
+    expect(body).not.toHaveProperty('parallel_tool_calls');
+  });
 });

@@ -35,7 +35,7 @@ export function ollama(settings: Settings): Dialect {
     listIsOptional: false,
     batchTokens: batchTokens(settings),
     refuses: (request) =>
-      request.endpoint === 'pull' ? pullRefusal(request.model, settings) : undefined,
+      request.endpoint === 'pull' ? pullRefusal(request.model, settings) : toolRefusal(request),
     call: (request) => ({
       path: `/api/${request.endpoint}`,
       body: ollamaBody(request, settings),
@@ -61,7 +61,7 @@ function batchTokens({ OLLAMA_OPTIONS: { num_batch: set } }: OperatorSettings): 
 /** The body of a request, with the operator's options under the caller's. */
 export function ollamaBody(request: ModelRequest, operator: OperatorSettings): unknown {
   if (request.endpoint === 'pull') return { model: request.model, stream: true };
-  const { endpoint: _endpoint, options, ...fields } = request;
+  const { endpoint: _endpoint, options, ...fields } = withoutToolChoice(request);
   const { OLLAMA_KEEP_ALIVE: keepAlive, OLLAMA_TRUNCATE, OLLAMA_SHIFT } = operator;
   return {
     stream: true,
@@ -72,6 +72,31 @@ export function ollamaBody(request: ModelRequest, operator: OperatorSettings): u
     ...(!OLLAMA_TRUNCATE && { truncate: false }),
     ...(!OLLAMA_SHIFT && { shift: false }),
   };
+}
+
+/** Ollama lets the model choose: without tools it has none to call. */
+function withoutToolChoice(
+  request: Exclude<ModelRequest, { endpoint: 'pull' }>,
+): Exclude<ModelRequest, { endpoint: 'pull' }> {
+  if (request.endpoint === 'generate') return request;
+  const { tool_choice: choice, parallel_tool_calls: _parallel, tools, ...fields } = request;
+  return choice === 'none' || tools === undefined ? fields : { ...fields, tools };
+}
+
+/** `invalid_request` for a choice of tools that Ollama has no word for. */
+function toolRefusal(request: ModelRequest): CastError | undefined {
+  if (request.endpoint !== 'chat') return undefined;
+  const { tool_choice: choice = 'auto', parallel_tool_calls: areParallel = true } = request;
+  if (choice !== 'auto' && choice !== 'none') {
+    return no('tool_choice', 'the server of this model lets the model choose: auto or none');
+  }
+  return areParallel || choice === 'none' || request.tools === undefined
+    ? undefined
+    : no('parallel_tool_calls', 'the server of this model cannot be held to one call');
+}
+
+function no(path: string, message: string): CastError {
+  return new CastError('invalid_request', { details: [{ path, message }] });
 }
 
 /** A name may hold the host of a registry, which Ollama would connect to. */

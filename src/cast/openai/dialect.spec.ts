@@ -141,6 +141,8 @@ describe('openAiBody', () => {
   it('passes tools on as they are', () => {
     const tools = [{ type: 'function', function: { name: 'f', parameters: { type: 'object' } } }];
     expect(openAiBody(chat({ tools }))).toMatchObject({ tools });
+    const choice = { tool_choice: 'required', parallel_tool_calls: false };
+    expect(openAiBody(chat({ tools, ...choice }))).toMatchObject(choice);
   });
 
   it('writes the arguments of earlier calls as text, and says which call a result answers', () => {

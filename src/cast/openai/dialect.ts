@@ -91,13 +91,15 @@ export function openAiBody(
 ): Record<string, unknown> {
   if (request.endpoint === 'pull') return {};
   const { model, format, think } = request;
-  const { tools } = request.endpoint === 'chat' ? request : {};
+  const { tools, tool_choice, parallel_tool_calls } = request.endpoint === 'chat' ? request : {};
   return Object.assign({}, operator, {
     model,
     messages: request.endpoint === 'chat' ? chatMessages(request, wishes) : promptMessages(request),
     stream: true,
     ...(wishes.streamOptions && { stream_options: { include_usage: true } }),
     ...(tools !== undefined && { tools }),
+    ...(tool_choice !== undefined && { tool_choice }),
+    ...(parallel_tool_calls !== undefined && { parallel_tool_calls }),
     ...(format !== undefined && { response_format: responseFormat(format, wishes) }),
     ...(think !== undefined && { reasoning_effort: EFFORT[String(think)] }),
     ...sampling(request.options ?? {}, wishes),

@@ -1,11 +1,10 @@
 import type { Generation } from '../../generations/generation.js';
-import type { ToolCall } from '../../protocol/model-fields.js';
 import { completionId, finishReason, toolCall, usageOf } from './chat-chunks.js';
 
 /** A completed generation as the answer to a chat completion that was not streamed. */
 export function chatAnswer(generation: Generation): object {
   const { log, usage, finishReason: reason = 'unknown' } = generation;
-  const calls = toolCallsIn(generation).map((call, index) => toolCall(call, generation, index));
+  const calls = log.toolCalls().map((call, index) => toolCall(call, generation, index));
   const text = log.all('text');
   const thinking = log.all('thinking');
   return {
@@ -29,14 +28,4 @@ export function chatAnswer(generation: Generation): object {
     ],
     ...(usage !== null && { usage: usageOf(usage) }),
   };
-}
-
-function toolCallsIn({ log }: Generation): ToolCall[] {
-  const calls: ToolCall[] = [];
-  for (let after = 0; after < log.seq;) {
-    const { seq, said } = log.read(after);
-    if (said.type === 'tool_calls') calls.push(...said.calls);
-    after = seq;
-  }
-  return calls;
 }

@@ -1,13 +1,10 @@
 import { z } from 'zod';
 import { boundedList } from '../../protocol/bounded-list.js';
 import { MAX_MESSAGES, MAX_TOOL_CALLS } from '../../protocol/model-fields.js';
+import { maybe } from './maybe.js';
 
 /** Most parts of one message. */
 const MAX_PARTS = 1_000;
-
-/** A field that SDKs send as null where nothing is set. */
-const maybe = <T extends z.ZodType>(schema: T) =>
-  schema.nullish().transform((value) => value ?? undefined);
 
 const part = z.looseObject({
   type: z.string(),
@@ -45,6 +42,8 @@ export const chatBody = z.looseObject({
   stream: maybe(z.boolean()),
   stream_options: maybe(z.looseObject({ include_usage: maybe(z.boolean()) })),
   tools: maybe(z.array(z.unknown())),
+  tool_choice: maybe(z.unknown()),
+  parallel_tool_calls: maybe(z.boolean()),
   response_format: maybe(
     z.looseObject({
       type: z.string(),

@@ -7,6 +7,13 @@ import { checked } from './checked.js';
 import { checkServed } from './not-served.js';
 import { effortOf } from './effort.js';
 
+/** What a chat completion calls fields of ours. */
+const NAMES = {
+  'options.num_predict': 'max_completion_tokens',
+  format: 'response_format',
+  think: 'reasoning_effort',
+};
+
 type ChatFields = Extract<Asked, { endpoint: 'chat' }>;
 
 /**
@@ -27,14 +34,20 @@ export function chatRequest(body: ChatBody): ChatFields {
     frequency_penalty: body.frequency_penalty,
     num_predict: most,
   };
-  const fields = checked(chatFields, {
-    model: body.model,
-    messages: messagesOf(body.messages),
-    tools: body.tools,
-    format: formatOf(body.response_format),
-    think: effortOf(body.reasoning_effort, 'reasoning_effort'),
-    options: defined(options),
-  });
+  const fields = checked(
+    chatFields,
+    {
+      model: body.model,
+      messages: messagesOf(body.messages),
+      tools: body.tools,
+      tool_choice: body.tool_choice,
+      parallel_tool_calls: body.parallel_tool_calls,
+      format: formatOf(body.response_format),
+      think: effortOf(body.reasoning_effort, 'reasoning_effort'),
+      options: defined(options),
+    },
+    NAMES,
+  );
   return { endpoint: 'chat', ...fields };
 }
 

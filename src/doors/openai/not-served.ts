@@ -26,6 +26,18 @@ const NOT_SERVED: Readonly<Record<string, Check>> = {
   verbosity: unless((how) => how === 'medium', 'not served'),
 };
 
+/** The same of a response. */
+export const RESPONSE_NOT_SERVED: Readonly<Record<string, Check>> = {
+  top_logprobs: unless((most) => most === 0, 'probabilities of tokens are not served'),
+  conversation: unless(() => false, 'use previous_response_id'),
+  prompt: unless(() => false, 'this server keeps no prompts: use instructions and input'),
+  truncation: unless((how) => how === 'disabled', 'only disabled: nothing is cut off unsaid'),
+  text: unless(
+    (text) => [undefined, null, 'medium'].includes((text as { verbosity?: never }).verbosity),
+    'verbosity is not served',
+  ),
+};
+
 /** @throws CastError `invalid_request` that names the first field which is not served */
 export function checkServed(
   body: Readonly<Record<string, unknown>>,

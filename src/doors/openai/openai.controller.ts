@@ -7,6 +7,8 @@ import { CastError } from '../../protocol/errors.js';
 import { chatBody, type ChatBody } from './chat-body.js';
 import { ChatCompletions } from './chat-completions.js';
 import { modelAnswer, modelsAnswer } from './models.js';
+import { responseBody, type ResponseBody } from './response-body.js';
+import { Responses } from './responses.js';
 
 /** What the clients of OpenAI ask for. docs/doors.md describes it; our own API documents do not. */
 @ForeignRoutes()
@@ -14,6 +16,7 @@ import { modelAnswer, modelsAnswer } from './models.js';
 export class OpenAiController {
   constructor(
     private readonly chat: ChatCompletions,
+    private readonly responses: Responses,
     private readonly listed: Models,
   ) {}
 
@@ -24,6 +27,33 @@ export class OpenAiController {
     @Res() response: Response,
   ): Promise<void> {
     return this.chat.create(body, request, response);
+  }
+
+  @Post('responses')
+  createResponse(
+    @Body({ schema: responseBody }) body: ResponseBody,
+    @Req() request: Request,
+    @Res() response: Response,
+  ): Promise<void> {
+    return this.responses.create(body, request, response);
+  }
+
+  @Get('responses/:id')
+  readResponse(
+    @Param('id') id: string,
+    @Req() request: Request,
+    @Res() response: Response,
+  ): Promise<void> {
+    return this.responses.read(id, request, response);
+  }
+
+  @Post('responses/:id/cancel')
+  cancelResponse(
+    @Param('id') id: string,
+    @Req() request: Request,
+    @Res() response: Response,
+  ): Promise<void> {
+    return this.responses.cancel(id, request, response);
   }
 
   @Get('models')

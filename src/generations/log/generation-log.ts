@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import type { Part } from '../../cast/part.js';
+import type { ToolCall } from '../../protocol/model-fields.js';
 import type { StreamState } from '../../protocol/stream-state.js';
 import type { End, EndEntry, Entry, TextKind } from './entry.js';
 import { type Proof, ProofOfText } from './proof.js';
@@ -145,6 +146,15 @@ export class GenerationLog {
     return this.blocks
       .map((block) => (block instanceof TextBlock && block.kind === kind ? block.slice(0) : ''))
       .join('');
+  }
+
+  /** All calls of tools so far. */
+  toolCalls(): ToolCall[] {
+    return this.blocks.flatMap((block) =>
+      !(block instanceof TextBlock) && block.entry.said.type === 'tool_calls'
+        ? block.entry.said.calls
+        : [],
+    );
   }
 
   /**

@@ -69,7 +69,7 @@ export class KeptGenerations {
 
   add({ generation, request }: Life): void {
     this.byId.set(generation.id, generation);
-    this.grow(LOG_BYTES + sizeOf(request));
+    this.grow(LOG_BYTES + sizeOf(request) + sizeOf(generation.note));
   }
 
   /** From now on it is kept only for a while, and its request not at all. */
@@ -102,6 +102,7 @@ export class KeptGenerations {
     this.retained.delete(generation);
     this.byId.delete(generation.id);
     // A slow reader may still hold the log: its memory is free when the last one has left.
-    generation.log.onceUnread(() => (this.bytes -= LOG_BYTES + generation.log.size));
+    const size = LOG_BYTES + sizeOf(generation.note);
+    generation.log.onceUnread(() => (this.bytes -= size + generation.log.size));
   }
 }

@@ -1,0 +1,55 @@
+import type { Generation } from '../../generations/generation.js';
+import { CastError } from '../../protocol/errors.js';
+import type { ChatFields } from '../../protocol/model-fields.js';
+
+/** What is kept with the generation of a response. */
+export interface ResponseNote {
+  readonly door: 'openai.response';
+  /** Whether it can be asked for by its id. */
+  readonly isStored: boolean;
+  /** The conversation before the answer, without the instructions. */
+  readonly messages: ChatFields['messages'];
+  /** What a response repeats of its request. */
+  readonly echo: Readonly<Record<string, unknown>>;
+}
+
+const PREFIX = 'resp_';
+
+/** The id of a generation's response. */
+export function responseId({ id }: Pick<Generation, 'id'>): string {
+  return PREFIX + id;
+}
+
+/** The generation of a response. @throws CastError `generation_not_found` where it is no such id */
+export function generationIdOf(responseId: string): string {
+  if (!responseId.startsWith(PREFIX)) throw new CastError('generation_not_found', NOT_FOUND);
+  return responseId.slice(PREFIX.length);
+}
+
+/** @throws CastError `generation_not_found` for a generation that is no response, or is not stored */
+export function noteOf(generation: Pick<Generation, 'note'>): ResponseNote {
+  const note = generation.note as Partial<ResponseNote> | undefined;
+  if (note?.door !== 'openai.response' || note.isStored !== true) {
+    throw new CastError('generation_not_found', NOT_FOUND);
+  }
+  return note as ResponseNote;
+}
+
+/** The conversation with the answer that it got. */
+export function conversationOf(generation: Generation): ChatFields['messages'] {
+  const { messages } = noteOf(generation);
+  const { log } = generation;
+  const thinking = log.all('thinking');
+  const calls = log.toolCalls();
+  return [
+    ...messages,
+    {
+      role: 'assistant',
+      content: log.all('text') || log.all('refusal'),
+      ...(thinking !== '' && { thinking }),
+      ...(calls.length > 0 && { tool_calls: calls }),
+    },
+  ];
+}
+
+const NOT_FOUND = { message: 'There is no such response, or it is no longer kept.' };
