@@ -189,7 +189,10 @@ export class LlmController {
   /** 201 says where the new thing is (RFC 9110, section 15.3.2). */
   private async located(starting: Promise<Started>, response: Response): Promise<Started> {
     const started = await starting;
-    response.location(`${this.config.BASE_PATH}/llm/generations/${started.generationId}`);
+    response.setHeader(
+      'Location',
+      `${this.config.BASE_PATH}/llm/generations/${started.generationId}`,
+    );
     return started;
   }
 

@@ -89,7 +89,7 @@ export class LlmService {
           'read',
         )
       : (await this.accept(asked, from, key)).generation;
-    response.location(`${this.config.BASE_PATH}/llm/generations/${generation.id}`);
+    response.setHeader('Location', `${this.config.BASE_PATH}/llm/generations/${generation.id}`);
     this.stream(generation, 0, response, from.caller);
   }
 
