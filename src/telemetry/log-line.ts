@@ -22,7 +22,7 @@ export class LogLine implements LifecycleListener, OnModuleInit {
   }
 
   ended(life: Life, _end: EndEntry, failure: CastError | undefined): void {
-    const line = lineOf(life, failure, upstreamSecrets(this.config));
+    const line = lineOf(life, failure, () => upstreamSecrets(this.config));
     if (failure === undefined) this.logger.log('generation ended', line);
     else this.logger.warn('generation failed', line);
   }
@@ -31,12 +31,12 @@ export class LogLine implements LifecycleListener, OnModuleInit {
 /**
  * What the log says of an ended generation. What the upstream said of a failure is redacted: it may
  * quote.
- * @param secrets what no line may hold either
+ * @param secrets gives what no line may hold either; asked only where a failure is quoted
  */
 function lineOf(
   life: Life,
   failure: CastError | undefined,
-  secrets: readonly string[],
+  secrets: () => readonly string[],
 ): Record<string, unknown> {
   const { generation, caller } = life;
   const { id, model, status, usage } = generation;
@@ -56,7 +56,7 @@ function lineOf(
     requestId: caller.requestId,
     said:
       failure?.cause instanceof Error
-        ? redactCause(failure.cause, () => [...privateTextsOf(life), ...secrets])
+        ? redactCause(failure.cause, () => [...privateTextsOf(life), ...secrets()])
         : undefined,
   };
   return Object.fromEntries(
