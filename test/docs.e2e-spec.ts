@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { settings } from '../src/config/settings.js';
 import { MAX_UNANSWERED } from '../src/http/pipelining.js';
 import { MAX_HEADERS } from '../src/http/request-form.js';
+import { MAX_UNREAD_BYTES } from '../src/http/unread-output.js';
 import { HEADERS_TIMEOUT_MS, REQUEST_TIMEOUT_MS } from '../src/http/security.js';
 import { BODY_MS, MAX_UNFINISHED_BODIES, MIN_BYTES_PER_MS } from '../src/http/unfinished-input.js';
 import { ERRORS } from '../src/protocol/errors.js';
@@ -46,6 +47,7 @@ const BOUNDS = {
   PACKETS_PER_SECOND,
   PACKET_BURST,
   MAX_WAITING_PACKETS,
+  MAX_UNREAD_BYTES,
   MAX_MESSAGES,
   MAX_IMAGES,
   MAX_TOOLS,

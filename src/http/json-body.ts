@@ -34,7 +34,8 @@ export function readJsonBody(
         return tooLarge();
       }
       if (length + piece.length > body.length) {
-        const larger = Buffer.allocUnsafeSlow(Math.max(2 * body.length, length + piece.length));
+        const size = Math.max(2 * body.length, length + piece.length);
+        const larger = Buffer.allocUnsafeSlow(Math.min(size, mostBytes));
         body.copy(larger, 0, 0, length);
         body = larger;
       }

@@ -94,5 +94,5 @@ export function boundServer(server: Server, config: Config): void {
   // Node drops what is over it without a word, the proxy's own headers too; see `faultOf`.
   server.maxHeadersCount = MAX_HEADERS + 1;
   server.maxConnections = config.MAX_CONNECTIONS;
-  cutUnread(server, config.SLOW_READER_MS);
+  cutUnread(server, config);
 }

@@ -1,3 +1,5 @@
+import type { Socket } from 'node:net';
+
 /** How often within its time a blocked connection is looked at. */
 const LOOKS = 4;
 
@@ -40,13 +42,12 @@ export class StallWatch {
 }
 
 /**
- * Bytes that the kernel has not yet taken from a socket. Node counts a write as pending until all of
- * it is gone; only the handle knows of a part, and no public property does.
+ * Anything that changes whenever the kernel takes bytes of what is written to a socket; nothing where
+ * there is none. Node counts a write as pending until all of it is gone; only the handle knows of a
+ * part, and no public property does.
  */
-export function unsent(socket: unknown): number {
-  const { writableLength = 0, _handle } = (socket ?? {}) as {
-    writableLength?: number;
-    _handle?: { writeQueueSize?: number } | null;
-  };
-  return writableLength + (_handle?.writeQueueSize ?? 0);
+export function takenOf(socket: Socket | null | undefined): string {
+  if (!socket) return '';
+  const { _handle: handle } = socket as { _handle?: { writeQueueSize?: number } | null };
+  return `${socket.bytesWritten - socket.writableLength} ${handle?.writeQueueSize ?? 0}`;
 }

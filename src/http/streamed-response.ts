@@ -6,7 +6,7 @@ import type { End, Entry } from '../generations/log/entry.js';
 import type { DoorName, LogReader, LogSink } from '../generations/log/reader.js';
 import type { CastError } from '../protocol/errors.js';
 import type { StreamState } from '../protocol/stream-state.js';
-import { StallWatch, unsent } from './stall-watch.js';
+import { StallWatch, takenOf } from './stall-watch.js';
 
 /** So often something goes out, so that no proxy takes a silent stream for a dead one. */
 const HEARTBEAT_MS = 15_000;
@@ -97,7 +97,7 @@ export class StreamedResponse implements LogSink {
     else this.hold = setTimeout(() => this.begin(''), wording.holdMs);
     this.stall = new StallWatch(
       bounds.SLOW_READER_MS,
-      () => String(unsent(response.socket)),
+      () => takenOf(response.socket),
       () => {
         onSlow();
         response.destroy();

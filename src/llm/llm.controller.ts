@@ -18,7 +18,6 @@ import { idempotencyKeyOf } from '../http/idempotency-key.js';
 import { Route } from '../http/open-api.js';
 import {
   generationView,
-  type GenerationView,
   modelList,
   type ModelList,
   queueView,
@@ -146,8 +145,8 @@ export class LlmController {
     answers: { 200: generationView },
     refuses: ['generation_not_found'],
   })
-  view(@Param('id') id: string, @Req() request: Request): Promise<GenerationView> {
-    return this.llm.view(id, callerOf(request));
+  view(@Param('id') id: string, @Req() request: Request, @Res() response: Response): Promise<void> {
+    return this.llm.view(id, callerOf(request), response);
   }
 
   @Get('generations/:id/events')
@@ -182,8 +181,12 @@ export class LlmController {
     answers: { 200: generationView },
     refuses: ['generation_not_found'],
   })
-  cancel(@Param('id') id: string, @Req() request: Request): Promise<GenerationView> {
-    return this.llm.cancel(id, callerOf(request));
+  cancel(
+    @Param('id') id: string,
+    @Req() request: Request,
+    @Res() response: Response,
+  ): Promise<void> {
+    return this.llm.cancel(id, callerOf(request), response);
   }
 
   /** 201 says where the new thing is (RFC 9110, section 15.3.2). */

@@ -14,14 +14,14 @@ import type { Generation } from '../generations/generation.js';
 import { GenerationsService } from '../generations/generations.service.js';
 import { Lifecycle } from '../generations/lifecycle.js';
 import { Peers } from '../generations/peers.js';
-import type { GenerationView, QueueView, Started, Version } from '../protocol/answers.js';
+import type { QueueView, Started, Version } from '../protocol/answers.js';
 import type { PullBody } from '../protocol/requests.js';
 import { StreamedResponse } from '../http/streamed-response.js';
 import { Audience } from '../socket/audience.js';
 import type { ClientSocket } from '../socket/client-socket.js';
 import { SocketGateway } from '../socket/socket.gateway.js';
 import { recordStream } from './record-stream.js';
-import { viewOf } from './view.js';
+import { sendView } from './view.js';
 
 /** The caller, and where it asks from. */
 export interface From {
@@ -142,16 +142,16 @@ export class LlmService {
     return this.generations.queue();
   }
 
-  /** @throws CastError `generation_not_found` */
-  async view(id: string, caller: Caller): Promise<GenerationView> {
-    return viewOf(await this.generations.get(id, caller, 'read'));
+  /** Answers with the generation as it is now. @throws CastError `generation_not_found` */
+  async view(id: string, caller: Caller, response: Response): Promise<void> {
+    await sendView(await this.generations.get(id, caller, 'read'), response);
   }
 
   /** Answers when the upstream request is over. @throws CastError `generation_not_found` */
-  async cancel(id: string, caller: Caller): Promise<GenerationView> {
+  async cancel(id: string, caller: Caller, response: Response): Promise<void> {
     const generation = await this.generations.get(id, caller, 'cancel');
     await generation.cancel();
-    return viewOf(generation);
+    await sendView(generation, response);
   }
 
   /**

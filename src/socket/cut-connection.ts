@@ -5,7 +5,7 @@ export type Connection = Socket['conn'];
 
 /** What engine.io's WebSocket transport has and does not declare: the WebSocket, and its connection. */
 export type WebSocketTransport = Connection['transport'] & {
-  socket?: { terminate(): void; _socket: TcpSocket };
+  socket?: { readonly readyState: number; terminate(): void; _socket: TcpSocket };
 };
 
 /** A goodbye would wait behind what the client does not read: the connection is destroyed. */

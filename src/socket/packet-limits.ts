@@ -12,6 +12,9 @@ const RECORD_BYTES = 128;
 /** How long a WebSocket that we have closed may take for its own goodbye, in milliseconds. */
 const GOODBYE_MS = 1_000;
 
+/** `readyState` of a WebSocket that is over (WHATWG WebSockets, section 3.1). */
+const CLOSED = 3;
+
 interface Packet {
   type: string;
   data?: string | Buffer;
@@ -75,7 +78,8 @@ export function limitPackets(connection: Connection, bounds: PacketBounds): void
   // `ws` waits half a minute for the other end to close, and reads on.
   connection.once('close', () => {
     const { socket } = connection.transport as WebSocketTransport;
-    setTimeout(() => socket?.terminate(), GOODBYE_MS).unref();
+    if (socket === undefined || socket.readyState === CLOSED) return;
+    setTimeout(() => socket.terminate(), GOODBYE_MS).unref();
   });
   // Engine.IO answers every probe of a WebSocket that is to take over: a client sends one.
   const probed = new WeakSet<object>();

@@ -1,11 +1,5 @@
-import type { Socket } from 'socket.io';
-import { StallWatch, unsent } from '../http/stall-watch.js';
-
-/** engine.io's socket, and the one thing of its WebSocket transport that it does not declare. */
-type Connection = Socket['conn'];
-type WebSocketTransport = Connection['transport'] & {
-  socket?: { terminate(): void; _socket?: unknown };
-};
+import { StallWatch, takenOf } from '../http/stall-watch.js';
+import { type Connection, cutConnection, type WebSocketTransport } from './cut-connection.js';
 
 /**
  * Packets that wait for the next poll before the readers do, and merge what comes. Few enough that
@@ -50,10 +44,10 @@ export class SocketGate {
     this.transport = connection.transport;
     this.stall = new StallWatch(
       bounds.slowMs,
-      () => `${this.taken} ${unsent(this.transport.socket?._socket)}`,
+      () => `${this.taken} ${takenOf(this.transport.socket?._socket)}`,
       () => {
         bounds.onSlow();
-        this.cut();
+        cutConnection(connection);
       },
     );
     connection.on('packetCreate', this.onPacket);
@@ -131,10 +125,4 @@ export class SocketGate {
     if (this.isFull) this.transport.once('ready', this.onReady);
     else this.open();
   };
-
-  /** A goodbye would wait behind the full buffer: the connection is destroyed. */
-  cut(): void {
-    this.transport.socket?.terminate();
-    this.connection.close(true);
-  }
 }

@@ -5,6 +5,7 @@ import type { Entry } from '../generations/log/entry.js';
 import type { LogReader, LogSink } from '../generations/log/reader.js';
 import type { ServerToClientEvents } from '../protocol/socket-events.js';
 import type { StreamState } from '../protocol/stream-state.js';
+import { cutConnection } from './cut-connection.js';
 import { sendRecord } from './record-frame.js';
 import { RecordRenderer } from './record-renderer.js';
 import { type SocketBounds, SocketGate } from './socket-gate.js';
@@ -90,7 +91,7 @@ export class SocketReaders {
   /** @internal A reader could not write: what the socket has got is not known any more. */
   fail(error: unknown): void {
     logger.error(error);
-    this.gate.cut();
+    cutConnection(this.socket.conn);
   }
 
   private advance(): void {

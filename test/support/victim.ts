@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { NOBODY } from './app.js';
@@ -20,6 +21,10 @@ export const NEIGHBOUR_MS = 300;
 export const mayHold = (sent: number): number => 4 * sent + 8 * 1_048_576;
 /** An attacker is gone within that time, in milliseconds. */
 export const CUT_MS = 2_000;
+
+/** A process is at rest that has given back less than that in that time, in milliseconds. */
+const REST_BYTES = 262_144;
+const REST_MS = 100;
 
 /** What an attack did to the process. */
 export interface Damage {
@@ -68,8 +73,18 @@ export class Victim {
     return this.child.exitCode === null && this.child.signalCode === null;
   }
 
+  /** Bytes that it holds once it gives nothing back any more. */
+  private async heldAtRest(): Promise<number> {
+    for (let before = await this.held(); ;) {
+      await sleep(REST_MS);
+      const now = await this.held();
+      if (before - now < REST_BYTES) return now;
+      before = now;
+    }
+  }
+
   /** Bytes that it holds, garbage left out. */
-  async held(): Promise<number> {
+  private async held(): Promise<number> {
     const said = once(this.child, 'message');
     this.child.send('');
     const [bytes] = (await said) as [number];
@@ -97,11 +112,11 @@ export class Victim {
         workerData: { url: `${this.url}/health/live`, pid: this.child.pid },
       });
       try {
-        const before = await this.held();
+        const before = await this.heldAtRest();
         await worstWait(neighbour);
         await attack();
         const waited = await worstWait(neighbour);
-        const damage = { held: (await this.held()) - before, waited };
+        const damage = { held: (await this.heldAtRest()) - before, waited };
         if (best === undefined || damage.waited < best.waited) best = damage;
       } finally {
         await neighbour.terminate();

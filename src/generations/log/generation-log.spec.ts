@@ -223,6 +223,34 @@ describe('the log of a generation and its readers', () => {
     );
   });
 
+  it('is in use until the last reader and the last holder have left', () => {
+    const log = newLog();
+    write(log, 'The');
+    const told: string[] = [];
+    const letGo = [log.hold(), log.hold()];
+    const { reader } = new Sink(log);
+    log.onceUnread(() => told.push('unread'));
+    letGo[0]!();
+    reader.leave();
+    expect(told).toEqual([]);
+    letGo[1]!();
+    expect(told).toEqual(['unread']);
+    log.onceUnread(() => told.push('at once'));
+    expect(told).toEqual(['unread', 'at once']);
+  });
+
+  it('gives the text of a kind as it was at a seq, whatever is appended meanwhile', () => {
+    const log = newLog();
+    write(log, 'The ');
+    write(log, 'hm', 'thinking');
+    write(log, 'sky ');
+    write(log, 'is ');
+    const texts = log.texts('text', 3);
+    const first = texts.next().value as string;
+    write(log, 'blue');
+    expect([first, ...texts].join('')).toBe('The sky ');
+  });
+
   it('merges what a reader missed up to 64 KiB, and never text with thinking', () => {
     const log = newLog();
     const piece = '汉'.repeat(1000);

@@ -45,6 +45,7 @@ export class GenerationLog {
   private readonly followers = new Set<Follower>();
   private readonly proof = new ProofOfText();
   private readonly whenUnread: (() => void)[] = [];
+  private holds = 0;
 
   /** @param onGrow called with the bytes by which `size` has grown */
   constructor(private readonly onGrow: (bytes: number) => void) {}
@@ -143,9 +144,31 @@ export class GenerationLog {
 
   /** All text of a kind so far. */
   all(kind: TextKind): string {
-    return this.blocks
-      .map((block) => (block instanceof TextBlock && block.kind === kind ? block.slice(0) : ''))
-      .join('');
+    return [...this.texts(kind, this.seq)].join('');
+  }
+
+  /**
+   * The text of a kind, block by block. What is appended meanwhile is not in it.
+   * @param to seq of the last entry that counts
+   */
+  *texts(kind: TextKind, to: number): Generator<string> {
+    for (const block of this.blocks) {
+      if (!(block instanceof TextBlock)) continue;
+      if (block.first > to) return;
+      if (block.kind === kind) yield block.slice(0, Math.min(block.count, to + 1 - block.first));
+    }
+  }
+
+  /**
+   * For one that goes through the log in its own time and is no audience: its memory is in use until
+   * then. @returns lets it go; to be called once
+   */
+  hold(): () => void {
+    this.holds++;
+    return () => {
+      this.holds--;
+      this.tellUnread();
+    };
   }
 
   /** All calls of tools so far. */
@@ -171,7 +194,7 @@ export class GenerationLog {
   ): LogReader {
     const left = (): void => {
       this.readers.delete(reader);
-      if (!this.hasReaders) for (const tell of this.whenUnread.splice(0)) tell();
+      this.tellUnread();
       onLeave();
     };
     const reader = new LogReader(this, sink, after, left, onDelivered);
@@ -208,10 +231,10 @@ export class GenerationLog {
     return () => void this.followers.delete(follower);
   }
 
-  /** @param tell called when nobody reads the log: at once, or when its last reader has left */
+  /** @param tell called when nobody reads or holds the log: at once, or when the last one has left */
   onceUnread(tell: () => void): void {
-    if (this.hasReaders) this.whenUnread.push(tell);
-    else tell();
+    this.whenUnread.push(tell);
+    this.tellUnread();
   }
 
   /** Tells every reader and follower what the generation is doing. */
@@ -229,6 +252,11 @@ export class GenerationLog {
       } else bytes += SINGLE_BYTES;
     }
     return bytes;
+  }
+
+  private tellUnread(): void {
+    if (this.hasReaders || this.holds > 0) return;
+    for (const tell of this.whenUnread.splice(0)) tell();
   }
 
   private keepSingle(entry: Entry): void {
