@@ -171,7 +171,9 @@ for (const { name, program, missing } of ENGINES) {
 
     it('gives the slots of a killed node to those who wait on others', async () => {
       const [a, b] = await startTwo([], { MAX_CONCURRENT: 2 });
-      await answers(a, b, 2);
+      const all = await answers(a, b, 2);
+      // What has begun is not begun anew.
+      await until(() => all.every(({ there, id }) => there.text(id) !== ''));
       const waits = await connect(b);
       const { generationId } = await waits.accepted('generate', { prompt: 'waits' });
       await a.program.kill();

@@ -107,10 +107,17 @@ export class UsageLimits {
       await this.starts.adjust(starts, -1);
       throw new CastError('quota_exceeded', { retryAfterMs: DAY_MS - (Date.now() % DAY_MS) });
     }
+    return this.resume(principal, tokens);
+  }
+
+  /** What was taken at a start, maybe on another node. */
+  resume(principal: Principal, tokens: number): Reservation {
+    const accounts = this.accountsOf(principal);
+    const quota = daily(accounts);
     return {
       settle: (used) => this.tokens.adjust(quota, used - tokens),
       cancel: async () => {
-        await this.starts.adjust(starts, -1);
+        await this.starts.adjust(allowances(accounts, 'startsPerMinute'), -1);
         await this.tokens.adjust(quota, -tokens);
       },
     };

@@ -1,31 +1,62 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import type { Config } from '../config/config.js';
+import type { Orphan } from '../generations/peers.js';
+import { CastError } from '../protocol/errors.js';
 import { endItemOf } from './batch.js';
-import { type Copies, lostEnd } from './copies.js';
-import { hashOf, runningOf, streamOf } from './keys.js';
+import type { Copies } from './copies.js';
+import type { Keeper } from './keeper.js';
+import { birthOf, hashOf, runningOf, streamOf } from './keys.js';
+import { type KeptRequest, readRequest } from './kept-request.js';
+import { lostEnd } from './lost-end.js';
 import type { RedisClient } from './redis.js';
 import type { RedisLine } from './redis-line.js';
+import type { RedisStore } from './redis-store.js';
 
-/** Most generations that are ended at one time. */
+/** Most generations that are taken over at one time. */
 const MAX_AT_ONCE = 64;
 /** How long a replica may take to have a fence, in milliseconds. */
 const REPLICA_MS = 100;
+/** How long the ids of what was taken over are kept, in milliseconds; as `open` does. */
+const IDS_MS = 2 * 86_400_000;
+/** How long it is believed whether there is a replica, in milliseconds. */
+const ROLE_MS = 10_000;
+/** Answer of `fence`: another node has it. */
+const FASTER = -2;
+
+/** What a node is made of, as far as it takes over what others ran. */
+interface Parts {
+  readonly redis: RedisClient;
+  readonly keeper: Keeper;
+  readonly copies: Copies;
+  readonly line: RedisLine;
+  readonly store: RedisStore;
+}
 
 /**
- * What is done for a node that was lost: each of its generations is fenced, so that nothing more of it
- * is accepted, and gets its end; then its slots and places are free. Every step may be done again, by
- * another node too, so that a burial which breaks off is done by the next one.
+ * Takes over the generations of a node that was lost, or goes: each is fenced, so that nothing more of
+ * the old owner is accepted. What has begun gets its end; what has not goes on here, at its place in the
+ * line. Every step may be done again, by another node too, so that a burial which breaks off is done by
+ * the next one.
  */
 export class Burial {
   private readonly logger = new Logger('Cluster');
   private readonly busy = new Set<string>();
+  /** What this node has fenced and not yet settled, and whose it was. */
+  private readonly unsettled = new Map<string, string>();
+  /** Those that are taken over now. */
+  private readonly going = new Map<string, Promise<void>>();
+  private taking = 0;
+  private isClosed = false;
+  private replicas: { at: number; areThere: boolean } | undefined;
+  private readonly waiting: (() => void)[] = [];
+  /** Goes on with a request; it rejects where this node cannot. */
+  adopt: ((orphan: Orphan) => Promise<void>) | undefined;
 
   constructor(
-    private readonly redis: RedisClient,
+    private readonly parts: Parts,
+    /** Id of this node. */
     private readonly node: string,
-    private readonly copies: Copies,
-    private readonly line: RedisLine,
     private readonly config: Pick<Config, 'RETAIN_MS'>,
   ) {}
 
@@ -36,19 +67,14 @@ export class Burial {
   async bury(dead: string, spreadMs: number): Promise<boolean> {
     if (this.busy.has(dead)) return false;
     this.busy.add(dead);
+    const { redis, line } = this.parts;
     try {
       await sleep(Math.random() * spreadMs, undefined, { ref: false });
-      const ids = await this.redis.ask((client) =>
-        client.smembers(this.redis.prefix + runningOf(dead)),
-      );
+      const key = redis.prefix + runningOf(dead);
+      const ids = await redis.ask((client) => client.smembers(key));
       this.logger.warn('a node is lost', { node: dead, generations: ids.length });
-      const isReplicated = await this.isReplicated();
-      const left = ids[Symbol.iterator]();
-      const work = async (): Promise<void> => {
-        for (const id of left) await this.end(dead, id, isReplicated);
-      };
-      await Promise.all(Array.from({ length: MAX_AT_ONCE }, work));
-      await this.line.drop(dead);
+      await Promise.all(ids.map((id) => this.take(dead, id)));
+      await line.drop(dead);
       return true;
     } catch (error) {
       this.logger.warn('a burial broke off', { node: dead, error: String(error) });
@@ -58,41 +84,113 @@ export class Burial {
     }
   }
 
-  private async end(dead: string, id: string, isReplicated: boolean): Promise<void> {
-    const { redis } = this;
-    const hash = redis.prefix + hashOf(id);
-    const epoch = await redis.ask((client) => client.hget(hash, 'epoch'));
-    const fenced = epoch === null ? GONE : await redis.run('fence', [hash], [epoch, this.node]);
-    // Another node was faster; should it fail, the next burial finds this one again.
-    if (fenced === FASTER) return;
-    if (typeof fenced === 'number' && fenced > 0) {
-      if (isReplicated) await redis.ask((client) => client.wait(1, REPLICA_MS));
-      const generation = await this.copies.snapshot(id);
-      const end = lostEnd(generation);
-      const state = JSON.stringify({ generationId: id, state: end.said.state });
-      const call = [
-        id,
-        fenced,
-        end.from,
-        end.seq,
-        JSON.stringify([endItemOf(end)]),
-        this.config.RETAIN_MS,
-        end.said.state,
-        state,
-        [],
-      ];
-      const keys = [hash, redis.prefix + streamOf(id)];
-      const [answer] = (await redis.run('append', keys, [JSON.stringify([call])])) as string[];
-      if (answer !== 'ok') return this.logger.warn('a lost generation has no end', { id, answer });
-    }
-    await redis.ask((client) => client.srem(redis.prefix + runningOf(dead), id));
+  /** Whether something that broke off is still to be settled. */
+  get isSettled(): boolean {
+    return this.unsettled.size === 0;
   }
 
-  private async isReplicated(): Promise<boolean> {
-    const info = await this.redis.ask((client) => client.info('replication'));
-    return /^connected_slaves:[1-9]/m.test(info);
+  /** Goes on with what broke off before. @throws CastError like {@link take} */
+  async settle(): Promise<void> {
+    await Promise.all([...this.unsettled].map(([id, from]) => this.take(from, id)));
+  }
+
+  /** This node goes itself: it takes over nothing more. */
+  close(): void {
+    this.isClosed = true;
+  }
+
+  /**
+   * Takes over one generation of a node that goes, or is lost, unless another node has it already.
+   * @throws CastError `store_unavailable`, `shutting_down`
+   */
+  take(from: string, id: string): Promise<void> {
+    const going = this.going.get(id) ?? this.takeInTurn(from, id);
+    this.going.set(id, going);
+    return going;
+  }
+
+  private async takeInTurn(from: string, id: string): Promise<void> {
+    try {
+      if (this.taking >= MAX_AT_ONCE) await new Promise<void>((go) => this.waiting.push(go));
+      this.taking++;
+      if (this.isClosed) throw new CastError('shutting_down');
+      await this.takeNow(from, id);
+      this.unsettled.delete(id);
+    } finally {
+      this.taking--;
+      this.going.delete(id);
+      this.waiting.shift()?.();
+    }
+  }
+
+  private async takeNow(from: string, id: string): Promise<void> {
+    const { redis, keeper } = this.parts;
+    const hash = redis.prefix + hashOf(id);
+    const [theirs, ours] = [from, this.node].map((node) => redis.prefix + runningOf(node)) as [
+      string,
+      string,
+    ];
+    const [epoch, owner, request] = await redis.ask((client) =>
+      client.hmget(hash, 'epoch', 'owner', 'request'),
+    );
+    const isTheirs = owner === from || (owner === this.node && !keeper.has(id));
+    if (epoch != null && !isTheirs) return;
+    if (epoch != null) {
+      // First, so that whoever buries this node finds it.
+      await redis.ask((client) => client.sadd(ours, id).then(() => client.pexpire(ours, IDS_MS)));
+      const fenced = Number(await redis.run('fence', [hash], [epoch, this.node]));
+      if (fenced > 0) {
+        this.unsettled.set(id, from);
+        await this.replicate();
+        const kept = request == null ? undefined : readRequest(request);
+        if (kept !== undefined && this.adopt !== undefined)
+          await this.resume(from, id, fenced, kept);
+        else await this.end(id, fenced);
+      }
+      if (!keeper.has(id)) await redis.ask((client) => client.srem(ours, id));
+      if (fenced === FASTER) return;
+    }
+    await redis.ask((client) => client.srem(theirs, id));
+  }
+
+  /** It goes on here. @throws CastError where it cannot */
+  private async resume(from: string, id: string, epoch: number, kept: KeptRequest): Promise<void> {
+    const { copies, line, store } = this.parts;
+    const generation = await copies.release(id);
+    line.inherit(id, from);
+    store.inherit(id, epoch, kept.keyName);
+    try {
+      await this.adopt?.({ generation, ...kept });
+    } catch (error) {
+      // Its readers here go on waiting; this node tries again.
+      await copies.take(generation, this.node);
+      throw error;
+    }
+  }
+
+  /** It has begun: what was kept is all of it. */
+  private async end(id: string, epoch: number): Promise<void> {
+    const { redis, copies } = this.parts;
+    const end = lostEnd(await copies.snapshot(id));
+    const state = JSON.stringify({ generationId: id, state: end.said.state });
+    const items = JSON.stringify([endItemOf(end)]);
+    const { RETAIN_MS } = this.config;
+    const call = [id, epoch, end.from, end.seq, items, RETAIN_MS, end.said.state, state, []];
+    const birth = runningOf(birthOf(id) ?? '');
+    const keys = [birth, hashOf(id), streamOf(id)].map((key) => redis.prefix + key);
+    const [answer] = (await redis.run('append', keys, [JSON.stringify([call])])) as string[];
+    if (answer !== 'ok') this.logger.warn('a lost generation has no end', { id, answer });
+  }
+
+  /** A fence that a failover loses would let the old owner go on: a replica is to have it first. */
+  private async replicate(): Promise<void> {
+    const { redis } = this.parts;
+    const now = performance.now();
+    if (this.replicas === undefined || now - this.replicas.at > ROLE_MS) {
+      const info = await redis.ask((client) => client.info('replication'));
+      this.replicas = { at: now, areThere: /^connected_slaves:[1-9]/m.test(info) };
+    }
+    // It says how many have it; where too few do, the fence is no worse than any other write.
+    if (this.replicas.areThere) await redis.ask((client) => client.wait(1, REPLICA_MS));
   }
 }
-
-const GONE = -3;
-const FASTER = -2;

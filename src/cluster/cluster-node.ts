@@ -1,9 +1,16 @@
-import { Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { type PeerHandler, Peers } from '../generations/peers.js';
+import {
+  Logger,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+  type OnModuleDestroy,
+} from '@nestjs/common';
+import type { Life } from '../generations/lifecycle.js';
+import { type Orphan, type PeerHandler, Peers } from '../generations/peers.js';
 import { CastError } from '../protocol/errors.js';
 import type { Burial } from './burial.js';
 import type { Copies } from './copies.js';
 import type { Heartbeat } from './heartbeat.js';
+import { metaOf } from './copy.js';
 import type { Keeper } from './keeper.js';
 import { nodeOfClient } from './keys.js';
 import type { NodeBus } from './node-bus.js';
@@ -29,7 +36,10 @@ export interface NodeParts {
 }
 
 /** This process as one of several nodes: its beat, and what it answers to the others. */
-export class ClusterNode extends Peers implements OnApplicationBootstrap, OnApplicationShutdown {
+export class ClusterNode
+  extends Peers
+  implements OnApplicationBootstrap, OnApplicationShutdown, OnModuleDestroy
+{
   private readonly logger = new Logger('Cluster');
   private timer: NodeJS.Timeout | undefined;
   private unheard = 0;
@@ -38,9 +48,10 @@ export class ClusterNode extends Peers implements OnApplicationBootstrap, OnAppl
   constructor(
     readonly tag: string,
     private readonly parts: NodeParts,
+    private readonly keepsRequests: boolean,
   ) {
     super();
-    const { bus, keeper, line, store } = parts;
+    const { bus, keeper, line, store, burial } = parts;
     bus.on('slot', (message) => {
       const { id, up } = message as { id: string; up: string };
       line.started(id, up);
@@ -51,6 +62,10 @@ export class ClusterNode extends Peers implements OnApplicationBootstrap, OnAppl
       return keeper.follow(node, ids);
     });
     bus.on('head', async (message) => (await store.find((message as { id: string }).id)).log.seq);
+    bus.on('take', async (message) => {
+      const { node, id } = message as { node: string; id: string };
+      await burial.take(node, id);
+    });
     bus.on('cancel', async (message) => {
       const generation = await store.find((message as { id: string }).id);
       const { said } = await generation.cancel();
@@ -70,15 +85,65 @@ export class ClusterNode extends Peers implements OnApplicationBootstrap, OnAppl
     this.timer = setInterval(() => void this.beat(), heartbeat.periodMs).unref();
   }
 
+  onModuleDestroy(): void {
+    this.parts.burial.close();
+  }
+
   async onApplicationShutdown(): Promise<void> {
     clearInterval(this.timer);
-    const { redis, bus, heartbeat, keeper, copies, line } = this.parts;
-    await line.drop(this.tag).catch(() => undefined);
-    await heartbeat.remove(this.tag).catch(() => undefined);
+    const { redis, bus, heartbeat, keeper, copies, line, burial } = this.parts;
+    // What is left over is buried by the others, with this node.
+    if (burial.isSettled && keeper.isEmpty) {
+      await line.drop(this.tag).catch(() => undefined);
+      await heartbeat.remove(this.tag).catch(() => undefined);
+    }
     keeper.close();
     copies.close();
     bus.close();
     redis.close();
+  }
+
+  get isAlone(): boolean {
+    return !this.keepsRequests || this.others.length === 0 || this.isCutOff;
+  }
+
+  async handOver(life: Life): Promise<boolean> {
+    const { id } = life.generation;
+    const { bus, line, store } = this.parts;
+    line.letGo(id);
+    for (const node of this.others) {
+      try {
+        await bus.ask(node, 'take', { node: this.tag, id });
+        break;
+      } catch {
+        // That one goes too, or its answer was lost: Redis knows who has it.
+        if ((await this.ownerOf(id)) !== this.tag) break;
+      }
+    }
+    const owner = await this.ownerOf(id);
+    if (owner === undefined || owner === this.tag) return false;
+    await store.handOver(life, owner);
+    return true;
+  }
+
+  onOrphan(adopt: (orphan: Orphan) => Promise<void>): void {
+    this.parts.burial.adopt = adopt;
+  }
+
+  /** Living nodes but this one, in any order. */
+  private get others(): string[] {
+    const { alive } = this.parts.heartbeat;
+    const others = alive.filter((node) => node !== this.tag);
+    const from = Math.floor(Math.random() * others.length);
+    return [...others.slice(from), ...others.slice(0, from)];
+  }
+
+  private async ownerOf(id: string): Promise<string | undefined> {
+    const { redis } = this.parts;
+    return metaOf(redis, id).then(
+      ({ owner }) => owner,
+      () => undefined,
+    );
   }
 
   nodeOf(clientId: string): string | undefined {
@@ -107,7 +172,7 @@ export class ClusterNode extends Peers implements OnApplicationBootstrap, OnAppl
     // A beat that takes longer than its time is not overtaken by the next one.
     if (this.isBeating) return;
     this.isBeating = true;
-    const { redis, bus, heartbeat, keeper, copies, line } = this.parts;
+    const { redis, bus, heartbeat, keeper, copies, line, burial } = this.parts;
     try {
       const dead = await heartbeat.beat();
       if (++this.unheard > DEAF_BEATS) await redis.resubscribe();
@@ -115,6 +180,7 @@ export class ClusterNode extends Peers implements OnApplicationBootstrap, OnAppl
       keeper.beat();
       await Promise.all([line.beat(), copies.beat((node) => heartbeat.isAlive(node))]);
       for (const node of dead) void this.bury(node);
+      await burial.settle();
     } catch (error) {
       if (!(error instanceof CastError)) this.logger.error(error);
     } finally {

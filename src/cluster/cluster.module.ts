@@ -49,7 +49,8 @@ export class ClusterModule {
         {
           provide: Peers,
           inject: [PARTS],
-          useFactory: (parts: NodeParts) => new ClusterNode(node, parts),
+          useFactory: (parts: NodeParts) =>
+            new ClusterNode(node, parts, config.CLUSTER_KEEP_REQUESTS),
         },
       ],
       exports: [GenerationStore, SlotKeeper, Peers],
@@ -70,7 +71,7 @@ function partsOf(
   const keeper = new Keeper(redis, node, config);
   const copies = new Copies(redis, bus, node, config, (bytes) => local.grow(bytes), lifecycle);
   const line = new RedisLine(redis, upstreams, lineLimits(config), node, heartbeat.periodMs);
-  const burial = new Burial(redis, node, copies, line, config);
   const store = new RedisStore(local, redis, node, keeper, copies, config);
+  const burial = new Burial({ redis, keeper, copies, line, store }, node, config);
   return { redis, bus, heartbeat, keeper, copies, line, burial, store };
 }

@@ -3,6 +3,7 @@ import type { Config } from '../config/config.js';
 import type { Generation } from '../generations/generation.js';
 import { CastError } from '../protocol/errors.js';
 import { batchAfter } from './batch.js';
+import { Followers } from './followers.js';
 import { batchesTo, birthOf, hashOf, runningOf, streamOf } from './keys.js';
 import type { RedisClient } from './redis.js';
 
@@ -14,6 +15,8 @@ const RETRY_MS = 250;
 const LONGEST_RETRY_MS = 2_000;
 /** Most generations in one call. */
 const MAX_IN_CALL = 200;
+/** How long what did not begin is still known, in milliseconds. */
+const REMOVED_MS = 1_000;
 /** Shortest life of what runs, beyond its own limits: the keeper renews it with every batch. */
 const DAY_MS = 86_400_000;
 
@@ -21,6 +24,8 @@ const DAY_MS = 86_400_000;
 interface Kept {
   readonly generation: Generation;
   readonly fields: readonly string[];
+  /** The request as JSON, for whoever takes it over; undefined once it has begun. */
+  request: (() => string) | undefined;
   readonly unfollow: () => void;
   epoch: number;
   /** Last seq that Redis has. */
@@ -29,8 +34,7 @@ interface Kept {
   /** Redis has lost it, or never had it. */
   isGone: boolean;
   dueAt: number;
-  /** Nodes that read along; by when they must ask again; how to end their attendance. */
-  readonly followers: Map<string, { until: number; leave: (() => void) | undefined }>;
+  readonly followers: Followers;
 }
 
 /**
@@ -54,11 +58,6 @@ export class Keeper {
     >,
   ) {}
 
-  /** Ids of what runs here. */
-  get ids(): string[] {
-    return [...this.byId.keys()];
-  }
-
   /** How many entries Redis does not have yet. */
   get behind(): number {
     let behind = 0;
@@ -66,12 +65,26 @@ export class Keeper {
     return behind;
   }
 
+  /** Whether nothing of this node is still to be kept. */
+  get isEmpty(): boolean {
+    return this.byId.size === 0;
+  }
+
+  has(id: string): boolean {
+    return this.byId.has(id);
+  }
+
   /**
    * Makes a generation known to all nodes, and keeps its log from now on.
+   * @param request its request as JSON, kept until it has begun; undefined where nobody may take it over
    * @param epoch 1, or what taking it over has given
    * @throws CastError `store_unavailable`
    */
-  async add(generation: Generation, epoch = 1): Promise<void> {
+  async add(
+    generation: Generation,
+    request: (() => string) | undefined,
+    epoch: number,
+  ): Promise<void> {
     const { id, owner, model, endpoint, createdAt, waited, status } = generation;
     const kept: Kept = {
       generation,
@@ -84,6 +97,7 @@ export class Keeper {
         ['waited', waited ? '1' : ''],
         ['state', JSON.stringify(status)],
       ].flat(),
+      request,
       unfollow: generation.follow({
         entry: ({ seq, said }) => this.note(kept, seq === 1 || said.type === 'end'),
         state: () => {
@@ -96,7 +110,7 @@ export class Keeper {
       stateIsNew: false,
       isGone: false,
       dueAt: Infinity,
-      followers: new Map(),
+      followers: new Followers(() => generation.attend()),
     };
     this.byId.set(id, kept);
     try {
@@ -107,16 +121,22 @@ export class Keeper {
     }
   }
 
-  /** It did not begin, or nobody is to keep it any more. */
+  /** It did not begin: nobody is to find it any more. */
   remove(id: string): void {
-    const kept = this.byId.get(id);
-    if (kept === undefined) return;
-    this.drop(kept);
-    const keys = [hashOf(id), runningOf(birthOf(id) ?? '')] as const;
+    this.letGo(id);
+    // What another node has begun is still to be found: it is taken over again.
+    if (birthOf(id) !== this.node) return;
+    const keys = [hashOf(id), runningOf(birthOf(id) ?? '')].map((key) => this.redis.prefix + key);
     // Never deleted at once: an old command could be taken for a new one.
     void this.redis
-      .ask((client) => client.pexpire(keys[0], 1000).then(() => client.srem(keys[1], id)))
+      .ask((client) => client.pexpire(keys[0]!, REMOVED_MS).then(() => client.srem(keys[1]!, id)))
       .catch(() => undefined);
+  }
+
+  /** Another node has taken it over. */
+  letGo(id: string): void {
+    const kept = this.byId.get(id);
+    if (kept !== undefined) this.drop(kept);
   }
 
   /**
@@ -129,23 +149,15 @@ export class Keeper {
     return asked.flatMap(([id, hasReaders]) => {
       const kept = this.byId.get(id);
       if (kept === undefined) return [id];
-      const before = kept.followers.get(node);
-      const leave = hasReaders ? (before?.leave ?? kept.generation.attend()) : undefined;
-      kept.followers.set(node, { until, leave });
-      if (!hasReaders) before?.leave?.();
+      kept.followers.note(node, hasReaders, until);
       return [];
     });
   }
 
-  /** Forgets followers that have not asked again, and tells Redis that what runs still does. */
+  /** Forgets followers that have not asked again, and tells again what Redis has lost. */
   beat(): void {
-    const now = performance.now();
     for (const kept of this.byId.values()) {
-      for (const [node, { until, leave }] of kept.followers) {
-        if (until > now) continue;
-        kept.followers.delete(node);
-        leave?.();
-      }
+      kept.followers.expire(performance.now());
       if (kept.isGone) this.note(kept, false);
     }
   }
@@ -156,7 +168,7 @@ export class Keeper {
   }
 
   private note(kept: Kept, isUrgent: boolean): void {
-    const window = isUrgent ? 0 : kept.followers.size > 0 ? FOLLOWED_WINDOW_MS : WINDOW_MS;
+    const window = isUrgent ? 0 : kept.followers.nodes.length > 0 ? FOLLOWED_WINDOW_MS : WINDOW_MS;
     const dueAt = performance.now() + window;
     if (dueAt >= kept.dueAt) return;
     kept.dueAt = dueAt;
@@ -209,7 +221,7 @@ export class Keeper {
       const state = kept.stateIsNew ? JSON.stringify(generation.status) : '';
       kept.dueAt = Infinity;
       kept.stateIsNew = false;
-      const channels = [...followers.keys()].map((node) => this.channelTo(id, node));
+      const channels = followers.nodes.map((node) => this.channelTo(id, node));
       const call = [
         id,
         epoch,
@@ -223,9 +235,10 @@ export class Keeper {
       ];
       return { kept, batch, state, call };
     });
-    const keys = some.flatMap(({ generation: { id } }) =>
-      [hashOf(id), streamOf(id)].map((key) => this.redis.prefix + key),
-    );
+    const keys = [
+      runningOf(birthOf(some[0]?.generation.id ?? '') ?? ''),
+      ...some.flatMap(({ generation: { id } }) => [hashOf(id), streamOf(id)]),
+    ].map((key) => this.redis.prefix + key);
     let answers: string[];
     try {
       const json = JSON.stringify(calls.map(({ call }) => call));
@@ -244,6 +257,7 @@ export class Keeper {
 
   private settle(kept: Kept, sent: number, answer: string): void {
     const { generation } = kept;
+    const { id } = generation;
     const [word, top] = answer.split(' ');
     switch (word) {
       case 'ok':
@@ -266,7 +280,14 @@ export class Keeper {
     }
     if (kept.cursor < generation.log.seq || kept.isGone) {
       kept.dueAt = Math.min(kept.dueAt, performance.now());
-    } else if (generation.log.end !== undefined) this.drop(kept);
+    } else if (generation.log.end !== undefined) {
+      this.drop(kept);
+      if (birthOf(id) === this.node) return;
+      // It stands among those of this node too, as one that was taken over.
+      const key = this.redis.prefix + runningOf(this.node);
+      this.redis.ask((client) => client.srem(key, id)).catch(() => undefined);
+    }
+    if (kept.cursor > 0) kept.request = undefined;
   }
 
   private async reopen(kept: Kept): Promise<void> {
@@ -278,15 +299,17 @@ export class Keeper {
   }
 
   /** @returns false where another node has taken it over */
-  private async open({ generation: { id }, epoch, fields }: Kept): Promise<boolean> {
+  private async open({ generation, epoch, fields, request }: Kept): Promise<boolean> {
+    const { id, log } = generation;
     const keys = [hashOf(id), runningOf(birthOf(id) ?? '')].map((key) => this.redis.prefix + key);
-    return (await this.redis.run('open', keys, [epoch, this.lifetimeMs, id, ...fields])) === 1;
+    const more = request === undefined || log.seq > 0 ? [] : ['request', request()];
+    const args = [epoch, this.lifetimeMs, id, ...fields, ...more];
+    return (await this.redis.run('open', keys, args)) === 1;
   }
 
   private drop(kept: Kept): void {
     kept.unfollow();
     this.byId.delete(kept.generation.id);
-    for (const { leave } of kept.followers.values()) leave?.();
     kept.followers.clear();
   }
 

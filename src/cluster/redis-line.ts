@@ -55,6 +55,8 @@ export class RedisLine implements SlotKeeper {
   private readonly byTicket = new Map<Ticket, Entry>();
   private readonly settings: string;
   private readonly byKey: ReadonlyMap<string, Upstream>;
+  /** Generations of other nodes that are to keep their places, and the node that each of them had. */
+  private readonly inherited = new Map<string, string>();
   private entered = 0;
 
   /**
@@ -84,7 +86,7 @@ export class RedisLine implements SlotKeeper {
     const entry = this.remember(ticket, false);
     let answer: Answer;
     try {
-      answer = await this.run('lineEnter', entry.id, JSON.stringify(entry.told));
+      answer = await this.take(entry);
     } catch (error) {
       // It may have been heard all the same: the next beat takes out what is not known here.
       this.forget(entry);
@@ -98,6 +100,17 @@ export class RedisLine implements SlotKeeper {
     this.begin(answer);
     // It may have left while it was on its way.
     return this.byId.has(entry.id) ? (answer.position ?? 0) : 0;
+  }
+
+  /** Its ticket, which enters next, takes the place that it has on another node. */
+  inherit(generationId: string, from: string): void {
+    this.inherited.set(generationId, from);
+  }
+
+  /** Another node takes it over: here nothing more is done for it, and its place stays. */
+  letGo(generationId: string): void {
+    const entries = [...this.byId.values()];
+    for (const entry of entries) if (entry.ticket.id === generationId) this.forget(entry);
   }
 
   async reenter(ticket: Ticket): Promise<void> {
@@ -195,6 +208,14 @@ export class RedisLine implements SlotKeeper {
    */
   async drop(node: string): Promise<void> {
     this.begin(await this.run('lineDrop', node));
+  }
+
+  private take({ id, told, ticket }: Entry): Promise<Answer> {
+    const from = this.inherited.get(ticket.id);
+    this.inherited.delete(ticket.id);
+    return from === undefined
+      ? this.run('lineEnter', id, JSON.stringify(told))
+      : this.run('lineTake', id, JSON.stringify(told), from, `${ticket.id}#`);
   }
 
   private remember(ticket: Ticket, isRetry: boolean): Entry {

@@ -8,6 +8,7 @@ import { CastError } from '../protocol/errors.js';
 import type { StreamState } from '../protocol/stream-state.js';
 import type { Copies } from './copies.js';
 import type { Keeper } from './keeper.js';
+import { writeRequest } from './kept-request.js';
 import { activeOf, digest, hashOf, keyOf, noteOf } from './keys.js';
 import type { RedisClient } from './redis.js';
 
@@ -23,6 +24,8 @@ const SOON_MS = 1_000;
 export class RedisStore extends GenerationStore {
   /** Names of the keys that stand for generations which run here. */
   private readonly keyNames = new Map<string, string>();
+  /** Epochs of what is taken over. */
+  private readonly epochs = new Map<string, number>();
 
   constructor(
     private readonly local: MemoryStore,
@@ -32,7 +35,7 @@ export class RedisStore extends GenerationStore {
     private readonly copies: Copies,
     private readonly config: Pick<
       Config,
-      'QUEUE_TIMEOUT_MS' | 'GENERATION_TIMEOUT_MS' | 'RETAIN_MS'
+      'QUEUE_TIMEOUT_MS' | 'GENERATION_TIMEOUT_MS' | 'RETAIN_MS' | 'CLUSTER_KEEP_REQUESTS'
     >,
   ) {
     super();
@@ -85,22 +88,49 @@ export class RedisStore extends GenerationStore {
 
   async add(life: Life): Promise<void> {
     const { generation } = life;
-    await this.keeper.add(generation);
+    const { id } = generation;
+    const name = this.keyNames.get(id);
+    const epoch = this.epochs.get(id) ?? 1;
+    this.epochs.delete(id);
+    const isKept = this.config.CLUSTER_KEEP_REQUESTS;
+    const request = isKept ? () => writeRequest(life, name) : undefined;
+    await this.keeper.add(generation, request, epoch);
     this.local.add(life);
     const ttl = this.lifetimeMs;
-    const name = this.keyNames.get(generation.id);
     const { owner, note } = generation;
-    const noteKey = this.redis.prefix + noteOf(generation.id);
+    const noteKey = this.redis.prefix + noteOf(id);
     const set = owner === undefined ? undefined : this.redis.prefix + activeOf(owner);
     await this.redis
       .ask((client) =>
         Promise.all([
           name !== undefined && client.pexpire(name, ttl),
           note !== undefined && client.set(noteKey, JSON.stringify(note), 'PX', ttl),
-          set !== undefined && client.sadd(set, generation.id).then(() => client.pexpire(set, ttl)),
+          set !== undefined && client.sadd(set, id).then(() => client.pexpire(set, ttl)),
         ]),
       )
       .catch(() => undefined);
+  }
+
+  /** What is added next under this id was begun by another node. @param keyName of its idempotency key */
+  inherit(id: string, epoch: number, keyName: string | undefined): void {
+    this.epochs.set(id, epoch);
+    if (keyName !== undefined) this.keyNames.set(id, keyName);
+  }
+
+  remove(life: Life): void {
+    const { id } = life.generation;
+    this.local.remove(life);
+    this.keyNames.delete(id);
+    this.keeper.remove(id);
+  }
+
+  /** It goes on at another node. */
+  async handOver(life: Life, owner: string): Promise<void> {
+    const { generation } = life;
+    this.local.remove(life);
+    this.keyNames.delete(generation.id);
+    this.keeper.letGo(generation.id);
+    await this.copies.take(generation, owner);
   }
 
   find(id: string): Generation | Promise<Generation> {

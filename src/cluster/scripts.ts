@@ -8,6 +8,7 @@ const FILES = {
   append: ['append'],
   fence: ['fence'],
   lineEnter: ['line', 'line-enter'],
+  lineTake: ['line', 'line-take'],
   lineLeave: ['line', 'line-leave'],
   lineMove: ['line', 'line-move'],
   lineMine: ['line', 'line-mine'],

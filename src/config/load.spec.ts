@@ -113,6 +113,7 @@ const OTHERS: Record<string, [unknown, [string, unknown][]]> = {
   ],
   MAX_CONCURRENT: [[], [['4', [4]]]],
   ALLOW_PULL: [false, [['true', true]]],
+  CLUSTER_KEEP_REQUESTS: [true, [['false', false]]],
   OLLAMA_MODEL: ['llama3.2', [['qwen3:8b', 'qwen3:8b']]],
   OLLAMA_OPTIONS: [{}, [['{"num_ctx": 8192}', { num_ctx: 8192 }]]],
   OLLAMA_KEEP_ALIVE: [
@@ -236,6 +237,7 @@ const WRONG: [string, string[]][] = [
   ['OLLAMA_SHIFT', ['perhaps']],
   ['THINK_TAGS', ['perhaps']],
   ['ALLOW_PULL', ['perhaps']],
+  ['CLUSTER_KEEP_REQUESTS', ['perhaps']],
   ['OLLAMA_OPTIONS', ['{', '[]', 'null', '7', '"x"', 'num_ctx=8192']],
   ['OLLAMA_KEEP_ALIVE', ['soon', '10 minutes', '5d']],
   ['TRUST_CLIENT_USER_ID', ['perhaps', '2']],

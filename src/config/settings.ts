@@ -227,6 +227,9 @@ export const settings = z.object({
   NODE_LEASE_MS: milliseconds(5_000, 500).describe(
     'How long a node may be silent before the others end its generations',
   ),
+  CLUSTER_KEEP_REQUESTS: flag(true).describe(
+    'Keeps a request in Redis until its answer begins, so that another node can go on with it',
+  ),
   SOCKET_BUFFER_BYTES: integer(1024, 67_108_864, 65_536).describe(
     'Bytes held for a socket before its readers wait',
   ),

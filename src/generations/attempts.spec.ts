@@ -89,7 +89,13 @@ function asked(upstream: ScriptedUpstream, onEnd: () => void = () => undefined) 
       requestId: undefined,
       trace: undefined,
     };
-    const life: Life = { generation: running.generation, request, caller, trace: undefined };
+    const life: Life = {
+      generation: running.generation,
+      request,
+      caller,
+      keep: true,
+      trace: undefined,
+    };
     const attempts = new Attempts(life, running, context);
     begun.push(running);
     void attempts.enter().then(() => attempts.begin());

@@ -2,6 +2,7 @@ import { Logger } from '@nestjs/common';
 import type { CastService } from '../cast/cast.service.js';
 import type { Upstream } from '../cast/upstream.js';
 import { CastError } from '../protocol/errors.js';
+import type { StreamState } from '../protocol/stream-state.js';
 import type { Lifecycle, Life } from './lifecycle.js';
 import type { Durations } from './line/durations.js';
 import type { LineAccount, SlotKeeper, Ticket } from './line/slot-keeper.js';
@@ -32,7 +33,7 @@ export interface AttemptsContext {
 export class Attempts implements Ticket {
   readonly id: string;
   readonly user: string;
-  private attempt = 0;
+  private attempt: number;
   /** There is an upstream request now. */
   private isAsking = false;
   private lastError: CastError | undefined;
@@ -53,6 +54,7 @@ export class Attempts implements Ticket {
   ) {
     this.id = life.generation.id;
     this.user = life.caller.turn;
+    this.attempt = attemptsOf(life.generation.status);
   }
 
   private get isPull(): boolean {
@@ -94,6 +96,7 @@ export class Attempts implements Ticket {
 
   /** Ends the generation if it has no upstream, and none could serve it any more. */
   failWithoutUpstream(): void {
+    if (this.running.hasLeft) return;
     if (this.isAsking || this.running.hasEnded || this.candidates().length > 0) return;
     const refusal = this.context.cast.refusal(this.life.request);
     this.running.end(this.lastError ?? refusal ?? new CastError('model_not_found'));
@@ -148,6 +151,7 @@ export class Attempts implements Ticket {
       this.isAsking = false;
       const result = this.running.isStopped ? 'stopped' : (error?.code ?? 'completed');
       lifecycle.tell('attempted', this.life, this.attempt, upstream.name, result);
+      if (this.running.hasLeft) return;
       this.lastError = error;
       isReading = this.isReading(error);
       const pauseMs = error === undefined ? undefined : this.pauseBeforeRetry(error, upstream);
@@ -155,7 +159,8 @@ export class Attempts implements Ticket {
       else this.retryTimer = setTimeout(() => this.retry(), pauseMs);
     } finally {
       this.isAsking = false;
-      if (!this.isPull) {
+      // Its slot goes with it.
+      if (!this.isPull && !this.running.hasLeft) {
         if (isReading) await upstream.settled(request);
         void this.context.slots.release(this);
       }
@@ -175,6 +180,7 @@ export class Attempts implements Ticket {
   }
 
   private retry(): void {
+    if (this.running.hasLeft) return;
     this.failWithoutUpstream();
     if (!this.running.hasEnded) void this.context.slots.reenter(this);
   }
@@ -194,4 +200,9 @@ export class Attempts implements Ticket {
     const wanted = Math.max(pause, error.retryAfterMs ?? 0);
     return wanted > LONGEST_PAUSE_MS ? undefined : wanted;
   }
+}
+
+/** How many upstream requests there were before: another node may have made them. */
+function attemptsOf({ upstream, attempt }: StreamState): number {
+  return attempt ?? (upstream === undefined ? 0 : 1);
 }

@@ -64,9 +64,10 @@ export class Generation {
   /** @internal The upstream's last word, once it was said. */
   done: Said<'done'> | undefined;
 
+  /** @param driver what drives it, until {@link drivenBy} another one takes it over */
   constructor(
     facts: GenerationFacts,
-    private readonly driver: Driver,
+    private driver: Driver,
   ) {
     this.id = facts.id;
     this.endpoint = facts.endpoint;
@@ -75,7 +76,7 @@ export class Generation {
     this.createdAt = facts.createdAt;
     this.note = facts.note;
     this.status = { generationId: facts.id, state: 'queued' };
-    this.log = new GenerationLog((bytes) => driver.onGrow(bytes));
+    this.log = new GenerationLog((bytes) => this.driver.onGrow(bytes));
     this.ended = new Promise((resolve) => (this.resolveEnded = resolve));
   }
 
@@ -138,6 +139,12 @@ export class Generation {
       this.elsewhere--;
       this.onLeave();
     };
+  }
+
+  /** @internal It goes on elsewhere, or here from now on; its readers stay. */
+  drivenBy(driver: Driver): void {
+    this.driver = driver;
+    driver.onAudience(this.log.hasReaders || this.elsewhere > 0);
   }
 
   /** @internal Another node has ended it: what this one goes on with is nobody's. */

@@ -15,13 +15,14 @@ import type { Accepted } from './accepted.js';
 import { type Asked, checkModel, checkModelOf, decide } from './asked.js';
 import { Attempts } from './attempts.js';
 import { lastRecords, within } from './draining.js';
-import type { Generation } from './generation.js';
+import type { Generation, GenerationFacts } from './generation.js';
 import { type Life, Lifecycle } from './lifecycle.js';
 import { advised, comeBack } from './line/advice.js';
 import type { DoorName } from './log/reader.js';
 import { Durations } from './line/durations.js';
 import { SlotKeeper } from './line/slot-keeper.js';
 import { claimOf, type Order } from './order.js';
+import { type Orphan, Peers } from './peers.js';
 import { privateTextsOf } from './private-texts.js';
 import { shown } from './redact.js';
 import { type Limits, Running } from './running.js';
@@ -59,8 +60,10 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     private readonly lifecycle: Lifecycle,
     private readonly usage: UsageLimits,
     private readonly audit: Audit,
+    private readonly peers: Peers,
     private readonly config: Config,
   ) {
+    peers.onOrphan((life) => this.adopt(life));
     for (const listener of [store, this.durations]) lifecycle.listen(listener);
   }
 
@@ -197,21 +200,30 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
   }
 
   /**
-   * Takes nothing new, ends what waits, lets what runs go on for `DRAIN_MS`, interrupts the rest and
-   * lets readers fetch their last records: as long as they take some, for what is left of `DRAIN_MS`.
+   * Takes nothing new, gives what has not begun to another node, or ends what waits where there is none;
+   * lets what runs go on for `DRAIN_MS`, interrupts the rest and lets readers fetch their last records:
+   * as long as they take some, for what is left of `DRAIN_MS`.
    */
   async beforeApplicationShutdown(): Promise<void> {
     this.draining = true;
     const drainedAt = performance.now() + this.config.DRAIN_MS;
-    const active = [...this.active.values()].map(({ running }) => running);
-    for (const running of active) {
-      if (running.generation.state === 'queued') void running.interrupt();
-    }
-    const ended = Promise.all(active.map(({ generation }) => generation.ended));
+    const ended = Promise.all([...this.active.values()].map((active) => this.drained(active)));
     await within(this.config.DRAIN_MS, ended);
-    await Promise.all(active.map((running) => running.interrupt()));
+    await Promise.all([...this.active.values()].map(({ running }) => running.interrupt()));
     await lastRecords(this.store, drainedAt);
     clearInterval(this.reassuring);
+  }
+
+  /** Resolves when it has ended, or goes on elsewhere. */
+  private async drained({ life, running }: Active): Promise<void> {
+    const { generation } = life;
+    if (this.peers.isAlone) {
+      if (generation.state === 'queued') void running.interrupt();
+    } else if (await running.leave()) {
+      if (await this.peers.handOver(life)) return void this.active.delete(generation);
+      void running.stay();
+    }
+    await generation.ended;
   }
 
   /**
@@ -252,7 +264,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     reservation: Reservation | undefined,
     { keep, timeoutMs }: Pick<Limits, 'keep' | 'timeoutMs'>,
   ): Promise<Accepted> {
-    const { config, store, lifecycle, cast, slots, durations } = this;
+    const { store } = this;
     const { caller } = order;
     const claim = claimOf(order);
     const claimed = claim === undefined ? id : await store.claim(claim, id);
@@ -261,6 +273,39 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     const { endpoint, model } = request;
     const owner = ownerOf(caller.principal);
     const facts = { id, endpoint, model, owner, createdAt: Date.now(), note: order.note };
+    const active = this.activeFor(facts, { request, caller, keep }, reservation, timeoutMs);
+    try {
+      await this.enter(active);
+    } catch (error) {
+      if (claim !== undefined) void store.unclaim(claim, id);
+      throw error;
+    }
+    const { principal, requestId } = caller;
+    this.audit.write('start', principal, { generationId: id, requestId });
+    return { generation: active.life.generation, deduplicated: false };
+  }
+
+  /**
+   * Goes on with a request that another node accepted and did not begin.
+   * @throws CastError `shutting_down`, `store_unavailable`
+   */
+  private async adopt({ generation, ...life }: Orphan): Promise<void> {
+    if (this.draining) throw new CastError('shutting_down');
+    const { request, caller } = life;
+    const reservation = this.usage.resume(caller.principal, mostTokens(request));
+    const isPull = request.endpoint === 'pull';
+    const timeoutMs = isPull ? PULL_TIMEOUT_MS : this.config.GENERATION_TIMEOUT_MS;
+    await this.enter(this.activeFor(generation, life, reservation, timeoutMs));
+  }
+
+  /** All that drives a generation; nothing is begun yet. */
+  private activeFor(
+    facts: GenerationFacts | Generation,
+    { request, caller, keep }: Omit<Orphan, 'generation'>,
+    reservation: Reservation | undefined,
+    timeoutMs: number,
+  ): Active {
+    const { config, store, lifecycle, cast, slots, durations } = this;
     const limits = {
       keep,
       timeoutMs,
@@ -282,41 +327,35 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
       },
     });
     const { generation } = running;
-    const life: Life = { generation, request, caller, trace: caller.trace };
+    const life: Life = { generation, request, caller, keep, trace: caller.trace };
     const attempts = new Attempts(
       life,
       running,
       { cast, slots, durations, lifecycle },
       this.usage.lineAccounts(caller.principal),
     );
-    try {
-      return await this.enter({ life, running, attempts });
-    } catch (error) {
-      if (claim !== undefined) void store.unclaim(claim, id);
-      throw error;
-    }
+    return { life, running, attempts };
   }
 
   /** @throws CastError `queue_full`, `rate_limited`, `store_unavailable`, `shutting_down` */
-  private async enter({ life, running, attempts }: Active): Promise<Accepted> {
-    const { generation } = life;
+  private async enter(active: Active): Promise<void> {
+    const { life, running, attempts } = active;
     try {
-      generation.waited = await attempts.enter();
+      life.generation.waited = await attempts.enter();
       await this.store.add(life);
-      if (this.draining) throw new CastError('shutting_down');
+      if (this.draining) {
+        void this.store.remove(life);
+        throw new CastError('shutting_down');
+      }
     } catch (error) {
       running.discard();
       attempts.discard();
       throw error;
     }
-    this.active.set(generation, { life, running, attempts });
+    running.drive();
+    this.active.set(life.generation, active);
     this.lifecycle.tell('accepted', life);
-    this.audit.write('start', life.caller.principal, {
-      generationId: generation.id,
-      requestId: life.caller.requestId,
-    });
     attempts.begin();
-    return { generation, deduplicated: false };
   }
 
   /** What a key stands for already. */

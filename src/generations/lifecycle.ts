@@ -11,6 +11,8 @@ export interface Life {
   readonly generation: Generation;
   readonly request: ModelRequest;
   readonly caller: Caller;
+  /** It goes on without readers. */
+  readonly keep: boolean;
   /**
    * The W3C `traceparent` under which its work stands: the caller's, until a listener makes spans of
    * its own. An upstream is asked under what it is when `attempt` has been told.

@@ -1,5 +1,10 @@
+import type { Life } from './lifecycle.js';
+
 /** Handles what another node asks. What it throws is that node's error. */
 export type PeerHandler = (message: unknown) => unknown;
+
+/** A request that another node has accepted and not begun to answer. */
+export type Orphan = Omit<Life, 'trace'>;
 
 /** The other processes that serve the same clients. */
 export abstract class Peers {
@@ -21,6 +26,22 @@ export abstract class Peers {
   /** Tells all other nodes; none has to hear it. */
   abstract tell(op: string, message: unknown): void;
 
+  /** Whether no other node could go on with what this one gives away. */
+  abstract readonly isAlone: boolean;
+
+  /**
+   * Gives a request that is not begun to another node; its readers here go on with what that one makes
+   * of it.
+   * @returns false where no node took it
+   */
+  abstract handOver(life: Life): Promise<boolean>;
+
+  /**
+   * @param adopt goes on with a request that was accepted elsewhere and not begun; it rejects where this
+   * node cannot
+   */
+  abstract onOrphan(adopt: (orphan: Orphan) => Promise<void>): void;
+
   /** @param handler of what other nodes ask and tell under this name */
   abstract on(op: string, handler: PeerHandler): void;
 }
@@ -39,6 +60,14 @@ export class NoPeers extends Peers {
   }
 
   tell(): void {}
+
+  readonly isAlone = true;
+
+  handOver(): Promise<false> {
+    return Promise.resolve(false);
+  }
+
+  onOrphan(): void {}
 
   on(): void {}
 }

@@ -51,6 +51,8 @@ export class Running implements Driver {
 
   /** Aborts the upstream request, while there is one. */
   private abort: AbortController | undefined;
+  /** Called when that request is over. */
+  private onceOver: (() => void) | undefined;
   private timer: NodeJS.Timeout;
   private abandonTimer: NodeJS.Timeout | undefined;
   private stopped: { why: Stop; at: number } | undefined;
@@ -58,13 +60,17 @@ export class Running implements Driver {
   private readonly progress = new ProgressThrottle();
   /** Whether nothing was told since the last call of {@link reassure}. */
   private silent = false;
+  /** It is on its way to another node: nothing is said here any more. */
+  private isLeaving = false;
 
+  /** @param generation what is known of a new one; or one that another node has begun */
   constructor(
-    facts: GenerationFacts,
+    generation: GenerationFacts | Generation,
     private readonly limits: Limits,
     private readonly events: RunningEvents,
   ) {
-    this.generation = new Generation(facts, this);
+    this.generation =
+      generation instanceof Generation ? generation : new Generation(generation, this);
     this.timer = setTimeout(() => this.fail('queue_timeout'), limits.queueTimeoutMs);
     this.onAudience(false);
   }
@@ -72,6 +78,11 @@ export class Running implements Driver {
   /** Whether it was cancelled or hit a limit: nothing more is asked of an upstream. */
   get isStopped(): boolean {
     return this.stopped !== undefined;
+  }
+
+  /** Whether it is on its way to another node. */
+  get hasLeft(): boolean {
+    return this.isLeaving;
   }
 
   get hasEnded(): boolean {
@@ -89,7 +100,7 @@ export class Running implements Driver {
   /** Without a reader, and unless it is to go on without one, its time runs. */
   onAudience(hasReaders: boolean): void {
     clearTimeout(this.abandonTimer);
-    if (hasReaders || this.limits.keep || this.hasEnded) return;
+    if (hasReaders || this.limits.keep || this.hasEnded || this.isLeaving) return;
     this.abandonTimer = setTimeout(() => this.cancel('abandoned'), this.limits.abandonAfterMs);
   }
 
@@ -124,6 +135,7 @@ export class Running implements Driver {
     return new Promise((resolve) => {
       const over = (error?: CastError): void => {
         this.abort = undefined;
+        this.onceOver?.();
         resolve(error);
       };
       stream(abort.signal).subscribe({
@@ -146,13 +158,42 @@ export class Running implements Driver {
   }
 
   onLost(): void {
-    this.stop({ state: 'interrupted', error: new CastError('node_lost') });
+    // Who takes it over has to fence it.
+    if (!this.isLeaving) this.stop({ state: 'interrupted', error: new CastError('node_lost') });
   }
 
   /** It was never begun: nothing of it stays. */
   discard(): void {
     clearTimeout(this.timer);
     clearTimeout(this.abandonTimer);
+  }
+
+  /** From now on this drives a generation that another node has begun. */
+  drive(): void {
+    this.generation.drivenBy(this);
+  }
+
+  /**
+   * Stops what is done for it here, so that another node can begin anew.
+   * @returns when its upstream request is over; false where it has ended, or said something already
+   */
+  async leave(): Promise<boolean> {
+    if (this.hasEnded || this.isStopped || this.generation.log.seq > 0) return false;
+    this.isLeaving = true;
+    clearTimeout(this.timer);
+    clearTimeout(this.abandonTimer);
+    if (this.abort === undefined) return true;
+    const over = new Promise<void>((resolve) => (this.onceOver = resolve));
+    this.abort.abort();
+    await over;
+    return true;
+  }
+
+  /** No other node has taken it. @returns the last entry */
+  stay(): Promise<EndEntry> {
+    this.isLeaving = false;
+    if (this.isStopped) this.end();
+    return this.interrupt();
   }
 
   cancel(reason: CancelReason): void {
@@ -167,7 +208,7 @@ export class Running implements Driver {
 
   /** There is no upstream request any more: writes the end, once. */
   end(error?: CastError): void {
-    if (this.hasEnded) return;
+    if (this.hasEnded || this.isLeaving) return;
     clearTimeout(this.timer);
     clearTimeout(this.abandonTimer);
     this.generation.stopwatch.end();
@@ -191,6 +232,7 @@ export class Running implements Driver {
       if ('text' in part) this.generation.lateTokens++;
       return;
     }
+    if (this.isLeaving) return;
     this.silent = false;
     if (part.type === 'progress' && !this.progress.passes(part)) return;
     this.outputBytes += size(part);
@@ -215,6 +257,7 @@ export class Running implements Driver {
     if (this.generation.finishReason !== undefined) return;
     if (this.stopped !== undefined || this.hasEnded) return;
     this.stopped = { why, at: performance.now() };
+    if (this.isLeaving) return;
     if (this.abort === undefined) return this.end();
     this.enter('cancelling');
     this.abort.abort();

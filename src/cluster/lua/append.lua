@@ -1,5 +1,6 @@
 -- Keeps what is new in logs, and passes on to other nodes what was kept.
--- KEYS    for each generation its hash and its stream
+-- KEYS    the set of the ids of this birth that have not ended, then for each generation its hash and its
+--         stream
 -- ARGV[1] JSON: one list for each generation:
 --         [id, epoch, from, seq, items (JSON list, '' = none), ms to live, end ('' = goes on), state (JSON),
 --          channels of the nodes that follow it]
@@ -24,7 +25,7 @@ local function pass_on(id, items, state, followers)
 end
 
 for at, one in ipairs(cjson.decode(ARGV[1])) do
-  local hash, stream = KEYS[2 * at - 1], KEYS[2 * at]
+  local hash, stream = KEYS[2 * at], KEYS[2 * at + 1]
   local id, epoch, from, seq, items, ttl, ending, state, followers = unpack(one)
   local kept = redis.call('HMGET', hash, 'epoch', 'seq', 'end')
   local top = tonumber(kept[2])
@@ -44,7 +45,12 @@ for at, one in ipairs(cjson.decode(ARGV[1])) do
       redis.call('PEXPIRE', hash, ttl)
     end
     if state ~= '' then redis.call('HSET', hash, 'state', state) end
-    if ending ~= '' then redis.call('HSET', hash, 'end', ending) end
+    -- What has begun is not begun anew: its request is not needed any more.
+    if items ~= '' and from == 1 then redis.call('HDEL', hash, 'request') end
+    if ending ~= '' then
+      redis.call('HSET', hash, 'end', ending)
+      redis.call('SREM', KEYS[1], id)
+    end
     pass_on(id, items, state, followers)
     answers[at] = 'ok'
   end

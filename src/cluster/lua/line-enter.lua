@@ -23,10 +23,4 @@ ticket.a = redis.call('HINCRBY', base .. ':c', 'no', 1)
 ticket.o = {}
 wait(id, ticket)
 dispatch()
-local waiting = ticket_of(id)
-return cjson.encode({
-  position = waiting and position(id, waiting) or 0,
-  started = own,
-  a = ticket.a,
-  o = ticket.o,
-})
+return entered(id, ticket)

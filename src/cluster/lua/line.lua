@@ -207,3 +207,14 @@ local function position(id, ticket)
   end
   return best
 end
+
+-- What is answered to whoever entered: its position, 0 = started, and its place.
+local function entered(id, ticket)
+  local waiting = ticket_of(id)
+  return cjson.encode({
+    position = waiting and position(id, waiting) or 0,
+    started = own,
+    a = ticket.a,
+    o = ticket.o,
+  })
+end

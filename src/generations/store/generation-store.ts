@@ -42,6 +42,9 @@ export abstract class GenerationStore implements LifecycleListener {
    */
   abstract add(life: Life): void | Promise<void>;
 
+  /** It did not begin after all, or runs on another node from now on. */
+  abstract remove(life: Life): void | Promise<void>;
+
   /** @throws CastError `generation_not_found`, `store_unavailable` */
   abstract find(id: string): Generation | Promise<Generation>;
 

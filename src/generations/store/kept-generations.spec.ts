@@ -42,6 +42,7 @@ function ended(kept: KeptGenerations, bytes: number): Generation {
     generation,
     request: { endpoint: 'generate', model: 'm', prompt: '' },
     caller: { principal: { kind: 'rest' }, turn: '', requestId: undefined, trace: undefined },
+    keep: true,
     trace: undefined,
   } satisfies Life;
   kept.add(life);

@@ -72,6 +72,12 @@ export class KeptGenerations {
     this.grow(LOG_BYTES + sizeOf(request) + sizeOf(generation.note));
   }
 
+  /** It is not of this node, or was not begun. */
+  remove({ generation, request }: Life): void {
+    if (!this.byId.delete(generation.id)) return;
+    this.bytes -= LOG_BYTES + generation.log.size + sizeOf(request) + sizeOf(generation.note);
+  }
+
   /** From now on it is kept only for a while, and its request not at all. */
   end({ generation, request }: Life): void {
     const { id } = generation;

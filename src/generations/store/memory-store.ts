@@ -45,6 +45,11 @@ export class MemoryStore extends GenerationStore {
     this.ofUsers.add(life.generation);
   }
 
+  remove(life: Life): void {
+    this.kept.remove(life);
+    this.ofUsers.remove(life.generation);
+  }
+
   find(id: string): Generation {
     return this.kept.get(id);
   }

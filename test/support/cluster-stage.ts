@@ -1,0 +1,140 @@
+import { OracleClient } from './oracle-client.js';
+import { Oracle } from './oracle.js';
+import { Program } from './program.js';
+import { RedisServer } from './redis-server.js';
+import { ScriptedUpstream, type UpstreamCall } from './scripted-upstream.js';
+import { until } from './until.js';
+
+/** Lease of the nodes, in milliseconds. */
+export const LEASE_MS = 1_500;
+/** Time between two pieces of an answer, in milliseconds. */
+const PIECE_MS = 20;
+
+/** A built server in a process of its own. */
+export interface ClusterServer {
+  readonly program: Program;
+  readonly url: string;
+  readonly socketUrl: string;
+}
+
+/** One answer that goes on: what its upstream sends, and what everybody makes of it. */
+export interface RunningAnswer {
+  readonly id: string;
+  readonly oracle: Oracle;
+  request: UpstreamCall;
+  chars: number;
+}
+
+type Env = Record<string, string | number>;
+
+/** A Redis, an upstream, and nodes that can be killed. */
+export class ClusterStage {
+  readonly nodes: ClusterServer[] = [];
+  readonly answers: RunningAnswer[] = [];
+  private readonly clients: OracleClient[] = [];
+  private readonly timers = new Map<RunningAnswer, NodeJS.Timeout>();
+
+  private constructor(
+    readonly redis: RedisServer,
+    readonly upstream: ScriptedUpstream,
+    private readonly env: Env,
+  ) {}
+
+  /** @param program of Redis or Valkey @param env of all nodes */
+  static async open(
+    program: string,
+    { redis = [], env = {} }: { redis?: readonly string[]; env?: Env } = {},
+  ): Promise<ClusterStage> {
+    const server = await RedisServer.start(program, ...redis);
+    return new ClusterStage(server, await ScriptedUpstream.start(), env);
+  }
+
+  /** Starts so many nodes, and waits until they know each other and their line is open. */
+  async start(count: number, env: Env = {}): Promise<ClusterServer[]> {
+    const nodes = await Promise.all(Array.from({ length: count }, () => this.node(env)));
+    await until(
+      async () => (await this.redis.ask((client) => client.hlen('lc:nodes'))) === this.nodes.length,
+    );
+    await until(async () => {
+      const opens = await this.redis.ask((client) => client.hget('lc:{line}:c', 'opens'));
+      return Number(opens) < Date.now();
+    });
+    return nodes;
+  }
+
+  async node(env: Env = {}): Promise<ClusterServer> {
+    const program = Program.server({
+      OLLAMA_BASE_URL: this.upstream.url,
+      REDIS_URL: this.redis.url,
+      NODE_LEASE_MS: LEASE_MS,
+      MAX_CONCURRENT: 64,
+      ...this.env,
+      ...env,
+    });
+    const node = { program, ...(await program.listening()) };
+    this.nodes.push(node);
+    return node;
+  }
+
+  async connect({ socketUrl }: Pick<ClusterServer, 'socketUrl'>): Promise<OracleClient> {
+    const client = await OracleClient.connect(socketUrl);
+    this.clients.push(client);
+    return client;
+  }
+
+  /** So many answers of one client; their upstream is silent until {@link write}. */
+  async ask(client: OracleClient, count: number): Promise<RunningAnswer[]> {
+    const asked: RunningAnswer[] = [];
+    for (let at = 0; at < count; at++) {
+      const oracle = new Oracle();
+      const id = await client.ask(oracle.reader('who asked'), `${at}`);
+      asked.push({ id, oracle, request: await this.upstream.nextCall(), chars: 0 });
+    }
+    this.answers.push(...asked);
+    return asked;
+  }
+
+  /** So many answers that are written now, each read by the client that asked and by another one. */
+  async run(here: OracleClient, there: OracleClient, count: number): Promise<RunningAnswer[]> {
+    const asked = await this.ask(here, count);
+    for (const { id, oracle } of asked) await there.read(id, oracle.reader('who joined'));
+    for (const answer of asked) this.write(answer);
+    return asked;
+  }
+
+  /** The upstream sends a piece every few milliseconds from now on. */
+  write(answer: RunningAnswer): void {
+    const timer = setInterval(() => {
+      if (!answer.request.isOpen) return;
+      const piece = `${answer.chars} `;
+      answer.chars += piece.length;
+      answer.oracle.sent('text', piece);
+      answer.request.text(piece);
+    }, PIECE_MS);
+    this.timers.set(answer, timer);
+  }
+
+  /** The upstream says its last word. */
+  finish(answers: readonly RunningAnswer[]): void {
+    for (const answer of answers) {
+      clearInterval(this.timers.get(answer));
+      answer.request.done();
+    }
+  }
+
+  /** What is wrong with what everybody was told, and with how. */
+  problems(): string[] {
+    return [
+      ...this.answers.flatMap(({ oracle }, at) => oracle.problems().map((one) => `${at}: ${one}`)),
+      ...this.clients.flatMap(({ refusals }) => refusals.map(({ code }) => `refused: ${code}`)),
+    ];
+  }
+
+  async close(): Promise<void> {
+    for (const timer of this.timers.values()) clearInterval(timer);
+    for (const client of this.clients) client.close();
+    await Promise.all(this.nodes.map(({ program }) => program.kill()));
+    await this.redis.close();
+    await this.upstream.close();
+  }
+}

@@ -1,0 +1,111 @@
+import { io, type Socket } from 'socket.io-client';
+import type { Refusal } from '../../src/protocol/errors.js';
+import type { StreamRecord } from '../../src/protocol/records.js';
+import type { StreamState } from '../../src/protocol/stream-state.js';
+import type { TerminalRecord } from '../../src/protocol/terminal-record.js';
+import type { OracleReader } from './oracle.js';
+import { PATIENCE_MS, until } from './until.js';
+
+type Ack = { ok: true; generationId: string; state: string } | { ok: false; error: Refusal };
+
+/**
+ * A client of a cluster that reads many generations, each by the rule of the protocol. It moves from
+ * node to node, and joins there what it has not to the end, after its last applied record.
+ */
+export class OracleClient {
+  private readonly readers = new Map<string, OracleReader>();
+  private readonly joining = new Set<string>();
+  private socket: Socket;
+  /** What a good cluster does not give. */
+  readonly refusals: Refusal[] = [];
+  readonly states: StreamState[] = [];
+
+  /** @param url of Socket.IO, without the namespace: of one node, or of a balancer before several */
+  constructor(url: string) {
+    this.socket = this.open(url);
+  }
+
+  static async connect(url: string): Promise<OracleClient> {
+    const client = new OracleClient(url);
+    await until(() => client.socket.connected);
+    return client;
+  }
+
+  get id(): string {
+    return this.socket.id ?? '';
+  }
+
+  /** Asks for an answer and reads it from its first record on. @returns its id */
+  async ask(reader: OracleReader, prompt: string): Promise<string> {
+    const request = { prompt, idempotencyKey: `${Math.random()}` };
+    const ack = (await this.socket.timeout(PATIENCE_MS).emitWithAck('generate', request)) as Ack;
+    if (!ack.ok) throw new Error(`${ack.error.code}: ${ack.error.message}`);
+    this.readers.set(ack.generationId, reader);
+    // Records may have come before this line ran.
+    for (const record of this.early.splice(0)) this.receive(record);
+    return ack.generationId;
+  }
+
+  /** Reads what somebody else has asked for. */
+  async read(id: string, reader: OracleReader): Promise<void> {
+    this.readers.set(id, reader);
+    await this.join(id);
+  }
+
+  /** Goes on at another node. */
+  async move(url: string): Promise<void> {
+    this.close();
+    this.joining.clear();
+    this.socket = this.open(url);
+    await until(() => this.socket.connected);
+  }
+
+  async ended(id: string): Promise<TerminalRecord> {
+    const reader = this.readers.get(id);
+    await until(() => reader?.terminal !== undefined);
+    return reader?.terminal as TerminalRecord;
+  }
+
+  close(): void {
+    this.socket.disconnect();
+  }
+
+  private readonly early: StreamRecord[] = [];
+
+  private open(url: string): Socket {
+    const socket = io(`${url}/events`, {
+      forceNew: true,
+      transports: ['websocket'],
+      reconnectionDelay: 50,
+      reconnectionDelayMax: 500,
+    });
+    socket.on('connect', () => {
+      this.joining.clear();
+      for (const id of this.readers.keys()) void this.join(id);
+    });
+    socket.on('streamData', (record: StreamRecord) => this.receive(record));
+    socket.on('streamState', (state: StreamState) => this.states.push(state));
+    return socket;
+  }
+
+  private receive(record: StreamRecord): void {
+    const id = record.generationId;
+    const reader = this.readers.get(id);
+    if (reader === undefined) this.early.push(record);
+    else if (reader.receive(record) === 'gap') void this.join(id);
+  }
+
+  private async join(id: string): Promise<void> {
+    const reader = this.readers.get(id);
+    if (reader === undefined || reader.terminal !== undefined || this.joining.has(id)) return;
+    this.joining.add(id);
+    const asked = { generationId: id, after: reader.last };
+    const { socket } = this;
+    const ack = (await socket
+      .timeout(PATIENCE_MS)
+      .emitWithAck('join', asked)
+      .catch(() => undefined)) as Ack | undefined;
+    this.joining.delete(id);
+    if (ack?.ok === false) this.refusals.push(ack.error);
+  }
+}
