@@ -6,6 +6,7 @@ import { DoorsModule } from './doors/doors.module.js';
 import { GenerationsModule } from './generations/generations.module.js';
 import { AdminController } from './http/admin.controller.js';
 import { MemoryModule } from './generations/memory.module.js';
+import { ClusterController } from './http/cluster.controller.js';
 import { HealthController } from './http/health.controller.js';
 import { TokenController } from './http/token.controller.js';
 import { LlmModule } from './llm/llm.module.js';
@@ -22,7 +23,7 @@ import { SocketModule } from './socket/socket.module.js';
     DoorsModule,
     TelemetryModule,
   ],
-  controllers: [AdminController, HealthController, TokenController],
+  controllers: [AdminController, ClusterController, HealthController, TokenController],
 })
 export class AppModule {
   /**

@@ -181,6 +181,27 @@ for (const { name, program, missing } of ENGINES) {
       expect(upstream.mostOpen).toBe(4);
     });
 
+    it('tells operators of the nodes, and what each one owns and follows', async () => {
+      const [here, there] = [await connect(a), await connect(b)];
+      const { generationId } = await here.accepted('generate', { prompt: 'x' });
+      await upstream.nextCall();
+      await there.accepted('join', { generationId, after: 0 });
+      const views = await Promise.all(
+        [a, b].map(async ({ url }) => (await call('GET', `${url}/llm/cluster`)).body),
+      );
+      expect(views).toMatchObject([
+        { owned: 1, followed: 0, leaseMs: 1000, store: { isReachable: true } },
+        { owned: 0, followed: 1 },
+      ]);
+      const names = views.map(({ node }) => node as string).sort();
+      for (const { nodes, store } of views) {
+        expect(nodes.map(({ node }: { node: string }) => node).sort()).toEqual(names);
+        expect(nodes.every(({ isAlive }: { isAlive: boolean }) => isAlive)).toBe(true);
+        expect(store.latencyMs).toBeGreaterThan(0);
+      }
+      expect(names).toContain(generationId.slice(22));
+    });
+
     it('counts a reader on another node as a reader', async () => {
       await Promise.all([a.close(), b.close()]);
       [a, b] = await Promise.all([

@@ -6,6 +6,7 @@ import {
 } from '@nestjs/common';
 import type { Life } from '../generations/lifecycle.js';
 import { type Orphan, type PeerHandler, Peers } from '../generations/peers.js';
+import type { ClusterView } from '../protocol/cluster-view.js';
 import { CastError } from '../protocol/errors.js';
 import type { Burial } from './burial.js';
 import type { Copies } from './copies.js';
@@ -93,7 +94,7 @@ export class ClusterNode
     clearInterval(this.timer);
     const { redis, bus, heartbeat, keeper, copies, line, burial } = this.parts;
     // What is left over is buried by the others, with this node.
-    if (burial.isSettled && keeper.isEmpty) {
+    if (burial.isSettled && keeper.size === 0) {
       await line.drop(this.tag).catch(() => undefined);
       await heartbeat.remove(this.tag).catch(() => undefined);
     }
@@ -101,6 +102,19 @@ export class ClusterNode
     copies.close();
     bus.close();
     redis.close();
+  }
+
+  view(): ClusterView {
+    const { heartbeat, keeper, copies } = this.parts;
+    return {
+      node: this.tag,
+      leaseMs: heartbeat.leaseMs,
+      nodes: heartbeat.nodes,
+      owned: keeper.size,
+      followed: copies.size,
+      behind: keeper.behind,
+      store: { isReachable: !this.isCutOff, latencyMs: heartbeat.latencyMs },
+    };
   }
 
   get isAlone(): boolean {

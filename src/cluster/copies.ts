@@ -47,7 +47,7 @@ export class Copies {
   }
 
   /** How many there are. */
-  get count(): number {
+  get size(): number {
     return this.ready.size;
   }
 

@@ -20,11 +20,13 @@ export class Heartbeat {
   private readonly logger = new Logger('Cluster');
   private readonly seen = new Map<string, Seen>();
   private lastBeatAt = Number.NEGATIVE_INFINITY;
+  /** How long the last answer of Redis took, in milliseconds; null before the first one. */
+  latencyMs: number | null = null;
 
   constructor(
     private readonly redis: RedisClient,
     private readonly node: string,
-    private readonly leaseMs: number,
+    readonly leaseMs: number,
   ) {}
 
   /** Time between two beats, in milliseconds. */
@@ -35,6 +37,16 @@ export class Heartbeat {
   /** Milliseconds since Redis last heard this node. */
   get silentMs(): number {
     return performance.now() - this.lastBeatAt;
+  }
+
+  /** All nodes, and how long each has been silent. */
+  get nodes(): { node: string; isAlive: boolean; silentMs: number }[] {
+    const now = performance.now();
+    return [...this.seen].map(([node, { changedAt }]) => ({
+      node,
+      isAlive: this.isAlive(node),
+      silentMs: Math.round(now - changedAt),
+    }));
   }
 
   /** The nodes whose beats were heard within a lease, this one too. */
@@ -50,6 +62,7 @@ export class Heartbeat {
   /** @returns the nodes that have stood still for a lease. @throws CastError `store_unavailable` */
   async beat(): Promise<string[]> {
     const key = this.redis.prefix + NODES;
+    const askedAt = performance.now();
     const counts = await this.redis.ask(async (client) => {
       const [, counts] = await Promise.all([
         client.hincrby(key, this.node, 1),
@@ -58,6 +71,7 @@ export class Heartbeat {
       return counts;
     });
     const now = performance.now();
+    this.latencyMs = Math.round((now - askedAt) * 1000) / 1000;
     const wasCutOff = now - this.lastBeatAt > 2 * this.periodMs;
     this.lastBeatAt = now;
     for (const node of this.seen.keys()) if (!(node in counts)) this.seen.delete(node);

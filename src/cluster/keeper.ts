@@ -65,9 +65,9 @@ export class Keeper {
     return behind;
   }
 
-  /** Whether nothing of this node is still to be kept. */
-  get isEmpty(): boolean {
-    return this.byId.size === 0;
+  /** How many generations of this node are still to be kept. */
+  get size(): number {
+    return this.byId.size;
   }
 
   has(id: string): boolean {

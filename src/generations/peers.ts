@@ -1,3 +1,4 @@
+import type { ClusterView } from '../protocol/cluster-view.js';
 import type { Life } from './lifecycle.js';
 
 /** Handles what another node asks. What it throws is that node's error. */
@@ -25,6 +26,9 @@ export abstract class Peers {
 
   /** Tells all other nodes; none has to hear it. */
   abstract tell(op: string, message: unknown): void;
+
+  /** What operators see of the nodes; undefined for a process alone. */
+  abstract view(): ClusterView | undefined;
 
   /** Whether no other node could go on with what this one gives away. */
   abstract readonly isAlone: boolean;
@@ -62,6 +66,10 @@ export class NoPeers extends Peers {
   tell(): void {}
 
   readonly isAlone = true;
+
+  view(): undefined {
+    return undefined;
+  }
 
   handOver(): Promise<false> {
     return Promise.resolve(false);
