@@ -231,6 +231,9 @@ const FOREIGN = [
   'OLLAMA_TEST_URL',
   'OLLAMA_TEST_MODEL',
   'STRANGERS_PYTHON',
+  // What the SDK of OpenTelemetry reads.
+  'OTEL_EXPORTER_OTLP_HEADERS',
+  'OTEL_TRACES_SAMPLER',
 ];
 
 /** A value as one would write it into the environment. */

@@ -3,6 +3,7 @@ import { EMPTY } from './answer.js';
 import { Cancellation } from './cancellation.js';
 import { CastError } from './cast-error.js';
 import type { Connection } from './connection.js';
+import { reportFelt } from './felt.js';
 import { Link } from './link.js';
 import type { ConnectOptions, JoinOptions, StreamOptions } from './options.js';
 import { randomId, utf8Length } from './platform.js';
@@ -40,6 +41,7 @@ export class Cast {
   readonly #heardOf = new RecentIds();
   readonly #onGeneration: ConnectOptions['onGeneration'];
   readonly #token: ConnectOptions['token'];
+  readonly #reports: boolean;
   #stopFlushing: (() => void) | undefined;
 
   /** @internal */
@@ -49,6 +51,7 @@ export class Cast {
     this.#maxRequestBytes = options.maxRequestBytes ?? MAX_REQUEST_BYTES;
     this.#connectTimeoutMs = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
     this.#onGeneration = options.onGeneration;
+    this.#reports = options.report ?? false;
     this.#token = token;
     this.#unfinished = storage && new UnfinishedList(storage, `llm-cast ${bare(url)}`);
     const each = (tell: (listener: Listener) => void): void => {
@@ -248,6 +251,7 @@ export class Cast {
   #open(source: Source, { signal, onRecord }: StreamOptions = {}): CastStream {
     const reader = new Reader(this.#link, source);
     if (onRecord !== undefined) reader.onRecord(onRecord);
+    if (this.#reports) reportFelt(reader, this.#link);
     if (this.connection.state === 'closed') reader.fail(closed());
     // Before it is asked for: what was aborted by then is never sent.
     const stream = this.#stream(reader, signal);

@@ -18,7 +18,7 @@ const MAX_FAILED_UPGRADES = 3;
 /** After the server has hung up, Socket.IO does not connect again by itself. */
 const RETURN_MS = 1_000;
 
-type Asked = 'generate' | 'chat' | 'join' | 'leave' | 'cancel';
+type Asked = 'generate' | 'chat' | 'join' | 'leave' | 'cancel' | 'report';
 type Request<E extends Asked> = Parameters<ClientToServerEvents[E]>[0];
 type AnswerTo<E extends Asked> = Parameters<Parameters<ClientToServerEvents[E]>[1]>[0];
 
@@ -58,6 +58,8 @@ export class Link {
   #renewing: ReturnType<typeof setTimeout> | undefined;
   #stopWaking: (() => void) | undefined;
   #wasUp = false;
+  /** The shortest time that an answer took on this connection, in milliseconds. */
+  #roundTripMs = Infinity;
   #failedUpgrades = 0;
   /** Connections for which a token was asked. */
   #attempts = 0;
@@ -101,6 +103,11 @@ export class Link {
     return this.#wasUp;
   }
 
+  /** The time that the way there and back takes, in milliseconds; 0 as long as that is not known. */
+  get roundTripMs(): number {
+    return Number.isFinite(this.#roundTripMs) ? this.#roundTripMs : 0;
+  }
+
   /** What the server calls this connection; undefined while it is down. */
   get id(): string | undefined {
     return this.#socket.id;
@@ -140,9 +147,12 @@ export class Link {
     const emit = this.#socket.timeout(this.#ackTimeoutMs + bytes / BYTES_PER_MS) as unknown as {
       emit(event: E, request: Request<E>, ack: (lost: unknown, answer: AnswerTo<E>) => void): void;
     };
+    const from = Date.now();
     emit.emit(event, request, (lost, answer) => {
-      if (!lost) answered(answer);
-      else if (this.isUp && this.#socket.id === id) this.#restart();
+      if (!lost) {
+        this.#roundTripMs = Math.min(this.#roundTripMs, Date.now() - from);
+        answered(answer);
+      } else if (this.isUp && this.#socket.id === id) this.#restart();
     });
   }
 
@@ -151,6 +161,7 @@ export class Link {
     this.#socket.io.on('open', () => this.#watchUpgrade());
     this.#socket.on('connect', () => {
       this.#wasUp = true;
+      this.#roundTripMs = Infinity;
       events.up();
       this.#change('up');
     });

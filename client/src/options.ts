@@ -36,6 +36,11 @@ export interface ConnectOptions {
    * (`online`, `visibilitychange`). For React Native see the README.
    */
   onWake?: WakeSource;
+  /**
+   * Tells the server once an answer what its user felt: how long records took, how often the
+   * connection was lost, and whether the text was whole. Numbers only. Default: false.
+   */
+  report?: boolean;
   /** Options of socket.io-client, such as `transports`. */
   socket?: Partial<ManagerOptions & SocketOptions>;
 }

@@ -3,6 +3,9 @@
  * do not edit, run `npm run client:types`.
  */
 
+/** The trace that the request belongs to, as a W3C `traceparent`. Over REST it is the header. */
+export type Traceparent = string;
+
 /** The same key with the same request starts nothing anew. Over REST it is `Idempotency-Key`. */
 export type IdempotencyKey = string;
 
@@ -504,6 +507,9 @@ export type Liveness = {
   status: 'ok';
 };
 
+/** In the text format of Prometheus, version 0.0.4. */
+export type MetricsText = string;
+
 /** How the model chooses its words, under Ollama's own names. */
 export type SamplingOptions = {
   temperature?: number | undefined;
@@ -717,6 +723,7 @@ export type GenerateRequest = {
   /** The records go to every socket of the asking socket's user. */
   audience?: 'user' | undefined;
   idempotencyKey?: IdempotencyKey | undefined;
+  trace?: Traceparent | undefined;
 };
 
 /** The conversation so far. Empty messages load the model. */
@@ -756,6 +763,7 @@ export type ChatRequest = {
   /** The records go to every socket of the asking socket's user. */
   audience?: 'user' | undefined;
   idempotencyKey?: IdempotencyKey | undefined;
+  trace?: Traceparent | undefined;
 };
 
 /** What the model is to go on from, and who receives it. An empty prompt loads it. */
@@ -840,6 +848,7 @@ export type SendMessageRequest = {
   system_content?: string | undefined;
   temperature?: number | undefined;
   idempotencyKey?: IdempotencyKey | undefined;
+  trace?: Traceparent | undefined;
 };
 
 /** Which generation is meant. */
@@ -853,6 +862,21 @@ export type JoinRequest = {
   after: number;
   /** A link to this generation. */
   token?: string | undefined;
+};
+
+/** What the user felt of an answer that is over. Numbers only. */
+export type ReportRequest = {
+  generationId: GenerationId;
+  /** How long after they were made half of the records were applied. */
+  medianMs: number;
+  /** The same of 95 of 100 records. */
+  p95Ms: number;
+  /** How often the connection was lost meanwhile. */
+  cuts: number;
+  /** How often it went on after that. */
+  resumes: number;
+  /** Whether the text matches `bytes` and `sha256` of the end. */
+  whole: boolean;
 };
 
 /** The generation is accepted, and its records follow; or the refusal. */
@@ -898,6 +922,16 @@ export type AuthAck =
       error: Refusal;
     };
 
+/** It is counted, where the server has metrics; or the refusal. */
+export type ReportAck =
+  | {
+      ok: true;
+    }
+  | {
+      ok: false;
+      error: Refusal;
+    };
+
 /** Nothing follows; or the refusal. */
 export type LeaveAck =
   | {
@@ -933,6 +967,8 @@ export interface ClientToServerEvents {
   join: (request: JoinRequest, ack: (answer: JoinAck) => void) => void;
   /** Go on with a new token of the same user, before the old one has expired. */
   auth: (request: AuthRequest, ack: (answer: AuthAck) => void) => void;
+  /** Tell the operator what the user felt of an answer that is over: counted once a socket. */
+  report: (request: ReportRequest, ack: (answer: ReportAck) => void) => void;
   /** Read a generation no more. With no reader left it ends `ABANDON_AFTER_MS` later. */
   leave: (request: GenerationRef, ack: (answer: LeaveAck) => void) => void;
   /** Stop a generation. Answered when the upstream request is over, however often asked. */

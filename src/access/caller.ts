@@ -1,3 +1,4 @@
+import { traceparent } from '../protocol/ids.js';
 import type { Principal } from './principal.js';
 
 /** The one that asks, built once at each door. */
@@ -11,10 +12,7 @@ export interface Caller {
   readonly trace: string | undefined;
 }
 
-/** `traceparent` of version 00 (W3C Trace Context, section 3.2). */
-const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
-
 /** A trace context that a caller sent; undefined for none, or for something that is none. */
 export function traceOf(sent: unknown): string | undefined {
-  return typeof sent === 'string' && TRACEPARENT.test(sent) ? sent : undefined;
+  return traceparent.safeParse(sent).data;
 }

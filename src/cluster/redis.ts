@@ -21,6 +21,7 @@ export class RedisClient {
   private readonly logger = new Logger('Redis');
   private readonly listeners = new Map<string, (message: string) => void>();
   private outstanding = 0;
+  private onAnswer: (op: string, ms: number) => void = () => undefined;
   private isClosed = false;
   /** Why the last command failed; undefined if it did not. */
   private trouble: string | undefined;
@@ -49,19 +50,25 @@ export class RedisClient {
     await Promise.allSettled(attempts);
   }
 
+  /** @param onAnswer hears how long each command took, also where it failed; in milliseconds */
+  time(onAnswer: (op: string, ms: number) => void): void {
+    this.onAnswer = onAnswer;
+  }
+
   /** @throws CastError `store_unavailable`, with what Redis said as its cause */
   async run(
     script: ScriptName,
     keys: readonly string[],
     args: readonly (string | number)[],
   ): Promise<unknown> {
-    return this.ask((client) => runScript(client, script, keys, args));
+    return this.ask((client) => runScript(client, script, keys, args), script);
   }
 
   /** @throws CastError `store_unavailable`, with what Redis said as its cause */
-  async ask<T>(command: (client: Redis | Cluster) => Promise<T>): Promise<T> {
+  async ask<T>(command: (client: Redis | Cluster) => Promise<T>, op = 'command'): Promise<T> {
     if (this.outstanding >= MAX_OUTSTANDING) throw new CastError('store_unavailable');
     this.outstanding++;
+    const from = performance.now();
     try {
       const answer = await command(this.commands);
       if (this.trouble !== undefined) this.logger.log('Redis answers again');
@@ -72,12 +79,13 @@ export class RedisClient {
       throw new CastError('store_unavailable', { cause });
     } finally {
       this.outstanding--;
+      this.onAnswer(op, performance.now() - from);
     }
   }
 
   /** @returns how many nodes heard it; in a Redis Cluster those of one of its servers */
   publish(channel: string, message: string): Promise<number> {
-    return this.ask((client) => client.publish(this.prefix + channel, message));
+    return this.ask((client) => client.publish(this.prefix + channel, message), 'publish');
   }
 
   /**

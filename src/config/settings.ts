@@ -272,6 +272,15 @@ export const settings = z.object({
     .describe(
       'Serve the metrics on a port of their own instead, to whoever can reach it; 0 = any free port',
     ),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z
+    .url({ protocol: /^https?$/ })
+    .meta({ expected: 'an http or https URL, such as http://localhost:4318' })
+    .optional()
+    .describe('Where an OpenTelemetry collector takes traces (OTLP over HTTP); unset = no traces'),
+  OTEL_SERVICE_NAME: z
+    .string()
+    .default('llm-cast')
+    .describe('What this service is called in traces'),
   LOG_FORMAT: z
     .enum(['text', 'json'])
     .meta({ expected: 'text or json' })

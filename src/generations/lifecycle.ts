@@ -2,6 +2,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import type { Caller } from '../access/caller.js';
 import type { ModelRequest } from '../cast/model-request.js';
 import type { CastError, ErrorCode } from '../protocol/errors.js';
+import type { ReportRequest } from '../protocol/requests.js';
 import type { Generation } from './generation.js';
 import type { EndEntry } from './log/entry.js';
 import type { DoorName } from './log/reader.js';
@@ -19,6 +20,9 @@ export interface Life {
    */
   trace: string | undefined;
 }
+
+/** It has its end; another node was faster; it was gone already; the store refused. */
+export type TakeoverResult = 'ended' | 'faster' | 'gone' | 'failed';
 
 /** How an upstream request ended: well, stopped by us, or with an error. */
 export type AttemptResult = 'completed' | 'stopped' | ErrorCode;
@@ -48,6 +52,16 @@ export interface LifecycleListener {
   joined?(door: DoorName, after: number, result: 'ok' | ErrorCode, replayed: number): void;
   /** A request was refused, at any door, before anything came of it. */
   refused?(code: ErrorCode): void;
+  /** A client has told what its user felt of an answer. */
+  reported?(report: ReportRequest): void;
+  /** The store that nodes share has answered, or has not. @param op a script, `command` or `publish` */
+  stored?(op: string, ms: number): void;
+  /** This node tried to end a generation of a lost one. */
+  tookOver?(result: TakeoverResult): void;
+  /** What this node appended was refused: another one has taken the generation over. */
+  fenced?(): void;
+  /** This node did not hear its own messages. */
+  deaf?(): void;
 }
 
 /**

@@ -1,4 +1,15 @@
 import { z } from 'zod';
+
+/** `traceparent` of version 00 (W3C Trace Context, section 3.2). */
+export const traceparent = z
+  .string()
+  .regex(/^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/)
+  .meta({
+    id: 'Traceparent',
+    description:
+      'The trace that the request belongs to, as a W3C `traceparent`. Over REST it is the header.',
+    examples: ['00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'],
+  });
 import { EXAMPLE_ID } from './examples.js';
 
 /** Most characters of an idempotency key. */

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { EXAMPLE_CLIENT, EXAMPLE_ID } from './examples.js';
-import { clientId, generationId, idempotencyKey } from './ids.js';
+import { clientId, generationId, idempotencyKey, traceparent } from './ids.js';
 import { chatFields, generateFields, modelName } from './model-fields.js';
 
 const promptExample = { model: 'llama3.2', prompt: 'Why is the sky blue?' };
@@ -17,17 +17,19 @@ const chatExample = {
 };
 
 export const generateRequest = generateFields
-  .extend({ idempotencyKey: idempotencyKey.optional() })
+  .extend({ idempotencyKey: idempotencyKey.optional(), trace: traceparent.optional() })
   .meta({
     id: 'GenerateRequest',
     description: 'What the model is to go on from. An empty prompt loads the model.',
     examples: [promptExample],
   });
-export const chatRequest = chatFields.extend({ idempotencyKey: idempotencyKey.optional() }).meta({
-  id: 'ChatRequest',
-  description: 'The conversation so far. Empty messages load the model.',
-  examples: [{ ...chatExample, idempotencyKey: '4f9c2a54-question-17' }],
-});
+export const chatRequest = chatFields
+  .extend({ idempotencyKey: idempotencyKey.optional(), trace: traceparent.optional() })
+  .meta({
+    id: 'ChatRequest',
+    description: 'The conversation so far. Empty messages load the model.',
+    examples: [{ ...chatExample, idempotencyKey: '4f9c2a54-question-17' }],
+  });
 export const generateBody = generateFields.extend({ clientId }).meta({
   id: 'GenerateBody',
   description: 'What the model is to go on from, and who receives it. An empty prompt loads it.',
@@ -56,6 +58,7 @@ export const sendMessageRequest = z
     system_content: z.string().optional(),
     temperature: z.number().optional(),
     idempotencyKey: idempotencyKey.optional(),
+    trace: traceparent.optional(),
   })
   .meta({
     id: 'SendMessageRequest',
@@ -87,6 +90,37 @@ export const joinRequest = z
     examples: [{ generationId: EXAMPLE_ID, after: 17 }],
   });
 
+/** Longest time that a report may tell of, in milliseconds: a day. */
+const MAX_LAG_MS = 86_400_000;
+/** Most cuts and resumes that a report may tell of. */
+const MAX_CUTS = 1_000_000;
+const lagMs = z.number().min(0).max(MAX_LAG_MS);
+
+export const reportRequest = z
+  .strictObject({
+    generationId,
+    medianMs: lagMs.describe('How long after they were made half of the records were applied.'),
+    p95Ms: lagMs.describe('The same of 95 of 100 records.'),
+    cuts: z.int().min(0).max(MAX_CUTS).describe('How often the connection was lost meanwhile.'),
+    resumes: z.int().min(0).max(MAX_CUTS).describe('How often it went on after that.'),
+    whole: z.boolean().describe('Whether the text matches `bytes` and `sha256` of the end.'),
+  })
+  .meta({
+    id: 'ReportRequest',
+    description: 'What the user felt of an answer that is over. Numbers only.',
+    examples: [
+      {
+        generationId: EXAMPLE_ID,
+        medianMs: 12.5,
+        p95Ms: 41,
+        cuts: 1,
+        resumes: 1,
+        whole: true,
+      },
+    ],
+  });
+
+export type ReportRequest = z.infer<typeof reportRequest>;
 export type GenerateRequest = z.infer<typeof generateRequest>;
 export type ChatRequest = z.infer<typeof chatRequest>;
 export type GenerateBody = z.infer<typeof generateBody>;

@@ -9,6 +9,7 @@ import {
   generateRequest,
   generationRef,
   joinRequest,
+  reportRequest,
   sendMessageRequest,
 } from './requests.js';
 import { generationState, streamState } from './stream-state.js';
@@ -73,6 +74,16 @@ export const clientEvents = {
       id: 'AuthAck',
       description: 'The socket is good until then; or the refusal.',
       examples: [{ ok: true, expiresAt: EXAMPLE_TIME }],
+    }),
+  },
+  report: {
+    summary:
+      'Tell the operator what the user felt of an answer that is over: counted once a socket.',
+    request: reportRequest,
+    ack: ack({}).meta({
+      id: 'ReportAck',
+      description: 'It is counted, where the server has metrics; or the refusal.',
+      examples: [{ ok: true }],
     }),
   },
   leave: {

@@ -2,6 +2,7 @@ import type { Namespace, Socket } from 'socket.io';
 import type { Caller } from '../access/caller.js';
 import type { Session } from '../access/sessions.js';
 import type { ClientToServerEvents, ServerToClientEvents } from '../protocol/socket-events.js';
+import type { Generation } from '../generations/generation.js';
 import type { SocketReaders } from './socket-readers.js';
 
 type NoServerEvents = Record<string, never>;
@@ -12,6 +13,8 @@ interface SocketData {
   /** Of the links that it reads with, by generation. */
   links: Map<string, Session>;
   readers: SocketReaders;
+  /** Generations of which it has told what its user felt. */
+  reported: WeakSet<Generation> | undefined;
 }
 /** A client that is connected to the namespace `/events`. */
 export type ClientSocket = Socket<

@@ -35,6 +35,8 @@ import {
   type GenerationRef,
   joinRequest,
   type JoinRequest,
+  reportRequest,
+  type ReportRequest,
   sendMessageRequest,
   type SendMessageRequest,
 } from '../protocol/requests.js';
@@ -117,8 +119,8 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     @MessageBody({ schema: generateRequest }) request: GenerateRequest,
     @Ack() ack?: AckOf<StartedAck>,
   ): Promise<void> {
-    const { idempotencyKey, ...fields } = request;
-    await this.start(socket, { endpoint: 'generate', ...fields }, idempotencyKey, ack);
+    const { idempotencyKey, trace, ...fields } = request;
+    await this.start(socket, { endpoint: 'generate', ...fields }, { idempotencyKey, trace }, ack);
   }
 
   @SubscribeMessage('chat')
@@ -127,8 +129,8 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     @MessageBody({ schema: chatRequest }) request: ChatRequest,
     @Ack() ack?: AckOf<StartedAck>,
   ): Promise<void> {
-    const { idempotencyKey, ...fields } = request;
-    await this.start(socket, { endpoint: 'chat', ...fields }, idempotencyKey, ack);
+    const { idempotencyKey, trace, ...fields } = request;
+    await this.start(socket, { endpoint: 'chat', ...fields }, { idempotencyKey, trace }, ack);
   }
 
   /** The second known shape: a front end that sends a user text and a system text. */
@@ -138,7 +140,7 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     @MessageBody({ schema: sendMessageRequest }) request: SendMessageRequest,
     @Ack() ack?: AckOf<StartedAck>,
   ): Promise<void> {
-    const { user_id, user_content, system_content, temperature, idempotencyKey } = request;
+    const { user_id, user_content, system_content, temperature, idempotencyKey, trace } = request;
     const user = { role: 'user' as const, content: user_content };
     const messages =
       system_content === undefined
@@ -148,7 +150,7 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     await this.start(
       socket,
       { endpoint: 'chat', messages, options, audience: 'user', userId: user_id },
-      idempotencyKey,
+      { idempotencyKey, trace },
       ack,
     );
   }
@@ -186,6 +188,21 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     ack?.({ ok: true, expiresAt: expiryOf(caller) });
   }
 
+  /** What the user felt, as the client measured it. */
+  @SubscribeMessage('report')
+  async report(
+    @ConnectedSocket() socket: ClientSocket,
+    @MessageBody({ schema: reportRequest }) report: ReportRequest,
+    @Ack() ack?: AckOf<object>,
+  ): Promise<void> {
+    const { data } = socket;
+    const generation = await this.generations.get(report.generationId, data.caller, 'read');
+    data.reported ??= new WeakSet();
+    if (!data.reported.has(generation)) this.lifecycle.tell('reported', report);
+    data.reported.add(generation);
+    ack?.({ ok: true });
+  }
+
   @SubscribeMessage('leave')
   async leave(
     @ConnectedSocket() socket: ClientSocket,
@@ -211,11 +228,12 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
   private async start(
     socket: ClientSocket,
     { userId, ...asked }: Asked,
-    idempotencyKey: string | undefined,
+    { idempotencyKey, trace }: Pick<ChatRequest, 'idempotencyKey' | 'trace'>,
     ack?: AckOf<StartedAck>,
   ): Promise<void> {
     const { caller: own, readers } = socket.data;
-    const caller = callerAs(own, actingFor(own.principal, userId));
+    const acting = callerAs(own, actingFor(own.principal, userId));
+    const caller = trace === undefined ? acting : { ...acting, trace };
     // Refuses a user who is not known before anything is started.
     this.audience.of(caller, readers, asked.audience);
     const key = keyOf(idempotencyKey, socket.handshake, this.config);

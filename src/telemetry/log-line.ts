@@ -54,6 +54,8 @@ function lineOf(
     totalMs: timings.totalMs,
     attempt: status.attempt,
     requestId: caller.requestId,
+    // The second field of a `traceparent`.
+    traceId: life.trace?.split('-')[1],
     said:
       failure?.cause instanceof Error
         ? redactCause(failure.cause, () => [...privateTextsOf(life), ...secrets()])

@@ -5,10 +5,11 @@ import { KnownModels } from './known-models.js';
 import { LogLine } from './log-line.js';
 import { MetricsController } from './metrics.controller.js';
 import { MetricsService } from './metrics.service.js';
+import { TracesService } from './traces.service.js';
 
 @Module({
   imports: [CastModule, GenerationsModule],
-  providers: [KnownModels, LogLine, MetricsService],
+  providers: [KnownModels, LogLine, MetricsService, TracesService],
   controllers: [MetricsController],
 })
 export class TelemetryModule {}

@@ -19,6 +19,16 @@ export async function promtool(...args: string[]): Promise<string> {
   return stdout + stderr;
 }
 
+/** What `promtool check metrics` has against metrics in the text format; empty where nothing. */
+export function lint(metrics: string): Promise<string> {
+  return new Promise((resolve) => {
+    const child = execFile(PROMTOOL ?? 'promtool', ['check', 'metrics'], (_error, stdout, stderr) =>
+      resolve(stdout + stderr),
+    );
+    child.stdin?.end(metrics);
+  });
+}
+
 interface Sample {
   metric: Record<string, string>;
   value: [number, string];

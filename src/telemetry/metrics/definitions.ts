@@ -112,10 +112,30 @@ export function defineEvents(registry: Registry) {
       'result',
     ]),
     slowCut: counter('slow_readers_cut_total', 'Readers that were cut: they took no byte'),
+    clientLag: histogram(
+      'client_lag_seconds',
+      'Seconds after which records were applied, as clients report it: the median and the 95th percentile of an answer',
+      SHORT_SECONDS,
+      ['of'],
+    ),
+    clientCuts: counter(
+      'client_cuts_total',
+      'Connections that clients lost in an answer, as they report',
+    ),
+    clientResumes: counter(
+      'client_resumes_total',
+      'Times that clients went on after it, as they report',
+    ),
+    integrity: counter(
+      'integrity_reports_total',
+      'Answers whose text clients compared with its proof',
+      ['result'],
+    ),
     refusals: counter('refusals_total', 'Requests that were refused', ['code']),
   };
   // A series that begins at its first event would hide this event from `increase`.
   for (const code of errorCode.options) events.refusals.inc({ code }, 0);
+  for (const result of ['whole', 'damaged']) events.integrity.inc({ result }, 0);
   for (const door of DOORS) events.resumes.inc({ door, result: 'ok' }, 0);
   events.ended.inc({ state: 'completed', code: '', reason: 'stop' }, 0);
   return events;

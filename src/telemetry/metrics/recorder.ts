@@ -2,6 +2,7 @@ import type { AttemptResult, Life, LifecycleListener } from '../../generations/l
 import type { EndEntry, Entry } from '../../generations/log/entry.js';
 import type { DoorName } from '../../generations/log/reader.js';
 import type { ErrorCode } from '../../protocol/errors.js';
+import type { ReportRequest } from '../../protocol/requests.js';
 import { operationOf, providerOf } from '../gen-ai.js';
 import type { KnownModels } from '../known-models.js';
 import { Buckets, SECONDS } from './buckets.js';
@@ -91,6 +92,15 @@ export class Recorder implements LifecycleListener {
 
   refused(code: ErrorCode): void {
     this.events.refusals.inc({ code });
+  }
+
+  reported({ medianMs, p95Ms, cuts, resumes, whole }: ReportRequest): void {
+    const { clientLag, clientCuts, clientResumes, integrity } = this.events;
+    clientLag.observe({ of: 'median' }, medianMs / 1000);
+    clientLag.observe({ of: 'p95' }, p95Ms / 1000);
+    clientCuts.inc(cuts);
+    clientResumes.inc(resumes);
+    integrity.inc({ result: whole ? 'whole' : 'damaged' });
   }
 
   /** It has a slot, or does not wait any more. A pull stands in no line. */
