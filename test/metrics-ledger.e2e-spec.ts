@@ -48,17 +48,20 @@ describe('after a run with faults', () => {
   let upstreams: ScriptedUpstream[];
   let app: RunningServer;
   let client: Client;
-  let isOver = false;
+  let serving: NodeJS.Timeout | undefined;
+  const answered = new Set<UpstreamCall>();
   let letFlood = (): void => undefined;
   const flooding = new Promise<void>((resolve) => (letFlood = resolve));
 
-  /** Answers every request of an upstream as its prompt says. */
-  const serve = async (upstream: ScriptedUpstream, name: string): Promise<void> => {
-    while (!isOver) {
-      const call = await upstream.nextCall().catch(() => undefined);
-      if (call === undefined) return;
-      const { prompt } = call.body as { prompt: string };
-      answerAs(prompt.split(' ')[0] ?? '', call, name);
+  /** Answers every request as its prompt says. */
+  const serve = (): void => {
+    for (const [at, upstream] of upstreams.entries()) {
+      for (const call of upstream.calls) {
+        if (answered.has(call)) continue;
+        answered.add(call);
+        const { prompt } = call.body as { prompt: string };
+        answerAs(prompt.split(' ')[0] ?? '', call, at === 0 ? 'ollama' : 'ollama-2');
+      }
     }
   };
   const firstOf = new Set<string>();
@@ -123,12 +126,10 @@ describe('after a run with faults', () => {
       const { body } = await ask('GET', `${app.url}/llm/models`);
       return body.models?.length === 2;
     });
-    for (const [at, upstream] of upstreams.entries()) {
-      void serve(upstream, at === 0 ? 'ollama' : 'ollama-2');
-    }
+    serving = setInterval(serve, 5);
   });
   afterAll(async () => {
-    isOver = true;
+    clearInterval(serving);
     client?.close();
     await app?.close();
     for (const upstream of upstreams ?? []) await upstream.close();
