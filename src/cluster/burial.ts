@@ -5,6 +5,7 @@ import type { Orphan } from '../generations/peers.js';
 import { CastError } from '../protocol/errors.js';
 import { endItemOf } from './batch.js';
 import type { Copies } from './copies.js';
+import type { Lifecycle, TakeoverResult } from '../generations/lifecycle.js';
 import type { Keeper } from './keeper.js';
 import { birthOf, hashOf, runningOf, streamOf } from './keys.js';
 import { type KeptRequest, readRequest } from './kept-request.js';
@@ -31,6 +32,7 @@ interface Parts {
   readonly copies: Copies;
   readonly line: RedisLine;
   readonly store: RedisStore;
+  readonly lifecycle: Lifecycle;
 }
 
 /**
@@ -134,7 +136,8 @@ export class Burial {
       client.hmget(hash, 'epoch', 'owner', 'request'),
     );
     const isTheirs = owner === from || (owner === this.node && !keeper.has(id));
-    if (epoch != null && !isTheirs) return;
+    if (epoch != null && !isTheirs) return this.tell('faster');
+    if (epoch == null) this.tell('gone');
     if (epoch != null) {
       // First, so that whoever buries this node finds it.
       await redis.ask((client) => client.sadd(ours, id).then(() => client.pexpire(ours, IDS_MS)));
@@ -148,7 +151,7 @@ export class Burial {
         else await this.end(id, fenced);
       }
       if (!keeper.has(id)) await redis.ask((client) => client.srem(ours, id));
-      if (fenced === FASTER) return;
+      if (fenced === FASTER) return this.tell('faster');
     }
     await redis.ask((client) => client.srem(theirs, id));
   }
@@ -161,6 +164,7 @@ export class Burial {
     store.inherit(id, epoch, kept.keyName);
     try {
       await this.adopt?.({ generation, ...kept });
+      this.tell('resumed');
     } catch (error) {
       // Its readers here go on waiting; this node tries again.
       await copies.take(generation, this.node);
@@ -179,7 +183,12 @@ export class Burial {
     const birth = runningOf(birthOf(id) ?? '');
     const keys = [birth, hashOf(id), streamOf(id)].map((key) => redis.prefix + key);
     const [answer] = (await redis.run('append', keys, [JSON.stringify([call])])) as string[];
+    this.tell(answer === 'ok' ? 'ended' : 'failed');
     if (answer !== 'ok') this.logger.warn('a lost generation has no end', { id, answer });
+  }
+
+  private tell(result: TakeoverResult): void {
+    this.parts.lifecycle.tell('tookOver', result);
   }
 
   /** A fence that a failover loses would let the old owner go on: a replica is to have it first. */

@@ -8,6 +8,7 @@ import type { Life } from '../generations/lifecycle.js';
 import { type Orphan, type PeerHandler, Peers } from '../generations/peers.js';
 import type { ClusterView } from '../protocol/cluster-view.js';
 import { CastError } from '../protocol/errors.js';
+import type { Lifecycle } from '../generations/lifecycle.js';
 import type { Burial } from './burial.js';
 import type { Copies } from './copies.js';
 import type { Heartbeat } from './heartbeat.js';
@@ -34,6 +35,7 @@ export interface NodeParts {
   readonly line: RedisLine;
   readonly burial: Burial;
   readonly store: RedisStore;
+  readonly lifecycle: Lifecycle;
 }
 
 /** This process as one of several nodes: its beat, and what it answers to the others. */
@@ -186,10 +188,13 @@ export class ClusterNode
     // A beat that takes longer than its time is not overtaken by the next one.
     if (this.isBeating) return;
     this.isBeating = true;
-    const { redis, bus, heartbeat, keeper, copies, line, burial } = this.parts;
+    const { redis, bus, heartbeat, keeper, copies, line, burial, lifecycle } = this.parts;
     try {
       const dead = await heartbeat.beat();
-      if (++this.unheard > DEAF_BEATS) await redis.resubscribe();
+      if (++this.unheard > DEAF_BEATS) {
+        lifecycle.tell('deaf');
+        await redis.resubscribe();
+      }
       bus.tell(this.tag, 'echo', null);
       keeper.beat();
       await Promise.all([line.beat(), copies.beat((node) => heartbeat.isAlive(node))]);

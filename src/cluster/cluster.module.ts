@@ -4,6 +4,7 @@ import { CastService } from '../cast/cast.service.js';
 import { Config } from '../config/config.js';
 import { lineLimits, SlotKeeper } from '../generations/line/slot-keeper.js';
 import { GenerationsModule } from '../generations/generations.module.js';
+import { Gauges } from '../generations/gauges.js';
 import { Lifecycle } from '../generations/lifecycle.js';
 import { Peers } from '../generations/peers.js';
 import { GenerationStore } from '../generations/store/generation-store.js';
@@ -36,9 +37,9 @@ export class ClusterModule {
       providers: [
         {
           provide: PARTS,
-          inject: [CastService, Lifecycle],
-          useFactory: (cast: CastService, lifecycle: Lifecycle) =>
-            partsOf(redis, node, cast, lifecycle, config),
+          inject: [CastService, Lifecycle, Gauges],
+          useFactory: (cast: CastService, lifecycle: Lifecycle, gauges: Gauges) =>
+            partsOf(redis, node, cast, lifecycle, gauges, config),
         },
         {
           provide: GenerationStore,
@@ -63,15 +64,19 @@ function partsOf(
   node: string,
   { upstreams }: CastService,
   lifecycle: Lifecycle,
+  gauges: Gauges,
   config: Config,
 ): NodeParts {
   const local = new MemoryStore(config);
   const bus = new NodeBus(redis, node);
   const heartbeat = new Heartbeat(redis, node, config.NODE_LEASE_MS);
-  const keeper = new Keeper(redis, node, config);
+  const keeper = new Keeper(redis, node, config, lifecycle);
   const copies = new Copies(redis, bus, node, config, (bytes) => local.grow(bytes), lifecycle);
   const line = new RedisLine(redis, upstreams, lineLimits(config), node, heartbeat.periodMs);
   const store = new RedisStore(local, redis, node, keeper, copies, config);
-  const burial = new Burial({ redis, keeper, copies, line, store }, node, config);
-  return { redis, bus, heartbeat, keeper, copies, line, burial, store };
+  const burial = new Burial({ redis, keeper, copies, line, store, lifecycle }, node, config);
+  redis.time((op, ms) => lifecycle.tell('stored', op, ms));
+  gauges.put('leaseAgeMs', () => heartbeat.silentMs);
+  gauges.put('followers', () => keeper.followers);
+  return { redis, bus, heartbeat, keeper, copies, line, burial, store, lifecycle };
 }

@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { Config } from '../config/config.js';
 import type { Generation } from '../generations/generation.js';
+import type { Lifecycle } from '../generations/lifecycle.js';
 import { CastError } from '../protocol/errors.js';
 import { batchAfter } from './batch.js';
 import { Followers } from './followers.js';
@@ -56,7 +57,15 @@ export class Keeper {
       Config,
       'QUEUE_TIMEOUT_MS' | 'GENERATION_TIMEOUT_MS' | 'RETAIN_MS' | 'NODE_LEASE_MS'
     >,
+    private readonly lifecycle: Lifecycle,
   ) {}
+
+  /** Copies of what runs here that other nodes keep up to date, in all. */
+  get followers(): number {
+    let followers = 0;
+    for (const kept of this.byId.values()) followers += kept.followers.nodes.length;
+    return followers;
+  }
 
   /** How many entries Redis does not have yet. */
   get behind(): number {
@@ -272,6 +281,7 @@ export class Keeper {
         kept.cursor = 0;
         break;
       case 'fenced':
+        this.lifecycle.tell('fenced');
         this.drop(kept);
         generation.lose();
         return;

@@ -9,7 +9,7 @@ export interface GaugeValues {
   sockets: Readonly<Record<Transport, number>>;
   /** Milliseconds since the other nodes last heard this one. */
   leaseAgeMs: number;
-  /** Copies of other nodes' generations on this node. */
+  /** Copies of this node's generations that other nodes keep up to date. */
   followers: number;
 }
 

@@ -21,8 +21,9 @@ export interface Life {
   trace: string | undefined;
 }
 
-/** It has its end; another node was faster; it was gone already; the store refused. */
-export type TakeoverResult = 'ended' | 'faster' | 'gone' | 'failed';
+/** It goes on here; it has its end; another node was faster; it was gone already; the store refused. */
+export const TAKEOVER_RESULTS = ['resumed', 'ended', 'faster', 'gone', 'failed'] as const;
+export type TakeoverResult = (typeof TAKEOVER_RESULTS)[number];
 
 /** How an upstream request ended: well, stopped by us, or with an error. */
 export type AttemptResult = 'completed' | 'stopped' | ErrorCode;
@@ -56,7 +57,7 @@ export interface LifecycleListener {
   reported?(report: ReportRequest): void;
   /** The store that nodes share has answered, or has not. @param op a script, `command` or `publish` */
   stored?(op: string, ms: number): void;
-  /** This node tried to end a generation of a lost one. */
+  /** This node has tried to take over a generation of one that was lost, or goes. */
   tookOver?(result: TakeoverResult): void;
   /** What this node appended was refused: another one has taken the generation over. */
   fenced?(): void;

@@ -39,11 +39,12 @@ export class MetricsService implements OnModuleInit, OnApplicationBootstrap, OnA
   }
 
   async onModuleInit(): Promise<void> {
-    const { METRICS, METRICS_PORT } = this.config;
+    const { METRICS, METRICS_PORT, REDIS_URL } = this.config;
     if (!METRICS && METRICS_PORT === undefined) return;
     const { Metrics } = await import('./metrics/metrics.js');
     const { lifecycle, models, cast, generations, store, gauges } = this;
-    this.metrics = new Metrics(lifecycle, models, { cast, generations, store, gauges });
+    const sources = { cast, generations, store, gauges };
+    this.metrics = new Metrics(lifecycle, models, sources, REDIS_URL !== undefined);
   }
 
   async onApplicationBootstrap(): Promise<void> {

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { TAKEOVER_RESULTS } from '../../generations/lifecycle.js';
 import { DOORS } from '../../generations/log/reader.js';
 import { errorCode } from '../../protocol/errors.js';
 import { GEN_AI, GEN_AI_METRICS, underscored } from '../gen-ai.js';
@@ -142,6 +143,50 @@ export function defineEvents(registry: Registry) {
 }
 
 export type Events = ReturnType<typeof defineEvents>;
+
+/** What there is only where several nodes share a store. */
+export function defineCluster(registry: Registry) {
+  const registers = [registry];
+  const takeovers = new Counter({
+    name: 'llm_cast_takeovers_total',
+    help: 'Generations of nodes that were lost or went, by what became of them here',
+    labelNames: ['result'],
+    registers,
+  });
+  for (const result of TAKEOVER_RESULTS) takeovers.inc({ result }, 0);
+  return {
+    takeovers,
+    fenced: new Counter({
+      name: 'llm_cast_fenced_appends_total',
+      help: 'Appends that were refused because another node had taken the generation over',
+      registers,
+    }),
+    storeLatency: new Histogram({
+      name: 'llm_cast_store_latency_seconds',
+      help: 'Seconds that the store took for a command, by what was asked; failed ones count too',
+      buckets: SHORT_SECONDS,
+      labelNames: ['op'],
+      registers,
+    }),
+    deaf: new Counter({
+      name: 'llm_cast_pubsub_deaf_total',
+      help: 'Times that this node did not hear its own messages, and subscribed anew',
+      registers,
+    }),
+    leaseAge: new Gauge({
+      name: 'llm_cast_lease_age_seconds',
+      help: 'Seconds since the store last heard this node',
+      registers,
+    }),
+    followers: new Gauge({
+      name: 'llm_cast_followers',
+      help: 'Copies of the generations of this node that other nodes keep up to date',
+      registers,
+    }),
+  };
+}
+
+export type ClusterMetrics = ReturnType<typeof defineCluster>;
 
 /** What is asked for at each scrape. */
 export function defineStates(registry: Registry) {

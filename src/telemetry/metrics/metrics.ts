@@ -1,7 +1,8 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Lifecycle } from '../../generations/lifecycle.js';
 import type { KnownModels } from '../known-models.js';
-import { defineEvents, defineStates } from './definitions.js';
+import { ClusterRecorder } from './cluster-recorder.js';
+import { defineCluster, defineEvents, defineStates } from './definitions.js';
 import { Recorder } from './recorder.js';
 import { sample, type Sources } from './sampler.js';
 
@@ -9,12 +10,18 @@ import { sample, type Sources } from './sampler.js';
 export class Metrics {
   private readonly registry = new Registry();
   private readonly states = defineStates(this.registry);
+  private readonly cluster: ClusterRecorder | undefined;
 
   constructor(
     lifecycle: Lifecycle,
     models: KnownModels,
     private readonly sources: Sources,
+    isCluster: boolean,
   ) {
+    if (isCluster) {
+      this.cluster = new ClusterRecorder(defineCluster(this.registry), sources.gauges);
+      lifecycle.listen(this.cluster);
+    }
     lifecycle.listen(new Recorder(defineEvents(this.registry), models));
     // Event loop, heap, CPU, open files, garbage collection.
     collectDefaultMetrics({ register: this.registry });
@@ -26,6 +33,7 @@ export class Metrics {
 
   /** In the text format of Prometheus. */
   async text(): Promise<string> {
+    this.cluster?.sample();
     await sample(this.states, this.sources);
     return this.registry.metrics();
   }

@@ -1,0 +1,137 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { load } from 'js-yaml';
+import type { RunningServer } from '../src/server.js';
+import { startApp } from './support/app.js';
+import { Client } from './support/client.js';
+import { describeIf } from './support/needs.js';
+import { lint, NO_PROMETHEUS, Prometheus, PROMETHEUS, promtool } from './support/prometheus.js';
+import { ENGINES, RedisServer } from './support/redis-server.js';
+import { ScriptedUpstream } from './support/scripted-upstream.js';
+import { until } from './support/until.js';
+
+const path = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url));
+const RULES = path('deploy/prometheus/rules.yaml');
+const RULE_TESTS = path('test/fixtures/rules.test.yaml');
+
+interface Dashboard {
+  panels: { type: string; title: string; targets?: { expr: string }[] }[];
+}
+interface Rules {
+  groups: { rules: { alert: string; expr: string; annotations: { action?: string } }[] }[];
+}
+interface RuleTests {
+  tests: { alert_rule_test: { alertname: string; exp_alerts: unknown[] }[] }[];
+}
+
+const dashboard = JSON.parse(
+  readFileSync(path('deploy/grafana/llm-cast.json'), 'utf8'),
+) as Dashboard;
+const rules = (load(readFileSync(RULES, 'utf8')) as Rules).groups.flatMap((group) => group.rules);
+const panels = dashboard.panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
+const queries = [...panels, ...rules.map(({ expr }) => expr)].map((expr) =>
+  expr.replaceAll('$__rate_interval', '1m'),
+);
+const NAME = /\b(?:llm_cast|gen_ai|nodejs|process)_\w+(?=[{[)\s]|$)/g;
+const LABELS = /\b(?:by|on|ignoring) \([^)]*\)/g;
+const series = new Set(queries.flatMap((query) => query.replace(LABELS, '').match(NAME) ?? []));
+
+describe('the dashboard', () => {
+  it('has the five rows, and no panel twice', () => {
+    const titles = dashboard.panels.map(({ title }) => title);
+    expect(dashboard.panels.flatMap(({ type, title }) => (type === 'row' ? title : []))).toEqual([
+      'Overview',
+      'Line',
+      'Upstreams',
+      'Delivery',
+      'Cluster',
+    ]);
+    expect(new Set(titles).size).toBe(titles.length);
+  });
+});
+
+describe('the rules', () => {
+  it('say what to do', () => {
+    expect(rules.filter(({ annotations }) => (annotations.action ?? '').length < 40)).toEqual([]);
+  });
+});
+
+describeIf(PROMETHEUS !== undefined, NO_PROMETHEUS)('with the tools of Prometheus', () => {
+  it('the rules are well-formed', async () => {
+    expect(await promtool('check', 'rules', RULES)).toContain(`SUCCESS: ${rules.length} rules`);
+  });
+
+  it('each alert fires where it should, and not before', async () => {
+    expect(await promtool('test', 'rules', RULE_TESTS)).toContain('SUCCESS');
+    const cases = (load(readFileSync(RULE_TESTS, 'utf8')) as RuleTests).tests.flatMap(
+      ({ alert_rule_test: some }) => some,
+    );
+    for (const { alert } of rules) {
+      const counts = cases
+        .filter((one) => one.alertname === alert)
+        .map((one) => one.exp_alerts.length);
+      expect([alert, ...counts.sort((one, other) => one - other)]).toEqual([alert, 0, 1]);
+    }
+  });
+
+  const [{ program, missing }] = ENGINES;
+  describeIf(program !== undefined, missing)('a cluster that is scraped', () => {
+    let redis: RedisServer;
+    let upstream: ScriptedUpstream;
+    let prometheus: Prometheus;
+    const nodes: RunningServer[] = [];
+    beforeAll(async () => {
+      redis = await RedisServer.start(program ?? '');
+      upstream = await ScriptedUpstream.start();
+      const env = { METRICS: 'true', OLLAMA_BASE_URL: upstream.url, REDIS_URL: redis.url };
+      for (let count = 0; count < 2; count++) nodes.push(await startApp(env));
+      prometheus = await Prometheus.start(
+        nodes.map(({ url }) => new URL(url).host),
+        RULES,
+      );
+    });
+    afterAll(async () => {
+      await prometheus?.close();
+      for (const node of nodes) await node.close();
+      await upstream?.close();
+      await redis?.close();
+    });
+
+    it('has every series that the dashboard and the rules name', async () => {
+      const client = await Client.connect(nodes[0]!.socketUrl);
+      const { generationId } = await client.accepted('generate', { prompt: 'why?' });
+      const call = await upstream.nextCall();
+      call.text('The').text(' sky').done();
+      await client.ended(generationId);
+      const report = { medianMs: 1, p95Ms: 2, cuts: 0, resumes: 0, whole: true };
+      await client.accepted('report', { generationId, ...report });
+      client.close();
+      await prometheus.scraped();
+      const missing: string[] = [];
+      for (const name of series) {
+        if ((await prometheus.query(`count({__name__="${name}"})`)).length === 0)
+          missing.push(name);
+      }
+      expect(series.size).toBeGreaterThan(40);
+      expect(missing).toEqual([]);
+    });
+
+    it('answers every query, and no alert fires while all is well', async () => {
+      for (const query of queries) await prometheus.query(query);
+      await until(async () => {
+        const { groups } = (await prometheus.ask('rules')) as {
+          groups: { rules: { health: string }[] }[];
+        };
+        return groups.flatMap((group) => group.rules).every(({ health }) => health === 'ok');
+      });
+      const { alerts } = (await prometheus.ask('alerts')) as { alerts: unknown[] };
+      expect(alerts).toEqual([]);
+    });
+
+    it('gives metrics that promtool has nothing against', async () => {
+      const text = await (await fetch(`${nodes[0]!.url}/metrics`)).text();
+      const own = text.split('\n\n').filter((metric) => / (?:llm_cast|gen_ai)_/.test(metric));
+      expect(await lint(`${own.join('\n')}\n`)).toBe('');
+    });
+  });
+});
