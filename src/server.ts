@@ -8,6 +8,7 @@ import { serveApiDocs } from './http/api-docs.js';
 import { AppModule } from './app.module.js';
 import type { Config } from './config/config.js';
 import { closeDoors, isJsonAnyway, refuseAtDoor } from './doors/doors.js';
+import { answerProbe } from './doors/ollama/probe.js';
 import { serveClientScript } from './http/client-script.js';
 import { addSlash, takeOffBasePath } from './http/base-path.js';
 import { HttpErrorFilter } from './http/http-error-filter.js';
@@ -54,6 +55,7 @@ export async function startServer(config: Config, demo?: PageDemo): Promise<Runn
   addSlash(app, config.BASE_PATH);
   servePageFiles(app);
   serveClientScript(app);
+  if (config.DOORS.includes('ollama')) app.use(answerProbe);
   admitHttp(app, config);
   app.use(closeDoors(config));
   authenticateHttp(app);

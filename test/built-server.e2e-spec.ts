@@ -1,5 +1,6 @@
 import type { RunningServer } from '../src/server.js';
 import { NOBODY, startApp } from './support/app.js';
+import { AS_BROWSER } from './support/as-browser.js';
 import { Program } from './support/program.js';
 import { call } from './support/rest.js';
 
@@ -30,7 +31,10 @@ describe('the built server, with all packages in it', () => {
   it.each(['/docs/', '/docs/swagger-ui.css', '/'])(
     'serves %s as the server from source does',
     async (path) => {
-      const [built, source] = await Promise.all([fetch(url + path), fetch(app.url + path)]);
+      const [built, source] = await Promise.all([
+        fetch(url + path, AS_BROWSER),
+        fetch(app.url + path, AS_BROWSER),
+      ]);
       expect(built.status).toBe(200);
       expect(await built.text()).toBe(await source.text());
     },

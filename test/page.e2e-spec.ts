@@ -4,6 +4,7 @@ import { Controller, Get, Module } from '@nestjs/common';
 import { loadConfig } from '../src/config/load.js';
 import { type RunningServer, startServer } from '../src/server.js';
 import { startApp } from './support/app.js';
+import { AS_BROWSER } from './support/as-browser.js';
 import { freePort } from './support/free-port.js';
 import { call } from './support/rest.js';
 
@@ -29,7 +30,7 @@ describe('the page that the server serves', () => {
   /** The page's policy as a map, for somebody who asks by this name. */
   async function policy(url: string, headers: Record<string, string> = {}) {
     const given = await new Promise<string>((resolve, reject) => {
-      request(url, { headers, agent: false }, (answer) => {
+      request(url, { headers: { ...AS_BROWSER.headers, ...headers }, agent: false }, (answer) => {
         resolve(String(answer.headers['content-security-policy']));
         answer.resume();
       })
@@ -48,7 +49,7 @@ describe('the page that the server serves', () => {
     'is an HTML page at %s that is asked for anew each time',
     async (path) => {
       app = await startApp();
-      const answer = await fetch(app.url + path);
+      const answer = await fetch(app.url + path, AS_BROWSER);
       expect(answer.status).toBe(200);
       expect(answer.headers.get('content-type')).toMatch(/^text\/html/);
       expect(answer.headers.get('cache-control')).toBe('no-cache');
@@ -58,7 +59,7 @@ describe('the page that the server serves', () => {
 
   it('has scripts and styles that are kept for a year, because their names change', async () => {
     app = await startApp();
-    const html = await (await fetch(app.url)).text();
+    const html = await (await fetch(app.url, AS_BROWSER)).text();
     const files = [...html.matchAll(/(?:src|href)="\.(\/assets\/[^"]+)"/g)].map(([, path]) => path);
     expect(files.length).toBeGreaterThanOrEqual(2);
     for (const path of files) {
@@ -81,7 +82,8 @@ describe('the page that the server serves', () => {
 
   /** A file as it comes over the wire: `fetch` would decode it. */
   async function raw(url: string, accept?: string, more: Record<string, string> = {}) {
-    const headers = { ...(accept !== undefined && { 'accept-encoding': accept }), ...more };
+    const encoding = accept === undefined ? {} : { 'accept-encoding': accept };
+    const headers = { ...AS_BROWSER.headers, ...encoding, ...more };
     return new Promise<{ status: number; headers: NodeJS.Dict<string | string[]>; body: Buffer }>(
       (resolve, reject) => {
         request(url, { headers, agent: false }, (answer) => {
@@ -103,7 +105,7 @@ describe('the page that the server serves', () => {
 
   it('comes compressed as the caller takes it, each form under its own ETag', async () => {
     app = await startApp();
-    const html = await (await fetch(app.url)).text();
+    const html = await (await fetch(app.url, AS_BROWSER)).text();
     const paths = [...html.matchAll(/(?:src|href)="\.(\/[^"]+)"/g)]
       .map(([, path = '']) => path)
       // A picture is compressed already.

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import type { Name } from '../generations/store/generation-store.js';
 
 /** Characters of a node's id. */
 const NODE_CHARS = 8;
@@ -44,6 +45,7 @@ export const BUS_OF_ALL = 'bus';
 export const activeOf = (user: string): string => `a:${digest(user)}`;
 export const keyOf = (user: string, key: string): string =>
   `k:${digest(JSON.stringify([user, key]))}`;
+export const nameOf = ({ name, user }: Name): string => `n:${digest(JSON.stringify([user, name]))}`;
 
 export function digest(value: string): string {
   return createHash('sha256').update(value).digest('base64url');

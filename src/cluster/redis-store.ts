@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.js';
 import type { Generation } from '../generations/generation.js';
 import type { Life } from '../generations/lifecycle.js';
-import { type Claim, GenerationStore } from '../generations/store/generation-store.js';
+import { type Claim, GenerationStore, type Name } from '../generations/store/generation-store.js';
 import type { KeptMemory } from '../generations/store/kept-generations.js';
 import { MemoryStore } from '../generations/store/memory-store.js';
 import { CastError } from '../protocol/errors.js';
@@ -9,7 +9,7 @@ import type { StreamState } from '../protocol/stream-state.js';
 import type { Copies } from './copies.js';
 import type { Keeper } from './keeper.js';
 import { writeRequest } from './kept-request.js';
-import { activeOf, digest, hashOf, keyOf, noteOf } from './keys.js';
+import { activeOf, digest, hashOf, keyOf, nameOf, noteOf } from './keys.js';
 import type { RedisClient } from './redis.js';
 
 /** How long a key may stand for a generation that nobody can find yet, in milliseconds. */
@@ -86,14 +86,25 @@ export class RedisStore extends GenerationStore {
     await this.redis.ask((client) => client.del(name)).catch(() => undefined);
   }
 
-  async add(life: Life): Promise<void> {
+  async named(name: Name): Promise<string> {
+    const key = this.redis.prefix + nameOf(name);
+    const id = await this.redis.ask((client) => client.get(key));
+    if (id === null) throw new CastError('generation_not_found');
+    return id;
+  }
+
+  async add(life: Life, name?: Name): Promise<void> {
     const { generation } = life;
     const { id } = generation;
-    const name = this.keyNames.get(id);
+    const keyName = this.keyNames.get(id);
+    if (name !== undefined) {
+      const key = this.redis.prefix + nameOf(name);
+      await this.redis.ask((client) => client.set(key, id, 'PX', this.lifetimeMs));
+    }
     const epoch = this.epochs.get(id) ?? 1;
     this.epochs.delete(id);
     const isKept = this.config.CLUSTER_KEEP_REQUESTS;
-    const request = isKept ? () => writeRequest(life, name) : undefined;
+    const request = isKept ? () => writeRequest(life, keyName) : undefined;
     await this.keeper.add(generation, request, epoch);
     this.local.add(life);
     const ttl = this.lifetimeMs;
@@ -103,7 +114,7 @@ export class RedisStore extends GenerationStore {
     await this.redis
       .ask((client) =>
         Promise.all([
-          name !== undefined && client.pexpire(name, ttl),
+          keyName !== undefined && client.pexpire(keyName, ttl),
           note !== undefined && client.set(noteKey, JSON.stringify(note), 'PX', ttl),
           set !== undefined && client.sadd(set, id).then(() => client.pexpire(set, ttl)),
         ]),

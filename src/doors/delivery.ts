@@ -16,6 +16,12 @@ import { notServed } from './refused.js';
  */
 export type OnDisconnect = 'cancel' | 'grace' | 'keep';
 
+/**
+ * So long a stream waits with its status for the first thing to say: a failure in this time has a
+ * status of its own, as SDKs know it. In milliseconds; not while the request waits in line.
+ */
+export const HOLD_MS = 1_000;
+
 const HEADER = 'x-llm-cast-on-disconnect';
 /** What every answer of a door carries: with it the caller can go on through our own doors. */
 export const ID_HEADER = 'x-llm-cast-generation-id';
@@ -70,7 +76,8 @@ export class Delivery {
     onDisconnect: OnDisconnect,
     door: DoorName,
   ): Promise<EndEntry | undefined> {
-    response.setHeader(ID_HEADER, generation.id);
+    // Nest's own for a POST is 201.
+    response.status(200).setHeader(ID_HEADER, generation.id);
     const reader = generation.read({ ...WAITING, door }, generation.log.seq);
     const closed = new Promise<undefined>((resolve) => {
       whenClosed(response, () => {

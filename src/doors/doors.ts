@@ -3,10 +3,12 @@ import type { Request, RequestHandler, Response } from 'express';
 import type { Config } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
 import type { Door } from './door.js';
+import { aiSdkDoor } from './ai-sdk/door.js';
+import { ollamaDoor } from './ollama/door.js';
 import { openAiDoor } from './openai/door.js';
 import { answerRefused, refusedBy } from './refused.js';
 
-const DOORS: readonly Door[] = [openAiDoor];
+const DOORS: readonly Door[] = [openAiDoor, ollamaDoor, aiSdkDoor];
 
 /** The door that a request is for; undefined for our own. */
 export function doorOf(path: string, headers: IncomingHttpHeaders): Door | undefined {
@@ -35,7 +37,10 @@ export function refuseAtDoor(error: CastError, request: Request, response: Respo
   return true;
 }
 
-/** Whether the body of a request is JSON whatever its content type says. */
+/**
+ * Whether the body of a request is JSON whatever its content type says. Only a browser names an origin,
+ * and one that may not ask was refused before.
+ */
 export function isJsonAnyway({ path, headers }: Request): boolean {
-  return doorOf(path, headers)?.takesAnyContentType === true;
+  return headers.origin !== undefined && doorOf(path, headers)?.takesAnyContentType === true;
 }

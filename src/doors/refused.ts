@@ -26,6 +26,12 @@ export function refusedBy(error: CastError): Refused {
   return { status: ERRORS[code].status, code, message, retryable, retryAfterMs, details };
 }
 
+/** Why, in sentences, with the fields that are wrong. */
+export function sentenceOf({ message, details = [] }: Refused): string {
+  const fields = details.map(({ path, message }) => `${path || 'the body'}: ${message}`);
+  return [message, ...fields].join(' ');
+}
+
 const CANCELLED: Readonly<Record<CancelReason, string>> = {
   client: 'The answer was cancelled.',
   abandoned: 'The answer was cancelled: nobody read it any more.',
@@ -33,6 +39,8 @@ const CANCELLED: Readonly<Record<CancelReason, string>> = {
 };
 
 /** How a generation ended that has no whole answer; undefined where it has one. */
+export function refusedByEnd(end: Exclude<End, { state: 'completed' }>): Refused;
+export function refusedByEnd(end: End): Refused | undefined;
 export function refusedByEnd(end: End): Refused | undefined {
   switch (end.state) {
     case 'completed':

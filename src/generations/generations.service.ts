@@ -21,12 +21,12 @@ import { advised, comeBack } from './line/advice.js';
 import type { DoorName } from './log/reader.js';
 import { Durations } from './line/durations.js';
 import { SlotKeeper } from './line/slot-keeper.js';
-import { claimOf, type Order } from './order.js';
+import { claimOf, givenName, nameOf, type Order, type Which } from './order.js';
 import { type Orphan, Peers } from './peers.js';
 import { privateTextsOf } from './private-texts.js';
 import { shown } from './redact.js';
 import { type Limits, Running } from './running.js';
-import { GenerationStore } from './store/generation-store.js';
+import { GenerationStore, type Name } from './store/generation-store.js';
 import { mostTokens, usedTokens } from './token-count.js';
 
 /** Silent generations are told again at the second tick: at most 14 s after the last word. */
@@ -94,9 +94,10 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     caller: Caller,
     idempotencyKey?: string,
     note?: unknown,
+    name?: string,
   ): Promise<Accepted> {
     authorise(caller.principal, 'start');
-    const order = { asked, caller, idempotencyKey, note };
+    const order = { asked, caller, idempotencyKey, note, name };
     const known = await this.known(order);
     if (known !== undefined) return known;
     const request = decide(asked, this.config);
@@ -145,14 +146,14 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
   }
 
   /**
-   * The only way to a generation: one that the caller may not see is not there.
+   * The only way to a generation, by its id or by the name that the caller has given it: one that
+   * the caller may not see is not there.
    * @throws CastError `generation_not_found`, `forbidden`
    */
-  async get(
-    id: string,
-    { principal, requestId }: Caller,
-    verb: GenerationVerb,
-  ): Promise<Generation> {
+  async get(which: Which, caller: Caller, verb: GenerationVerb): Promise<Generation> {
+    const { principal, requestId } = caller;
+    const id =
+      typeof which === 'string' ? which : await this.store.named(nameOf(which.name, caller));
     const generation = await this.store.find(id);
     try {
       authorise(principal, verb, generation);
@@ -275,7 +276,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     const facts = { id, endpoint, model, owner, createdAt: Date.now(), note: order.note };
     const active = this.activeFor(facts, { request, caller, keep }, reservation, timeoutMs);
     try {
-      await this.enter(active);
+      await this.enter(active, givenName(order));
     } catch (error) {
       if (claim !== undefined) void store.unclaim(claim, id);
       throw error;
@@ -338,11 +339,11 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
   }
 
   /** @throws CastError `queue_full`, `rate_limited`, `store_unavailable`, `shutting_down` */
-  private async enter(active: Active): Promise<void> {
+  private async enter(active: Active, name?: Name): Promise<void> {
     const { life, running, attempts } = active;
     try {
       life.generation.waited = await attempts.enter();
-      await this.store.add(life);
+      await this.store.add(life, name);
       if (this.draining) {
         void this.store.remove(life);
         throw new CastError('shutting_down');

@@ -1,12 +1,13 @@
 import { Injectable } from '@nestjs/common';
+import { map, type Observable } from 'rxjs';
 import { authorise } from '../access/authorise.js';
 import type { Caller } from '../access/caller.js';
 import { CastService } from '../cast/cast.service.js';
 import { Config } from '../config/config.js';
-import type { ModelList } from '../protocol/answers.js';
+import type { ModelList, Version } from '../protocol/answers.js';
 import { isAllowed } from './asked.js';
 
-/** The models that callers may name. */
+/** The models that callers may name, and the version of what serves them. */
 @Injectable()
 export class Models {
   constructor(
@@ -25,5 +26,11 @@ export class Models {
     return {
       models: models.filter(({ name }) => allowed.length === 0 || isAllowed(name, allowed)),
     };
+  }
+
+  /** That of the first upstream which answers. @throws CastError like {@link list} */
+  version({ principal }: Caller): Observable<Version> {
+    authorise(principal, 'list');
+    return this.cast.version().pipe(map((version) => ({ version })));
   }
 }

@@ -34,8 +34,11 @@ export interface Wording {
   state(state: StreamState): string;
   /** Said when nothing else was for a while. */
   heartbeat(): string;
-  /** The end of the response where the caller's credential is no longer good. */
-  broken(reason: CastError): string;
+  /**
+   * The end of the response where the caller's credential is no longer good; undefined: the connection
+   * is cut.
+   */
+  broken(reason: CastError): string | undefined;
   /** Answers with a failure that came before anything was said. @returns whether it did */
   refuse?(end: End): boolean;
 }
@@ -153,7 +156,9 @@ export class StreamedResponse implements LogSink {
     this.isOver = true;
     this.quiet();
     this.reader.leave();
-    this.finish(this.wording.broken(reason));
+    const said = this.wording.broken(reason);
+    if (said === undefined) this.response.destroy();
+    else this.finish(said);
   }
 
   private say(text: string, onTaken?: () => void): void {

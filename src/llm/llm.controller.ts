@@ -119,7 +119,7 @@ export class LlmController {
     refuses: FROM_UPSTREAM,
   })
   version(@Req() request: Request): Observable<Version> {
-    return this.llm.version(callerOf(request));
+    return this.listed.version(callerOf(request));
   }
 
   @Get('models')

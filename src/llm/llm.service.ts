@@ -1,11 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import type { Response } from 'express';
-import { map, type Observable } from 'rxjs';
 import { actingFor, callerAs } from '../access/acting.js';
 import { authorise } from '../access/authorise.js';
 import type { Caller } from '../access/caller.js';
 import { Sessions } from '../access/sessions.js';
-import { CastService } from '../cast/cast.service.js';
 import { Config } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
 import { type Accepted, startedOf } from '../generations/accepted.js';
@@ -14,7 +12,7 @@ import type { Generation } from '../generations/generation.js';
 import { GenerationsService } from '../generations/generations.service.js';
 import { Lifecycle } from '../generations/lifecycle.js';
 import { Peers } from '../generations/peers.js';
-import type { QueueView, Started, Version } from '../protocol/answers.js';
+import type { QueueView, Started } from '../protocol/answers.js';
 import type { PullBody } from '../protocol/requests.js';
 import { StreamedResponse } from '../http/streamed-response.js';
 import { Audience } from '../socket/audience.js';
@@ -40,7 +38,6 @@ const NEEDS_READER = {
 @Injectable()
 export class LlmService {
   constructor(
-    private readonly cast: CastService,
     private readonly generations: GenerationsService,
     private readonly gateway: SocketGateway,
     private readonly audience: Audience,
@@ -130,11 +127,6 @@ export class LlmService {
     const accepted = await this.generations.pull(model, caller, idempotencyKey);
     client?.data.readers.read(accepted.generation, 0);
     return answerTo(accepted, clientId);
-  }
-
-  version({ principal }: Caller): Observable<Version> {
-    authorise(principal, 'list');
-    return this.cast.version().pipe(map((version) => ({ version })));
   }
 
   async queue({ principal }: Caller): Promise<QueueView> {

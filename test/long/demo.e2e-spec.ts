@@ -1,6 +1,7 @@
 import { startDemo } from '../../src/demo/start.js';
 import type { RunningServer } from '../../src/server.js';
 import { startApp } from '../support/app.js';
+import { AS_BROWSER } from '../support/as-browser.js';
 import { Client } from '../support/client.js';
 import { freePort } from '../support/free-port.js';
 import { Oracle, type OracleReader } from '../support/oracle.js';
@@ -29,7 +30,7 @@ describe('the built demo', () => {
   });
 
   it('serves the page, and tells it where the proxy is and what to ask', async () => {
-    const page = await fetch(url);
+    const page = await fetch(url, AS_BROWSER);
     expect([page.status, page.headers.get('content-type')]).toEqual([
       200,
       expect.stringContaining('text/html'),

@@ -4,12 +4,12 @@ import { GenerationsService } from '../../generations/generations.service.js';
 import { callerOf } from '../../http/authenticate.js';
 import { idempotencyKeyOf } from '../../http/idempotency-key.js';
 import { actingAs } from '../acting.js';
-import { Delivery, onDisconnectOf } from '../delivery.js';
+import { Delivery, HOLD_MS, onDisconnectOf } from '../delivery.js';
 import { chatAnswer } from './chat-answer.js';
 import type { ChatBody } from './chat-body.js';
 import { ChatChunks } from './chat-chunks.js';
 import { chatRequest } from './chat-request.js';
-import { comments, errorEvent, HOLD_MS, refuseEnd } from './sse.js';
+import { comments, errorEvent, refuseEnd } from './sse.js';
 
 /** `POST /v1/chat/completions`: starts a generation and gives it in the same response. */
 @Injectable()

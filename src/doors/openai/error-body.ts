@@ -1,4 +1,4 @@
-import type { Refused } from '../refused.js';
+import { type Refused, sentenceOf } from '../refused.js';
 
 /** What OpenAI's API calls a kind of error, by its HTTP status. */
 const TYPES: Readonly<Record<number, string>> = {
@@ -12,15 +12,15 @@ const TYPES: Readonly<Record<number, string>> = {
 const SERVER_ERROR = 500;
 
 /** An error as the clients of OpenAI read it, in a body and in a stream. */
-export function errorBody({ status, code, message, details = [] }: Refused): {
+export function errorBody(refused: Refused): {
   error: { message: string; type: string; param: string | null; code: string };
 } {
+  const { status, code, details = [] } = refused;
   const [first] = details;
-  const fields = details.map(({ path, message }) => `${path || 'the body'}: ${message}`);
   const type = TYPES[status] ?? (status < SERVER_ERROR ? 'invalid_request_error' : 'server_error');
   return {
     error: {
-      message: [message, ...fields].join(' '),
+      message: sentenceOf(refused),
       type,
       param: first === undefined || first.path === '' ? null : first.path,
       code,

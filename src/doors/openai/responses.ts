@@ -8,13 +8,13 @@ import { idempotencyKeyOf } from '../../http/idempotency-key.js';
 import type { Wording } from '../../http/streamed-response.js';
 import type { ChatFields } from '../../protocol/model-fields.js';
 import { actingAs } from '../acting.js';
-import { Delivery, ID_HEADER, onDisconnectOf } from '../delivery.js';
+import { Delivery, HOLD_MS, ID_HEADER, onDisconnectOf } from '../delivery.js';
 import { notServed } from '../refused.js';
 import type { ResponseBody } from './response-body.js';
 import { type ResponseEvent, ResponseEvents, type ResponseFacts } from './response-events.js';
 import { conversationOf, generationIdOf, noteOf, type ResponseNote } from './response-note.js';
 import { responseRequest } from './response-request.js';
-import { comments, errorEvent, HOLD_MS, refuseEnd } from './sse.js';
+import { comments, errorEvent, refuseEnd } from './sse.js';
 
 /** What OpenAI's Responses API does: starts, reads, resumes and cancels responses. */
 @Injectable()

@@ -5,12 +5,6 @@ import type { End } from '../../generations/log/entry.js';
 import { answerRefused, refusedBy, refusedByEnd } from '../refused.js';
 import { errorBody } from './error-body.js';
 
-/**
- * So long a stream waits with its status for the first thing to say: a failure in this time has a
- * status of its own, as SDKs know it. In milliseconds; not while the request waits in line.
- */
-export const HOLD_MS = 1_000;
-
 /** What a stream says beside its frames, as comments, which clients skip (WHATWG HTML, section 9.2.6). */
 export const comments = {
   state({ state, position, etaMs }: StreamState): string {

@@ -12,6 +12,13 @@ export interface Claim {
   asked: unknown;
 }
 
+/** A name that a client has given a generation. */
+export interface Name {
+  name: string;
+  /** Whose name it is: names of different ones never meet. */
+  user: string;
+}
+
 /**
  * Where generations are found: in the memory of this node, or of all nodes. Held by
  * `generationStoreContract`. It hears of the ends through the lifecycle.
@@ -38,9 +45,16 @@ export abstract class GenerationStore implements LifecycleListener {
 
   /**
    * Resolves when it can be found, from any node.
+   * @param name stands for it from now on, and for no earlier one
    * @throws CastError `store_unavailable`
    */
-  abstract add(life: Life): void | Promise<void>;
+  abstract add(life: Life, name?: Name): void | Promise<void>;
+
+  /**
+   * The id of the last generation that was given this name.
+   * @throws CastError `generation_not_found`, `store_unavailable`
+   */
+  abstract named(name: Name): string | Promise<string>;
 
   /** It did not begin after all, or runs on another node from now on. */
   abstract remove(life: Life): void | Promise<void>;

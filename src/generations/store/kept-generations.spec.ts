@@ -1,6 +1,7 @@
 import { CastError } from '../../protocol/errors.js';
 import { Generation } from '../generation.js';
 import { IdempotencyKeys } from './idempotency.js';
+import { Names } from './names.js';
 import { KeptGenerations } from './kept-generations.js';
 import type { Life } from '../lifecycle.js';
 import type { LogSink } from '../log/reader.js';
@@ -69,7 +70,7 @@ const isKept = (kept: KeptGenerations, { id }: Generation): boolean => {
 
 describe('what is kept of generations', () => {
   it('makes room for new ones, the oldest ended one first', () => {
-    const kept = new KeptGenerations(limits, new IdempotencyKeys());
+    const kept = new KeptGenerations(limits, new IdempotencyKeys(), new Names());
     const [first, second] = [ended(kept, MIB / 2), ended(kept, MIB / 4)];
     expect([first, second].map((one) => isKept(kept, one))).toEqual([true, true]);
     const third = ended(kept, MIB / 2);
@@ -78,13 +79,13 @@ describe('what is kept of generations', () => {
   });
 
   it('counts a log that had to make room as long as a slow reader holds it', () => {
-    const kept = new KeptGenerations(limits, new IdempotencyKeys());
+    const kept = new KeptGenerations(limits, new IdempotencyKeys(), new Names());
     const held = ended(kept, 2 * MIB);
     // It is over the limit by itself: it went at once, and nobody held it.
     expect(isKept(kept, held)).toBe(false);
     expect(kept.isFull).toBe(false);
 
-    const read = new KeptGenerations(limits, new IdempotencyKeys());
+    const read = new KeptGenerations(limits, new IdempotencyKeys(), new Names());
     const slow = ended(read, MIB / 2);
     const reader = slow.read(stalled, 0);
     const next = ended(read, (3 * MIB) / 4);

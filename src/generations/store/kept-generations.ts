@@ -5,6 +5,7 @@ import type { Generation } from '../generation.js';
 import type { IdempotencyKeys } from './idempotency.js';
 import type { Life } from '../lifecycle.js';
 import { LOG_BYTES } from '../log/generation-log.js';
+import type { Names } from './names.js';
 
 /** What is kept: bytes of memory, about, and how many ended logs were let go of since the start. */
 export interface KeptMemory {
@@ -28,6 +29,7 @@ export class KeptGenerations {
   constructor(
     private readonly config: Pick<Config, 'RETAIN_MS' | 'MAX_LOG_BYTES'>,
     private readonly keys: IdempotencyKeys,
+    private readonly names: Names,
   ) {}
 
   /** @throws CastError `generation_not_found` */
@@ -75,6 +77,7 @@ export class KeptGenerations {
   /** It is not of this node, or was not begun. */
   remove({ generation, request }: Life): void {
     if (!this.byId.delete(generation.id)) return;
+    this.names.forget(generation.id);
     this.bytes -= LOG_BYTES + generation.log.size + sizeOf(request) + sizeOf(generation.note);
   }
 
@@ -107,6 +110,7 @@ export class KeptGenerations {
     clearTimeout(this.retained.get(generation));
     this.retained.delete(generation);
     this.byId.delete(generation.id);
+    this.names.forget(generation.id);
     // A slow reader may still hold the log: its memory is free when the last one has left.
     const size = LOG_BYTES + sizeOf(generation.note);
     generation.log.onceUnread(() => (this.bytes -= size + generation.log.size));

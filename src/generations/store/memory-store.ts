@@ -1,24 +1,27 @@
 import { randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { Config } from '../../config/config.js';
+import { CastError } from '../../protocol/errors.js';
 import type { StreamState } from '../../protocol/stream-state.js';
 import { ActiveOfUsers } from './active-of-users.js';
 import type { Generation } from '../generation.js';
 import { IdempotencyKeys } from './idempotency.js';
 import { KeptGenerations, type KeptMemory } from './kept-generations.js';
 import type { Life } from '../lifecycle.js';
-import { type Claim, GenerationStore } from './generation-store.js';
+import { type Claim, GenerationStore, type Name } from './generation-store.js';
+import { Names } from './names.js';
 
 /** The generations of this node, and of no other. */
 @Injectable()
 export class MemoryStore extends GenerationStore {
   private readonly keys = new IdempotencyKeys();
+  private readonly names = new Names();
   private readonly kept: KeptGenerations;
   private readonly ofUsers = new ActiveOfUsers();
 
   constructor(config: Config) {
     super();
-    this.kept = new KeptGenerations(config, this.keys);
+    this.kept = new KeptGenerations(config, this.keys, this.names);
   }
 
   /** 128 random bits: whoever knows the id of nobody's generation may read the answer. */
@@ -40,14 +43,21 @@ export class MemoryStore extends GenerationStore {
     this.keys.forget(id);
   }
 
-  add(life: Life): void {
+  add(life: Life, name?: Name): void {
     this.kept.add(life);
+    if (name !== undefined) this.names.give(name, life.generation.id);
     this.ofUsers.add(life.generation);
   }
 
   remove(life: Life): void {
     this.kept.remove(life);
     this.ofUsers.remove(life.generation);
+  }
+
+  named(name: Name): string {
+    const id = this.names.find(name);
+    if (id === undefined) throw new CastError('generation_not_found');
+    return id;
   }
 
   find(id: string): Generation {

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { startApp } from '../../../test/support/app.js';
+import { AS_BROWSER } from '../../../test/support/as-browser.js';
 
 /** An answer on the page under test, in the place of the one before. */
 export interface Answer {
@@ -68,7 +69,7 @@ export async function serveMarkdownPage(): Promise<{ url: string; close: () => P
 async function policyOfTheChatPage(): Promise<string> {
   const app = await startApp();
   try {
-    const response = await fetch(`${app.url}/`);
+    const response = await fetch(`${app.url}/`, AS_BROWSER);
     const policy = response.headers.get('content-security-policy');
     if (policy?.includes("style-src 'self';") !== true) throw new Error(`policy is ${policy}`);
     return policy;

@@ -1,0 +1,9 @@
+import type { Door } from '../door.js';
+import { errorLine } from './error-line.js';
+
+/** For the clients of Ollama: everything below `/api`. */
+export const ollamaDoor: Door = {
+  name: 'ollama',
+  owns: (path) => path === '/api' || path.startsWith('/api/'),
+  refusal: errorLine,
+};
