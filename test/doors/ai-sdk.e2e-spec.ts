@@ -1,48 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WorkflowChatTransport } from '@ai-sdk/workflow/client';
-import {
-  AbstractChat,
-  type ChatInit,
-  type ChatState,
-  DefaultChatTransport,
-  type UIMessage,
-} from 'ai';
+import { type ChatInit, DefaultChatTransport } from 'ai';
 import type { RunningServer } from '../../src/server.js';
 import { startApp } from '../support/app.js';
 import { call } from '../support/rest.js';
 import { ScriptedUpstream } from '../support/scripted-upstream.js';
+import { asBrowser, Chat, type Message, textOf as text } from '../support/ui-chat.js';
 import { until } from '../support/until.js';
 
-type Metadata = Record<string, unknown>;
-type Message = UIMessage<Metadata>;
-
-/** The state of a chat as `@ai-sdk/react` and `vue` keep it, without a page. */
-class PlainState implements ChatState<Message> {
-  status: ChatState<Message>['status'] = 'ready';
-  error: Error | undefined = undefined;
-  constructor(public messages: Message[]) {}
-  pushMessage = (message: Message): void => {
-    this.messages = [...this.messages, message];
-  };
-  popMessage = (): void => {
-    this.messages = this.messages.slice(0, -1);
-  };
-  replaceMessage = (index: number, message: Message): void => {
-    this.messages = this.messages.with(index, structuredClone(message));
-  };
-  snapshot = <T>(thing: T): T => structuredClone(thing);
-}
-
-/** The chat of the package `ai`, on which every `useChat` stands. */
-class Chat extends AbstractChat<Message> {
-  constructor({ messages = [], ...init }: ChatInit<Message>) {
-    super({ ...init, state: new PlainState(messages) });
-  }
-}
-
 const sayHello = { text: 'why is the sky blue?' };
-const text = ({ parts }: Message): string =>
-  parts.map((part) => (part.type === 'text' ? part.text : '')).join('');
 const toolLine = (name: string) => ({
   model: 'llama3.2',
   created_at: '2026-01-02T03:04:05Z',
@@ -352,15 +318,10 @@ describe('useChat', () => {
   });
 
   describe('with the workflow transport', () => {
-    const origin = { origin: 'http://localhost:5173' };
-    /** As a browser on a page of ours: it names its origin. */
-    const browser: typeof fetch = (url, init) =>
-      fetch(url, { ...init, headers: { ...(init?.headers as object), ...origin } });
-
     it('goes on by itself behind what it has when the connection dies', async () => {
       let cuts = 0;
       const cutting: typeof fetch = async (url, init) => {
-        const response = await browser(url, init);
+        const response = await asBrowser(url, init);
         if (cuts >= 3 || response.body === null) return response;
         cuts++;
         let bytes = 0;
@@ -392,7 +353,7 @@ describe('useChat', () => {
     });
 
     it('resumes at every index, and from the tail', async () => {
-      const asked = browser(api, {
+      const asked = asBrowser(api, {
         method: 'POST',
         body: JSON.stringify({
           messages: [{ role: 'user', parts: [{ type: 'text', text: 'x' }] }],
@@ -421,7 +382,7 @@ describe('useChat', () => {
       let asked = 0;
       const counting: typeof fetch = (url, init) => {
         asked++;
-        return browser(url, init);
+        return asBrowser(url, init);
       };
       const one = new Chat({ transport: new WorkflowChatTransport({ api, fetch: counting }) });
       const sent = one.sendMessage(sayHello);
