@@ -1,8 +1,11 @@
 import type { RunningServer } from '../src/server.js';
 import { startApp } from './support/app.js';
 import { Client } from './support/client.js';
+import { bearer, KeysFile } from './support/credentials.js';
+import { freePort } from './support/free-port.js';
 import { describeIf } from './support/needs.js';
 import { NO_PROMETHEUS, Prometheus, PROMETHEUS } from './support/prometheus.js';
+import { Scrape } from './support/scrape.js';
 import { ScriptedUpstream } from './support/scripted-upstream.js';
 
 describe('GET /metrics', () => {
@@ -30,6 +33,27 @@ describe('GET /metrics', () => {
     expect(response.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
     const proxied = await fetch(`${url}/metrics`, { headers: { 'x-forwarded-for': '192.0.2.1' } });
     expect(await proxied.json()).toMatchObject({ statusCode: 403, code: 'forbidden' });
+  });
+
+  it('is for callers with the scope admin, where callers have credentials', async () => {
+    const keys = new KeysFile();
+    const [admin, other] = [['admin'], ['start', 'read']].map((scopes, at) =>
+      keys.add(`key${at}`, { scopes }),
+    );
+    const { url } = await start({ METRICS: 'true', API_KEYS_FILE: keys.path });
+    const status = async (key?: string): Promise<number> =>
+      (await fetch(`${url}/metrics`, { headers: key === undefined ? {} : bearer(key) })).status;
+    expect([await status(admin), await status(other), await status()]).toEqual([200, 403, 401]);
+  });
+
+  it('has a port of its own where that is asked for, and is nowhere else then', async () => {
+    const port = await freePort();
+    const { url } = await start({ METRICS_PORT: port });
+    const own = `http://127.0.0.1:${port}`;
+    expect((await Scrape.of(own)).sum('llm_cast_log_bytes')).toBe(0);
+    expect((await fetch(`${own}/health/live`)).status).toBe(404);
+    expect((await fetch(`${own}/metrics`, { method: 'POST' })).status).toBe(404);
+    expect((await fetch(`${url}/metrics`)).status).toBe(404);
   });
 
   describeIf(PROMETHEUS !== undefined, NO_PROMETHEUS)('scraped by Prometheus', () => {

@@ -44,6 +44,11 @@ export class Scrape {
     return this.samples.reduce((sum, one) => sum + (one.name === name ? one.value : 0), 0);
   }
 
+  /** The names of all labels. */
+  get labels(): Set<string> {
+    return new Set(this.samples.flatMap(({ labels }) => Object.keys(labels)));
+  }
+
   /** Every value of a label. */
   valuesOf(label: string): Set<string> {
     return new Set(this.samples.flatMap(({ labels }) => labels[label] ?? []));
