@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { settings } from '../src/config/settings.js';
 import { MAX_UNANSWERED } from '../src/http/pipelining.js';
@@ -25,14 +25,12 @@ import {
 } from '../src/socket/packet-limits.js';
 import { startApp } from './support/app.js';
 import { ScriptedUpstream } from './support/scripted-upstream.js';
+import { read, ROOT, section, tableIn } from './support/tables.js';
 
 /*
  * What the documents repeat from the code. `UPDATE_DOCS=1 npm test -- test/docs && npm run format`
  * writes the settings, `.env.example` and the error codes anew.
  */
-
-const ROOT = join(import.meta.dirname, '..');
-const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 
 /** In the order of the table. */
 const BOUNDS = {
@@ -234,6 +232,8 @@ const FOREIGN = [
   // What the SDK of OpenTelemetry reads.
   'OTEL_EXPORTER_OTLP_HEADERS',
   'OTEL_TRACES_SAMPLER',
+  // Of Open WebUI.
+  'OPENAI_API_BASE_URL',
 ];
 
 /** A value as one would write it into the environment. */
@@ -242,26 +242,6 @@ function written(value: (typeof DEFAULTS)[Setting]): string {
   if (Array.isArray(value)) return value.join(',');
   if (typeof value === 'object') return JSON.stringify(value);
   return String(value);
-}
-
-/** What stands between `<!-- name -->` and `<!-- /name -->`. */
-function section(file: string, name: string): string {
-  const found = new RegExp(`<!-- ${name} -->\n(.*?)<!-- /${name} -->`, 's').exec(read(file));
-  if (found === null) throw new Error(`${file} has no section ${name}`);
-  return found[1] ?? '';
-}
-
-/** The cells of a section's table, the heading first. */
-function tableIn(file: string, name: string): string[][] {
-  return section(file, name)
-    .split('\n')
-    .filter((line) => line.startsWith('|') && !/^[|\s:-]+$/.test(line))
-    .map((line) =>
-      line
-        .replace(/^\||\|$/g, '')
-        .split(/(?<!\\)\|/)
-        .map((cell) => cell.trim()),
-    );
 }
 
 function writeTable(file: string, name: string, [heading = [], ...rows]: string[][]): void {

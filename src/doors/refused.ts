@@ -2,8 +2,11 @@ import type { Response } from 'express';
 import type { CancelReason, End } from '../generations/log/entry.js';
 import { CastError, type ErrorCode, ERRORS, type Refusal } from '../protocol/errors.js';
 
-/** Of a cancelled answer; a status that no client library takes for a wish to try again. */
-const CANCELLED_STATUS = 409;
+/**
+ * Of a cancelled answer. The SDKs of OpenAI and the AI SDK repeat a request after 409, LangChain after
+ * every other status that would fit: none of them after this one.
+ */
+const CANCELLED_STATUS = 400;
 
 /** Why there is no answer, or no whole one: what every door says in a shape of its own. */
 export interface Refused {
