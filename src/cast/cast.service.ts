@@ -4,6 +4,7 @@ import { catchError, defer, type Observable, ReplaySubject, share, throwError, t
 import { Config } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
 import type { ModelList, UpstreamHealth } from '../protocol/answers.js';
+import { Cadence, LOOK_MS as LOAD_LOOK_MS } from './cadence.js';
 import { HttpUpstream } from './http/http-upstream.js';
 import type { ModelRequest } from './model-request.js';
 import { ollama } from './ollama/dialect.js';
@@ -22,7 +23,11 @@ const REMEMBERED_MS = 1_000;
 export class CastService implements OnModuleInit, OnApplicationShutdown {
   /** In the order of the settings. */
   readonly upstreams: readonly Upstream[];
+  /** At which answers are read and told. */
+  readonly cadence = new Cadence();
   private timer: NodeJS.Timeout | undefined;
+  private loadTimer: NodeJS.Timeout | undefined;
+  private load = performance.eventLoopUtilization();
   private looking: Promise<void> | undefined;
   private readonly versionNow = defer(() => this.askVersion()).pipe(
     share({
@@ -40,7 +45,8 @@ export class CastService implements OnModuleInit, OnApplicationShutdown {
       MAX_CONCURRENT.length === 1
         ? (MAX_CONCURRENT[0] ?? fallback)
         : (MAX_CONCURRENT[at] ?? fallback);
-    const common = { http, config, onPauseOver: (): void => this.tellChange() };
+    const { cadence } = this;
+    const common = { http, config, cadence, onPauseOver: (): void => this.tellChange() };
     const ollamas = OLLAMA_BASE_URL.map(
       (baseUrl, at) =>
         new HttpUpstream({
@@ -69,10 +75,18 @@ export class CastService implements OnModuleInit, OnApplicationShutdown {
   onModuleInit(): void {
     void this.refresh();
     this.timer = setInterval(() => void this.refresh(), REFRESH_MS).unref();
+    this.loadTimer = setInterval(() => this.lookAtLoad(), LOAD_LOOK_MS).unref();
   }
 
   onApplicationShutdown(): void {
     clearInterval(this.timer);
+    clearInterval(this.loadTimer);
+  }
+
+  private lookAtLoad(): void {
+    const before = this.load;
+    this.load = performance.eventLoopUtilization();
+    this.cadence.look(performance.eventLoopUtilization(this.load, before).utilization);
   }
 
   /**

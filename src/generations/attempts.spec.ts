@@ -5,6 +5,7 @@ import type { CastService } from '../cast/cast.service.js';
 import type { ModelRequest } from '../cast/model-request.js';
 import type { Part } from '../cast/part.js';
 import { Upstream } from '../cast/upstream.js';
+import { Cadence } from '../cast/cadence.js';
 import { CastError } from '../protocol/errors.js';
 import { Attempts } from './attempts.js';
 import { Lifecycle, type Life } from './lifecycle.js';
@@ -78,6 +79,7 @@ function asked(upstream: ScriptedUpstream, onEnd: () => void = () => undefined) 
           onEnd();
         },
       },
+      new Cadence(),
     );
     const request: ModelRequest =
       endpoint === 'pull'

@@ -314,19 +314,24 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
       queueTimeoutMs: config.QUEUE_TIMEOUT_MS,
       abandonAfterMs: config.ABANDON_AFTER_MS,
     };
-    const running: Running = new Running(facts, limits, {
-      onGrow: (bytes) => store.grow(bytes),
-      onFirst: () => lifecycle.tell('first', life),
-      onDelivered: (door, lagMs) => lifecycle.tell('delivered', door, lagMs),
-      reasonOf: (said) => shown(said, [...privateTextsOf(life), ...upstreamSecrets(config)]),
-      onEnd: (end) => {
-        // From here on nothing holds the request any more: it may be large.
-        this.active.delete(generation);
-        attempts.stop();
-        void reservation?.settle(usedTokens(life));
-        lifecycle.tell('ended', life, end, running.failure);
+    const running: Running = new Running(
+      facts,
+      limits,
+      {
+        onGrow: (bytes) => store.grow(bytes),
+        onFirst: () => lifecycle.tell('first', life),
+        onDelivered: (door, lagMs) => lifecycle.tell('delivered', door, lagMs),
+        reasonOf: (said) => shown(said, [...privateTextsOf(life), ...upstreamSecrets(config)]),
+        onEnd: (end) => {
+          // From here on nothing holds the request any more: it may be large.
+          this.active.delete(generation);
+          attempts.stop();
+          void reservation?.settle(usedTokens(life));
+          lifecycle.tell('ended', life, end, running.failure);
+        },
       },
-    });
+      cast.cadence,
+    );
     const { generation } = running;
     const life: Life = { generation, request, caller, keep, trace: caller.trace };
     const attempts = new Attempts(

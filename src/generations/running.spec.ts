@@ -1,5 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { Observable, Subject } from 'rxjs';
+import { Cadence } from '../cast/cadence.js';
+import { BURST } from '../cast/event-budget.js';
 import type { Part } from '../cast/part.js';
 import { CastError } from '../protocol/errors.js';
 import type { Entry } from './log/entry.js';
@@ -26,6 +28,7 @@ const nobody = {
   onDelivered: () => undefined,
   onEnd: () => undefined,
 };
+const cadence = new Cadence();
 const text = (said: string): Part => ({ type: 'text', text: said, createdAt: '' });
 const done: Part = { type: 'done', reason: 'stop', usage: null, statistics: {}, createdAt: '' };
 
@@ -36,7 +39,7 @@ afterEach(() => {
 });
 
 function run(over: Partial<Limits> = {}, events: Partial<RunningEvents> = {}): Running {
-  const running = new Running(facts, { ...limits, ...over }, { ...nobody, ...events });
+  const running = new Running(facts, { ...limits, ...over }, { ...nobody, ...events }, cadence);
   begun.push(running);
   return running;
 }
@@ -97,6 +100,28 @@ describe('a running generation', () => {
     expect(end.said).toMatchObject({ upstreamClosedMs: expect.any(Number) });
     if (end.said.state === 'cancelled') expect(end.said.upstreamClosedMs).toBeGreaterThan(50);
     expect(told.at(-1)).toEqual(end);
+  });
+
+  it('tells each piece by itself while the budget lasts, and then what came together as one', async () => {
+    const { told, upstream } = started();
+    const pieces = (count: number): Part[] => Array.from({ length: count }, () => text('a'));
+    upstream.next(pieces(BURST));
+    upstream.next(pieces(BURST));
+    upstream.next([...pieces(3), { type: 'thinking', text: 'b', createdAt: '' }, text('c'), done]);
+    upstream.complete();
+    await turn();
+    const spans = told.flatMap((entry) =>
+      typeof entry === 'string' ? [] : [[entry.from, entry.seq, entry.said.type]],
+    );
+    expect(spans).toEqual([
+      ...Array.from({ length: BURST }, (_, at) => [at + 1, at + 1, 'text']),
+      [BURST + 1, 2 * BURST, 'text'],
+      [2 * BURST + 1, 2 * BURST + 3, 'text'],
+      [2 * BURST + 4, 2 * BURST + 4, 'thinking'],
+      [2 * BURST + 5, 2 * BURST + 5, 'text'],
+      [2 * BURST + 6, 2 * BURST + 6, 'done'],
+      [2 * BURST + 7, 2 * BURST + 7, 'end'],
+    ]);
   });
 
   it('takes nothing from an upstream that goes on after the cancel', async () => {

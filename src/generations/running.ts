@@ -1,4 +1,6 @@
 import type { Observable } from 'rxjs';
+import type { Cadence } from '../cast/cadence.js';
+import { EventBudget } from '../cast/event-budget.js';
 import type { Part } from '../cast/part.js';
 import { CastError, type ErrorCode } from '../protocol/errors.js';
 import type { GenerationState } from '../protocol/stream-state.js';
@@ -57,6 +59,7 @@ export class Running implements Driver {
   private abandonTimer: NodeJS.Timeout | undefined;
   private stopped: { why: Stop; at: number } | undefined;
   private outputBytes = 0;
+  private readonly budget: EventBudget;
   private readonly progress = new ProgressThrottle();
   /** Whether nothing was told since the last call of {@link reassure}. */
   private silent = false;
@@ -68,7 +71,9 @@ export class Running implements Driver {
     generation: GenerationFacts | Generation,
     private readonly limits: Limits,
     private readonly events: RunningEvents,
+    cadence: Cadence,
   ) {
+    this.budget = new EventBudget(cadence);
     this.generation =
       generation instanceof Generation ? generation : new Generation(generation, this);
     this.timer = setTimeout(() => this.fail('queue_timeout'), limits.queueTimeoutMs);
@@ -141,7 +146,7 @@ export class Running implements Driver {
       stream(abort.signal).subscribe({
         next: (parts) => {
           try {
-            for (const part of parts) this.append(part);
+            this.appendAll(parts);
           } catch (error) {
             this.stop({ state: 'failed', error: toCastError(error) });
           }
@@ -225,6 +230,16 @@ export class Running implements Driver {
   reassure(): void {
     if (this.silent) this.generation.repeat();
     this.silent = true;
+  }
+
+  /** What one read brought: an event each while the budget lasts, else as few as can be. */
+  private appendAll(parts: readonly Part[]): void {
+    const append = (): void => {
+      for (const part of parts) this.append(part);
+    };
+    if (this.budget.take(parts.length)) return append();
+    this.budget.spend();
+    this.generation.log.together(append);
   }
 
   private append(part: Part): void {

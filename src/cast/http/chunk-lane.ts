@@ -21,6 +21,8 @@ export class ChunkLane {
   /** What of a head's last line, which is blank, was read. */
   private blank: 'nothing' | 'line begins' | 'CR' = 'nothing';
   private digits = 0;
+  /** Chunks of this read that the answer has not got yet, one behind the other. */
+  private readonly gathered: Buffer[] = [];
   /** The bytes of the chunk that are still to come. */
   private left = 0;
   private answer: IncomingMessage | undefined;
@@ -41,6 +43,7 @@ export class ChunkLane {
   /** @param bytes may be overwritten after the call */
   read(bytes: Buffer): void {
     for (let at = 0; at < bytes.length && !this.socket.destroyed;) at = this.step(bytes, at);
+    this.deliver();
   }
 
   /** @returns where to read on */
@@ -64,6 +67,7 @@ export class ChunkLane {
   }
 
   private parse(bytes: Buffer, start: number, end: number): number {
+    this.deliver();
     this.socket.emit('data', bytes.subarray(start, end));
     return end;
   }
@@ -91,6 +95,7 @@ export class ChunkLane {
 
   /** The rest of the answer is the parser's; an idle connection keeps nothing of it alive. */
   private leave(): void {
+    this.deliver();
     this.next = 'rest';
     this.answer = undefined;
   }
@@ -118,15 +123,20 @@ export class ChunkLane {
     const end = Math.min(bytes.length, start + this.left);
     this.left -= end - start;
     if (this.left === 0) this.next = 'CR';
-    // The bytes are overwritten by the next read.
-    this.deliver(Buffer.from(bytes.subarray(start, end)));
+    this.gathered.push(bytes.subarray(start, end));
     return end;
   }
 
-  /** `push` would tell a reader who is not behind in the same way, if no encoding is set. */
-  private deliver(bytes: Buffer): void {
-    const { answer } = this;
-    if (answer === undefined) return;
+  /**
+   * Gives the answer what was gathered, all at once. `push` would tell a reader who is not behind in
+   * the same way, if no encoding is set.
+   */
+  private deliver(): void {
+    const { answer, gathered } = this;
+    if (gathered.length === 0 || answer === undefined) return;
+    // A copy: the next read overwrites the bytes.
+    const bytes = Buffer.concat(gathered);
+    gathered.length = 0;
     const isRead = answer.readableFlowing === true && answer.readableLength === 0;
     if (isRead && answer.readableEncoding === null) answer.emit('data', bytes);
     else if (!answer.push(bytes)) this.socket.pause();

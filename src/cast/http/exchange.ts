@@ -4,6 +4,7 @@ import { Observable, type Subscriber, type Subscription } from 'rxjs';
 import { CastError } from '../../protocol/errors.js';
 import { stringifyExact } from '../../protocol/exact-json.js';
 import { ConnectTimeout } from './adapter.js';
+import { BodyPace } from './body-pace.js';
 import { SilenceWatch } from './silence-watch.js';
 import type { UpstreamCall } from './upstream-call.js';
 
@@ -50,6 +51,7 @@ export function exchange<T>(
 export class Exchange<T> {
   private readonly abort = new AbortController();
   private readonly silence: SilenceWatch;
+  private pace: BodyPace | undefined;
   private request: Subscription | undefined;
   private timer: NodeJS.Timeout | undefined;
   /** Why the request was stopped before its own end. */
@@ -121,13 +123,16 @@ export class Exchange<T> {
 
   /** Reads the body of an answer to its end. */
   readBody(answer: IncomingMessage): void {
-    const { decoder } = this.call;
+    const { decoder, cadence } = this.call;
+    if (cadence !== undefined) this.pace = new BodyPace(answer, cadence);
     answer.on('data', this.read);
     answer.once('end', () => {
+      this.pace?.end();
       this.conclude();
       this.finish(this.failure);
     });
     answer.once('close', () => {
+      this.pace?.end();
       if (decoder.isWhole) this.conclude();
       this.finish(this.failure ?? (decoder.done ? undefined : new CastError('upstream_truncated')));
     });
@@ -155,6 +160,7 @@ export class Exchange<T> {
     const awaited = decoder.done ? 'end' : decoder.isWhole ? 'final record' : 'more';
     // A ping is no reason to wait longer for the final record.
     if (awaited !== this.awaited) this.await(awaited);
+    if (awaited === 'more') this.pace?.rest();
   };
 
   /** Sets the timer for what must come next. */

@@ -6,6 +6,7 @@ import type { Config } from '../../config/config.js';
 import { CastError } from '../../protocol/errors.js';
 import { JsonDecoder } from '../decoding/json-decoder.js';
 import { ModelIndex } from '../model-index.js';
+import type { Cadence } from '../cadence.js';
 import type { ModelRequest } from '../model-request.js';
 import type { Part } from '../part.js';
 import { readError } from '../said-error.js';
@@ -30,6 +31,7 @@ export interface HttpUpstreamOptions {
   defaultModel: string | undefined;
   http: HttpService;
   config: Config;
+  cadence: Cadence;
   /** Called when it may be tried again. */
   onPauseOver(): void;
 }
@@ -86,7 +88,7 @@ export class HttpUpstream extends Upstream {
     request: ModelRequest,
     { signal, trace, waits = false }: StreamOptions,
   ): Observable<Part[]> {
-    const { dialect, http, config } = this.options;
+    const { dialect, http, config, cadence } = this.options;
     return new Observable<Part[]>((out) => {
       this.health.begin(request.model);
       const asking = new Asking(
@@ -101,16 +103,18 @@ export class HttpUpstream extends Upstream {
             const own = { method: 'post' as const, body, decoder: asked.decoder() };
             const call = { ...this.call(path), ...own };
             if (trace !== undefined) call.headers = { ...call.headers, traceparent: trace };
-            return { ...call, firstByteTimeoutMs };
+            return { ...call, firstByteTimeoutMs, cadence };
           },
           onOver: (error, last) => this.judge(request, error, last),
         },
         out,
       );
       this.open++;
+      cadence.answers++;
       asking.begin();
       return () => {
         this.open--;
+        cadence.answers--;
         asking.leave();
       };
     });

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { CastError } from '../../protocol/errors.js';
+import type { Cadence } from '../cadence.js';
 import type { Decoder } from '../decoding/decoder.js';
 
 /** One request to an upstream, and how its answer is read. */
@@ -19,4 +20,6 @@ export interface UpstreamCall<T> {
   firstByteTimeoutMs: number;
   /** Longest time between two reads of the body. */
   idleTimeoutMs: number;
+  /** At which its body is read, where it is a stream of many small pieces. */
+  cadence?: Cadence;
 }

@@ -46,6 +46,8 @@ export class GenerationLog {
   private readonly proof = new ProofOfText();
   private readonly whenUnread: (() => void)[] = [];
   private holds = 0;
+  /** The seq before the entries that readers get together; undefined while each comes by itself. */
+  private heldAt: number | undefined;
 
   /** @param onGrow called with the bytes by which `size` has grown */
   constructor(private readonly onGrow: (bytes: number) => void) {}
@@ -60,6 +62,18 @@ export class GenerationLog {
     } else this.keepSingle(entry);
     this.tell(entry);
     return entry;
+  }
+
+  /** Appends entries that readers get together, neighbouring text merged. @param append does it */
+  together(append: () => void): void {
+    const heldAt = this.seq;
+    this.heldAt = heldAt;
+    try {
+      append();
+    } finally {
+      this.heldAt = undefined;
+      for (const reader of this.readers) reader.liveAfter(heldAt);
+    }
   }
 
   /**
@@ -298,7 +312,7 @@ export class GenerationLog {
   /** A reader at the head shares the one new entry; any other reads it later from its cursor. */
   private tell(entry: Entry): void {
     this.seq = entry.seq;
-    for (const reader of this.readers) reader.live(entry);
+    if (this.heldAt === undefined) for (const reader of this.readers) reader.live(entry);
     if (this.followers.size === 0) return;
     for (const follower of this.followers) this.contain(follower, () => follower.entry?.(entry));
   }

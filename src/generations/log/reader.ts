@@ -81,9 +81,7 @@ export class LogReader {
 
   /** @internal The log has a new entry; it is for this reader only if the reader is at the head. */
   live(entry: Entry): void {
-    if (this.timed === undefined && entry.seq % TIMED_EVERY === 1) {
-      this.timed = { seq: entry.seq, at: performance.now() };
-    }
+    if (entry.seq % TIMED_EVERY === 1) this.time(entry.seq);
     if (this.cursor !== entry.from - 1) {
       // An end that covers more than one seq is also for readers in the midst of them.
       if (entry.from !== entry.seq && this.cursor >= entry.from) this.step();
@@ -96,6 +94,13 @@ export class LogReader {
     }
   }
 
+  /** @internal The log has new entries after `seq`, which come together; for a reader at the head. */
+  liveAfter(seq: number): void {
+    if (this.cursor !== seq || this.log.seq === seq) return;
+    this.time(this.log.seq);
+    this.advance();
+  }
+
   /** @internal The generation does something else now. */
   announce(state: StreamState): void {
     try {
@@ -103,6 +108,10 @@ export class LogReader {
     } catch (error) {
       this.fail(error);
     }
+  }
+
+  private time(seq: number): void {
+    this.timed ??= { seq, at: performance.now() };
   }
 
   private give(entry: Entry): void {

@@ -1,0 +1,36 @@
+import type { Cadence } from './cadence.js';
+
+/** So many events may come at once, at the beginning and after a pause. */
+export const BURST = 30;
+
+/** How many events of one answer may come: some at once, then one for each interval of the cadence. */
+export class EventBudget {
+  private left = BURST;
+  private at = performance.now();
+
+  constructor(private readonly cadence: Cadence) {}
+
+  /** Takes so many, if there are. @returns whether there were */
+  take(count: number): boolean {
+    this.refill();
+    if (this.left < count) return false;
+    this.left -= count;
+    return true;
+  }
+
+  /**
+   * Takes one in any case.
+   * @returns how long to wait before the next one, in milliseconds; 0 = it may come
+   */
+  spend(): number {
+    this.refill();
+    this.left = Math.max(-1, this.left - 1);
+    return this.left >= 0 ? 0 : -this.left * this.cadence.intervalMs;
+  }
+
+  private refill(): void {
+    const now = performance.now();
+    this.left = Math.min(BURST, this.left + (now - this.at) / this.cadence.intervalMs);
+    this.at = now;
+  }
+}

@@ -1,0 +1,42 @@
+import type { IncomingMessage } from 'node:http';
+import type { Cadence } from '../cadence.js';
+import { EventBudget } from '../event-budget.js';
+
+/**
+ * Spaces the reads of one body. Between two of them its connection is not read: what comes meanwhile
+ * stays with the kernel and the upstream, and the next read brings all of it.
+ */
+export class BodyPace {
+  private readonly budget: EventBudget;
+  private timer: NodeJS.Timeout | undefined;
+  private pausing: NodeJS.Immediate | undefined;
+
+  constructor(
+    private readonly answer: IncomingMessage,
+    cadence: Cadence,
+  ) {
+    this.budget = new EventBudget(cadence);
+  }
+
+  /** To be called after a read, while more is to come. */
+  rest(): void {
+    if (this.timer !== undefined || this.answer.complete) return;
+    const restMs = this.budget.spend();
+    if (restMs === 0) return;
+    // The stream asks its connection for more after each piece, which would undo a pause at once.
+    this.pausing = setImmediate(() => this.answer.socket.pause());
+    this.timer = setTimeout(() => this.goOn(), restMs);
+  }
+
+  /** The body is over: its connection may be another request's now. */
+  end(): void {
+    if (this.timer !== undefined) this.goOn();
+  }
+
+  private goOn(): void {
+    clearTimeout(this.timer);
+    clearImmediate(this.pausing);
+    this.timer = undefined;
+    this.answer.socket.resume();
+  }
+}
