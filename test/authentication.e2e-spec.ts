@@ -70,6 +70,15 @@ describe('a server with credentials', () => {
     expect((await fetch(`${app.url}${path}`)).status).not.toBe(401);
   });
 
+  it('says in /health/ready no more than bare words to somebody whom it does not know', async () => {
+    const named = [expect.objectContaining({ name: 'ollama' })];
+    const ready = async (headers: Record<string, string>): Promise<unknown> =>
+      ((await ask(headers, '/health/ready')).body as { upstreams: unknown }).upstreams;
+    expect(await ready({})).toEqual([]);
+    expect(await ready(bearer('bad'))).toEqual([]);
+    expect(await ready(bearer(shop))).toEqual(named);
+  });
+
   it('refuses before it has read the body', async () => {
     const { port } = new URL(app.url);
     const socket = connect(Number(port), '127.0.0.1');

@@ -223,6 +223,7 @@ const FOREIGN = [
   // Where the command line and the examples find a server.
   'LLM_CAST_URL',
   'LLM_CAST_SOCKET_URL',
+  'LLM_CAST_TOKEN',
   // What tests with real programs look for.
   'LLAMA_SERVER',
   'LLAMA_MODEL',

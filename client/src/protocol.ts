@@ -472,6 +472,7 @@ export type QueueView = {
 /** Whether requests should come here; 503 where `status` is not `ok`. */
 export type Readiness = {
   status: 'ok' | 'draining' | 'no_upstream' | 'no_store';
+  /** Empty while draining, and for callers without the credential that others need. */
   upstreams: Array<{
     name: string;
     reachable: boolean;

@@ -1,5 +1,5 @@
 import { Failure } from './finding.js';
-import { CREDENTIALS, otherScheme, START, UNREADABLE } from './remedies.js';
+import { CREDENTIALS, otherScheme, START, TOKEN, UNREADABLE } from './remedies.js';
 
 /** A whole HTTP answer. */
 export interface Answer {
@@ -30,8 +30,7 @@ export async function ask(url: string, init: RequestInit): Promise<Answer> {
 /** As `ask`, without its body. @throws Failure */
 export async function request(url: string, init: RequestInit): Promise<Response> {
   const response = await fetch(url, init).catch((error: unknown) => failure(url, init, error));
-  // No answer of llm-cast.
-  if (response.status === 401) throw credentialsAsked(response.url, 401);
+  if (response.status === 401) throw await unauthorized(response);
   return response;
 }
 
@@ -58,6 +57,14 @@ function parse(text: string): Answer['json'] {
   } catch {
     return undefined;
   }
+}
+
+/** What llm-cast says of a credential, or of none; else it is a proxy that asks. */
+async function unauthorized(response: Response): Promise<Failure> {
+  const { code, message } = parse(await response.text().catch(() => '')) ?? {};
+  return code === 'unauthorized' || code === 'auth_expired'
+    ? new Failure(`llm-cast does not serve this caller: ${String(message)}`, TOKEN)
+    : credentialsAsked(response.url, 401);
 }
 
 function credentialsAsked(url: string, status: number): Failure {

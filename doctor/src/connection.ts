@@ -56,6 +56,7 @@ export async function connect(
     forceNew: true,
     reconnection: false,
     timeout: CONNECT_MS,
+    auth: { token: patient.token },
     // A browser sends its own, and complains of another one.
     ...(!isBrowser && { extraHeaders: { origin: patient.origin } }),
   });

@@ -2,7 +2,7 @@ import { type CheckId, Failure, failed, type Finding, skipped, type Verdict } fr
 import { checkGenerate, checkModel, checkUpstreams } from './model-checks.js';
 import { Patient } from './patient.js';
 import { BUG, WAIT } from './remedies.js';
-import { checkReady, checkRest, checkStream } from './rest-checks.js';
+import { checkAccess, checkReady, checkRest, checkStream } from './rest-checks.js';
 import {
   checkIdle,
   checkOrigin,
@@ -29,6 +29,7 @@ interface Check {
 /** In the order in which they are made. */
 export const CHECKS: readonly Check[] = [
   { id: 'rest', title: 'REST server', needs: [], limitMs: 5_000, run: checkRest },
+  { id: 'access', title: 'Access', needs: ['rest'], limitMs: 5_000, run: checkAccess },
   { id: 'ready', title: 'Readiness', needs: ['rest'], limitMs: 5_000, run: checkReady },
   {
     id: 'stream',
@@ -41,7 +42,7 @@ export const CHECKS: readonly Check[] = [
   {
     id: 'origin',
     title: 'Origin of the page',
-    needs: ['socket'],
+    needs: ['socket', 'access'],
     limitMs: 10_000,
     run: checkOrigin,
   },
@@ -55,7 +56,13 @@ export const CHECKS: readonly Check[] = [
     run: checkUpgrade,
   },
   { id: 'ping', title: 'Round trips', needs: ['origin'], limitMs: 20_000, run: checkPing },
-  { id: 'upstream', title: 'Upstreams', needs: ['ready'], limitMs: 5_000, run: checkUpstreams },
+  {
+    id: 'upstream',
+    title: 'Upstreams',
+    needs: ['ready', 'access'],
+    limitMs: 5_000,
+    run: checkUpstreams,
+  },
   { id: 'model', title: 'Default model', needs: ['upstream'], limitMs: 5_000, run: checkModel },
   {
     id: 'generate',
@@ -76,6 +83,8 @@ export interface ExamineOptions {
   origin: string;
   /** Also asks the model for a short answer, which costs the GPU. */
   generate?: boolean;
+  /** A key or token that the server is shown. */
+  token?: string | undefined;
   /** Ends it early, with what it aborts with. */
   signal?: AbortSignal;
 }
@@ -87,9 +96,9 @@ export interface ExamineOptions {
  */
 export async function* examine(
   url: string,
-  { origin, generate = false, signal }: ExamineOptions,
+  { origin, generate = false, token, signal }: ExamineOptions,
 ): AsyncGenerator<Finding> {
-  const patient = new Patient(url, origin);
+  const patient = new Patient(url, origin, token);
   const sound = new Set<CheckId>();
   try {
     for (const check of checksOf(generate)) {

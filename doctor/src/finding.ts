@@ -18,6 +18,7 @@ export interface Verdict {
 
 export type CheckId =
   | 'rest'
+  | 'access'
   | 'ready'
   | 'stream'
   | 'socket'

@@ -1,5 +1,4 @@
 import type { ModelList, QueueView, StreamRecord, TerminalRecord } from 'llm-cast-client';
-import { ask } from './ask.js';
 import { unlessLost } from './connection.js';
 import { failed, ok, skipped, type Verdict, warning } from './finding.js';
 import type { Patient } from './patient.js';
@@ -13,8 +12,8 @@ const MAX_TOKENS = 64;
 export async function checkUpstreams(patient: Patient, signal: AbortSignal): Promise<Verdict[]> {
   const { upstreams = [] } = patient.readiness ?? {};
   const [models, queue] = await Promise.all([
-    ask(`${patient.restUrl}/llm/models`, { signal }),
-    ask(`${patient.restUrl}/llm/queue`, { signal }),
+    patient.rest('/llm/models', { signal }),
+    patient.rest('/llm/queue', { signal }),
   ]);
   const { models: listed = [] } = (models.json ?? {}) as Partial<ModelList>;
   const { upstreams: lines = [] } = (queue.json ?? {}) as Partial<QueueView>;
@@ -48,7 +47,7 @@ function isRedirect(what: string): boolean {
 /** The model of requests that name none is there. */
 export async function checkModel(patient: Patient, signal: AbortSignal): Promise<Verdict> {
   const { model = '', allowPull = false, isModelHidden = false } = patient.page ?? {};
-  const answer = await ask(`${patient.restUrl}/llm/models`, { signal });
+  const answer = await patient.rest('/llm/models', { signal });
   const { models = [] } = (answer.json ?? {}) as Partial<ModelList>;
   const found = models.find(({ name, upstream }) =>
     isOllama(upstream) ? canonical(name) === canonical(model) : name === model,
@@ -108,10 +107,7 @@ export async function checkGenerate(patient: Patient): Promise<Verdict> {
     const started = await answered;
     if (!started.ok) return;
     // Over REST, as the connection may be lost by then.
-    await ask(`${patient.restUrl}/llm/generations/${started.generationId}`, {
-      method: 'DELETE',
-      signal,
-    });
+    await patient.rest(`/llm/generations/${started.generationId}`, { method: 'DELETE', signal });
   };
   const started = await unlessLost(connection, answered);
   if (!started.ok) return failed(started.error.message, WAIT);

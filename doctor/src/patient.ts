@@ -1,4 +1,5 @@
 import type { Readiness } from 'llm-cast-client';
+import { type Answer, ask } from './ask.js';
 import type { Connection } from './connection.js';
 import { type SocketLocation, socketUrlOf } from './socket-url.js';
 
@@ -28,7 +29,16 @@ export class Patient {
     readonly restUrl: string,
     /** Of the page that is to use it. Each request carries it that a page's would. */
     readonly origin: string,
+    /** A key or token that llm-cast is shown. */
+    readonly token: string | undefined,
   ) {}
+
+  /** Asks REST, as whoever the token names. @throws Failure where there is no answer */
+  rest(path: string, init: RequestInit): Promise<Answer> {
+    const headers = new Headers(init.headers);
+    if (this.token !== undefined) headers.set('authorization', `Bearer ${this.token}`);
+    return ask(this.restUrl + path, { ...init, headers });
+  }
 
   /** Where pages look for Socket.IO, without the namespace; known when REST is. */
   get socketUrl(): string {

@@ -50,8 +50,13 @@ export const CUT: Remedy = {
   lines: KEEP_OPEN,
 };
 
+export const TOKEN: Remedy = {
+  how: 'Give the doctor a key or a token, as a page would: in LLM_CAST_TOKEN, or in a file with --token-file. The page at /doctor has that of the chat page in the same tab.',
+  lines: 'LLM_CAST_TOKEN="$(llm-cast token --sub doctor)" llm-cast doctor',
+};
+
 export const CREDENTIALS: Remedy = {
-  how: 'llm-cast asks for none, and the doctor has none to give. Open /doctor in a browser that is signed in there, or run it behind the proxy, on the machine of llm-cast:',
+  how: 'The doctor has none for a proxy. Open /doctor in a browser that is signed in there, or run it behind the proxy, on the machine of llm-cast:',
   lines: 'llm-cast doctor http://localhost:3000',
 };
 

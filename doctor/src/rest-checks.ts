@@ -1,4 +1,4 @@
-import type { Readiness } from 'llm-cast-client';
+import type { Me, Readiness } from 'llm-cast-client';
 import { type Answer, ask, describe, isGatewayError, request } from './ask.js';
 import { Failure, failed, ok, type Verdict, warning } from './finding.js';
 import type { PageInfo, Patient } from './patient.js';
@@ -10,6 +10,7 @@ import {
   NO_UPSTREAM,
   otherScheme,
   START,
+  TOKEN,
 } from './remedies.js';
 
 /** What `GET /health/stream` sends. */
@@ -44,9 +45,30 @@ export async function checkRest(patient: Patient, signal: AbortSignal): Promise<
   return ok(`llm-cast answers at ${patient.restUrl}, in ${Math.round(live.ms)} ms.`);
 }
 
+/** It serves this caller: as somebody whom it knows, or as anybody. */
+export async function checkAccess(patient: Patient, signal: AbortSignal): Promise<Verdict> {
+  const answer = await patient.rest('/llm/me', { signal });
+  const { kind, sub, tenant, key, expiresAt } = (answer.json ?? {}) as Partial<Me>;
+  switch (kind) {
+    case 'anonymous':
+      return ok('It serves callers without a key or token.');
+    case 'key':
+      return ok(`It knows the API key ${key} of tenant ${tenant}.`);
+    case 'user':
+      return ok(`It knows the user ${sub} of tenant ${tenant}, until ${expiresAt}.`);
+    case 'link':
+      return failed('This token is a link to one generation, and good for nothing else.', TOKEN);
+    default:
+      // An older one asks nobody.
+      if (answer.json?.['code'] === 'not_found') return ok('It asks nobody who they are.');
+      if (answer.json?.['code'] !== 'rate_limited') throw notLlmCast(patient, answer);
+      return failed(String(answer.json['message']), TOKEN);
+  }
+}
+
 /** It is not about to end, and has somebody to ask. */
 export async function checkReady(patient: Patient, signal: AbortSignal): Promise<Verdict> {
-  const answer = await ask(`${patient.restUrl}/health/ready`, { signal });
+  const answer = await patient.rest('/health/ready', { signal });
   const readiness = answer.json as unknown as Readiness | undefined;
   switch (readiness?.status) {
     case 'ok':

@@ -50,7 +50,7 @@ export async function checkSocket(patient: Patient, signal: AbortSignal): Promis
 
 /** llm-cast, and what is before it, lets pages of that origin in by every door. */
 export async function checkOrigin(patient: Patient, signal: AbortSignal): Promise<Verdict> {
-  const { origin, restUrl, socketUrl, offersPolling } = patient;
+  const { origin, restUrl, socketUrl, offersPolling, token } = patient;
   const headers = { origin };
   const doors: [string, string, Answer][] = [];
   // A browser asks that by itself, where it has to.
@@ -58,14 +58,15 @@ export async function checkOrigin(patient: Patient, signal: AbortSignal): Promis
     const preflight = {
       ...headers,
       'access-control-request-method': 'POST',
-      'access-control-request-headers': 'content-type',
+      'access-control-request-headers':
+        token === undefined ? 'content-type' : 'authorization,content-type',
     };
     const init = { method: 'OPTIONS', headers: preflight, signal };
     doors.push(['REST', restUrl, await ask(`${restUrl}/llm/generate`, init)]);
   }
   // It is no request that starts anything: the origin is looked at first.
   const post = { method: 'POST', headers: { ...headers, 'content-type': 'application/json' } };
-  const generate = await ask(`${restUrl}/llm/generate`, { ...post, body: '{}', signal });
+  const generate = await patient.rest('/llm/generate', { ...post, body: '{}', signal });
   doors.push(['REST', restUrl, generate]);
   if (generate.json?.['code'] !== 'invalid_request' && generate.json?.['code'] !== 'forbidden') {
     return failed(

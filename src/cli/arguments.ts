@@ -24,9 +24,11 @@ const USUAL_URL = 'http://localhost:3000';
 /** What every command takes that talks to a running server. */
 export const CLIENT_OPTIONS = {
   url: { type: 'string', default: process.env['LLM_CAST_URL'] || USUAL_URL },
+  'token-file': { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } as const;
 export const CLIENT_HELP = `  --url URL              where llm-cast answers (default: LLM_CAST_URL, else ${USUAL_URL})
+  --token-file FILE      the key or token that it asks for (default: LLM_CAST_TOKEN)
   -h, --help             print this
 `;
 

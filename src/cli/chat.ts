@@ -63,7 +63,7 @@ export async function chat(args: string[]): Promise<void> {
     const output: Output = values.json ? new JsonOutput(signal) : new TextOutput(signal);
     const request = { messages, ...fields };
     try {
-      const server = new ServerClient(url, signal);
+      const server = new ServerClient(url, signal, values['token-file']);
       await follow(server, '/llm/chat', request, signal, (record) => output.record(record));
     } finally {
       output.end();

@@ -2,6 +2,7 @@ import { checksOf, examine } from 'llm-cast-doctor/examine';
 import type { Finding } from 'llm-cast-doctor/finding';
 import { summary, written } from 'llm-cast-doctor/report';
 import { CLIENT_OPTIONS, readArguments } from './arguments.js';
+import { credentialOf } from './credential.js';
 import { CommandError, EXIT, UsageError } from './exit.js';
 import { isLive, printable, StatusLine, write } from './terminal.js';
 
@@ -13,10 +14,11 @@ upstreams and the default model. URL is where REST answers (default ${CLIENT_OPT
 The same checks are on the page at /doctor. It takes about 12 s. NO_COLOR is honoured.
 
 Options:
-  --origin ORIGIN   of the page that is to use it (default: that of URL)
-  --generate        also ask the default model for a short answer; this costs the GPU
-  --json            write each finding as a line of JSON
-  -h, --help        print this
+  --origin ORIGIN    of the page that is to use it (default: that of URL)
+  --generate         also ask the default model for a short answer; this costs the GPU
+  --json             write each finding as a line of JSON
+  --token-file FILE  the key or token that it asks for (default: LLM_CAST_TOKEN)
+  -h, --help         print this
 
 Exit codes:
   0    nothing failed
@@ -39,6 +41,7 @@ export async function doctor(args: string[], signal: AbortSignal): Promise<void>
         origin: { type: 'string' },
         generate: { type: 'boolean' },
         json: { type: 'boolean' },
+        'token-file': CLIENT_OPTIONS['token-file'],
         help: CLIENT_OPTIONS.help,
       },
     },
@@ -52,6 +55,7 @@ export async function doctor(args: string[], signal: AbortSignal): Promise<void>
   const options = {
     origin: values.origin === undefined ? origin : httpUrl('--origin', values.origin).origin,
     generate: values.generate === true,
+    token: await credentialOf(values['token-file']),
     signal,
   };
 

@@ -20,7 +20,8 @@ export async function models(args: string[], signal: AbortSignal): Promise<void>
     'models',
   );
   if (values.help) return write(process.stdout, HELP, signal);
-  const server = new ServerClient(serverUrl('url', values.url, 'models'), signal);
+  const url = serverUrl('url', values.url, 'models');
+  const server = new ServerClient(url, signal, values['token-file']);
   const { models } = await server.models();
   if (values.json) {
     return write(process.stdout, `${JSON.stringify(models, undefined, 2)}\n`, signal);

@@ -2,9 +2,11 @@ import { io, type Socket } from 'socket.io-client';
 import { ioAddress, type SocketLocation, socketUrlOf } from 'llm-cast-doctor/socket-url';
 import { CLIENT_HELP, CLIENT_OPTIONS, readArguments, serverUrl } from './arguments.js';
 import { CommandError, EXIT, EXIT_HELP, UsageError } from './exit.js';
+import type { Refusal } from '../protocol/errors.js';
+import { credentialOf } from './credential.js';
 import { follow } from './follow.js';
 import { formatBytes } from './format-bytes.js';
-import { ServerClient } from './server-client.js';
+import { failure, ServerClient } from './server-client.js';
 import { isLive, printable, StatusLine, write } from './terminal.js';
 
 const HELP = `Usage: llm-cast pull [options] NAME
@@ -35,13 +37,14 @@ export async function pull(args: string[], signal: AbortSignal): Promise<void> {
     throw new UsageError('Name one model, such as llama3.2.', 'pull');
   }
   const url = serverUrl('url', values.url, 'pull');
-  const server = new ServerClient(url, signal);
+  const server = new ServerClient(url, signal, values['token-file']);
   const given = values['socket-url'];
   const socketUrl =
     given === undefined
       ? socketUrlOf(await server.get<SocketLocation>('/page.json'), url)
       : serverUrl('socket-url', given, 'pull');
-  const socket = await connect(socketUrl, signal);
+  const token = await credentialOf(values['token-file']);
+  const socket = await connect(socketUrl, token, signal);
   const progress = new Progress(process.stderr);
   try {
     const request = { clientId: socket.id, model };
@@ -55,14 +58,24 @@ export async function pull(args: string[], signal: AbortSignal): Promise<void> {
 }
 
 /** A pull is only for a connected client: this is one. It reads the records as chat does. */
-async function connect(url: string, signal: AbortSignal): Promise<Socket> {
+async function connect(
+  url: string,
+  token: string | undefined,
+  signal: AbortSignal,
+): Promise<Socket> {
   const { url: namespace, path } = ioAddress(url);
-  const socket = io(namespace, { path, reconnection: false, timeout: CONNECT_MS });
+  const socket = io(namespace, {
+    path,
+    reconnection: false,
+    timeout: CONNECT_MS,
+    auth: { token },
+  });
   try {
     await new Promise<void>((resolve, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
       socket.once('connect', resolve);
-      socket.once('connect_error', () => {
+      socket.once('connect_error', ({ data }: Error & { data?: Refusal }) => {
+        if (data !== undefined) return reject(failure(data.code, data.message, data.retryable));
         const sentence = `There is no Socket.IO of llm-cast at ${url}; see --socket-url.`;
         reject(new CommandError(sentence, EXIT.tryLater));
       });

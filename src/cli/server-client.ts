@@ -4,6 +4,7 @@ import { createParser } from 'eventsource-parser';
 import type { GenerationView, ModelList, Started } from '../protocol/answers.js';
 import type { Refusal } from '../protocol/errors.js';
 import type { StreamRecord } from '../protocol/records.js';
+import { credentialOf, HOW_TO_GIVE } from './credential.js';
 import { CommandError, EXIT } from './exit.js';
 
 /** The server writes a comment every 15 s: a stream that is silent for longer is dead. */
@@ -23,9 +24,11 @@ class Unreachable extends CommandError {
 
 /** A running llm-cast over REST and Server-Sent Events. What it throws is a `CommandError`. */
 export class ServerClient {
+  /** @param tokenFile see {@link credentialOf} */
   constructor(
     private readonly url: string,
     private readonly signal: AbortSignal,
+    private readonly tokenFile: string | undefined,
   ) {}
 
   models(): Promise<ModelList> {
@@ -62,11 +65,9 @@ export class ServerClient {
   async cancel(id: string): Promise<boolean> {
     try {
       const signal = AbortSignal.timeout(CANCEL_MS);
-      const { status } = await fetch(`${this.url}/llm/generations/${id}`, {
-        method: 'DELETE',
-        signal,
-      });
-      return status < 500;
+      const init = await this.signed({ method: 'DELETE', signal });
+      const { status } = await fetch(`${this.url}/llm/generations/${id}`, init);
+      return status < 500 && status !== 401;
     } catch {
       return false;
     }
@@ -144,15 +145,25 @@ export class ServerClient {
   }
 
   private async fetch(path: string, init: RequestInit): Promise<Response> {
+    const signed = await this.signed(init);
     let response: Response;
     try {
-      response = await fetch(this.url + path, init);
+      response = await fetch(this.url + path, signed);
     } catch {
       if (init.signal) this.signal.throwIfAborted();
       throw new Unreachable(`There is no llm-cast at ${this.url}; is it running?`);
     }
     if (!response.ok) throw await this.refusal(response);
     return response;
+  }
+
+  /** The request with the credential, where there is one. */
+  private async signed(init: RequestInit): Promise<RequestInit> {
+    const credential = await credentialOf(this.tokenFile);
+    if (credential === undefined) return init;
+    const headers = new Headers(init.headers);
+    headers.set('authorization', `Bearer ${credential}`);
+    return { ...init, headers };
   }
 
   private async refusal(response: Response): Promise<CommandError> {
@@ -171,5 +182,7 @@ export class ServerClient {
 
 /** What the server says went wrong. */
 export function failure(code: string, message: string, retryable: boolean): CommandError {
-  return new CommandError(`${message} (${code})`, retryable ? EXIT.tryLater : EXIT.failed);
+  const isOfCredential = code === 'unauthorized' || code === 'auth_expired';
+  const advice = isOfCredential ? ` ${HOW_TO_GIVE}` : '';
+  return new CommandError(`${message} (${code})${advice}`, retryable ? EXIT.tryLater : EXIT.failed);
 }

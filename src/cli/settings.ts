@@ -70,7 +70,7 @@ Start a server:
   llm-cast demo [settings]         on a built-in model; nothing else is needed
   llm-cast fake-ollama [switches]  an upstream for tests: slow, cut off and failing on purpose
 
-Talk to a running server (--url, or LLM_CAST_URL in the environment):
+Talk to a running server (--url, or LLM_CAST_URL; a key or token is that of LLM_CAST_TOKEN):
   llm-cast chat "prompt"           ask, and see the answer as it is written
   llm-cast chat                    a conversation
   llm-cast models                  which models there are

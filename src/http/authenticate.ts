@@ -7,7 +7,7 @@ import { authorise } from '../access/authorise.js';
 import { type Caller, traceOf } from '../access/caller.js';
 import type { Principal } from '../access/principal.js';
 import { isProxied } from '../access/proxy-headers.js';
-import type { Config } from '../config/config.js';
+import { allowsAnonymous, type Config } from '../config/config.js';
 import { isLoopback } from '../config/loopback.js';
 
 /** What needs no credential: the page, which asks for one itself, and what watches the process. */
@@ -21,6 +21,9 @@ export function authenticateHttp(app: NestExpressApplication): void {
   app.use(async (request: Request, response: Response, next: NextFunction) => {
     if (authentication.isOn && !OPEN.test(request.path)) {
       response.locals['principal'] = await identify(request, authentication);
+    } else if (authentication.isOn && request.headers.authorization !== undefined) {
+      // Where everybody is served, a bad credential is none.
+      response.locals['principal'] = await identify(request, authentication).catch(() => undefined);
     }
     next();
   });
@@ -39,6 +42,11 @@ async function identify(
 /** The principal of a request. */
 export function principalOf(request: Request): Principal {
   return (request.res?.locals['principal'] as Principal | undefined) ?? { kind: 'rest' };
+}
+
+/** Whether the caller of an open address would be served at the others too. */
+export function isServed(request: Request, config: Config): boolean {
+  return principalOf(request).kind !== 'rest' || allowsAnonymous(config);
 }
 
 /** A REST request's caller: the address takes the turn where nobody is known. */

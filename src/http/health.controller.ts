@@ -1,9 +1,11 @@
-import { Controller, Get, type MessageEvent, Res, Sse } from '@nestjs/common';
-import type { Response } from 'express';
+import { Controller, Get, type MessageEvent, Req, Res, Sse } from '@nestjs/common';
+import type { Request, Response } from 'express';
 import { map, type Observable, take, timer } from 'rxjs';
+import { Config } from '../config/config.js';
 import { CastService } from '../cast/cast.service.js';
 import { Peers } from '../generations/peers.js';
 import { GenerationsService } from '../generations/generations.service.js';
+import { isServed } from './authenticate.js';
 import { Route } from './open-api.js';
 import { liveness, type Liveness, readiness, type Readiness } from '../protocol/answers.js';
 
@@ -17,6 +19,7 @@ export class HealthController {
     private readonly cast: CastService,
     private readonly generations: GenerationsService,
     private readonly peers: Peers,
+    private readonly config: Config,
   ) {}
 
   /** The process answers. Says nothing of the upstream: a restart would not mend that. */
@@ -32,7 +35,10 @@ export class HealthController {
     summary: 'Whether to send requests here',
     answers: { 200: readiness, 503: readiness },
   })
-  async ready(@Res({ passthrough: true }) response: Response): Promise<Readiness> {
+  async ready(
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<Readiness> {
     if (!this.generations.accepting) {
       response.status(503);
       return { status: 'draining', upstreams: [] };
@@ -44,7 +50,10 @@ export class HealthController {
     const upstreams = await this.cast.health();
     const isUsable = upstreams.some(({ reachable }) => reachable);
     response.status(isUsable ? 200 : 503);
-    return { status: isUsable ? 'ok' : 'no_upstream', upstreams };
+    return {
+      status: isUsable ? 'ok' : 'no_upstream',
+      upstreams: isServed(request, this.config) ? upstreams : [],
+    };
   }
 
   /** A caller that gets them all at once has something in between that holds answers back. */

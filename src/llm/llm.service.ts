@@ -99,6 +99,7 @@ export class LlmService {
     from: From,
     idempotencyKey: string | undefined,
   ): Promise<Accepted> {
+    authorise(from.caller.principal, 'start');
     const { caller, client } = this.onBehalf(from, clientId, userId);
     const readers = client?.data.readers;
     // Refuses a user who is not known before anything is started.
@@ -182,14 +183,13 @@ export class LlmService {
 
   /**
    * A request for a connected client is that client's: its owner, and its turn in the line. What the
-   * caller itself may do is asked first.
+   * caller itself may do is asked before.
    */
   private onBehalf(
     { caller, address }: From,
     clientId: string | undefined,
     userId: string | undefined,
   ): { caller: Caller; client: ClientSocket | undefined } {
-    authorise(caller.principal, 'start');
     const acting = callerAs(caller, actingFor(caller.principal, userId));
     if (clientId === undefined) return { caller: acting, client: undefined };
     const client = this.gateway.client(clientId, acting, address);

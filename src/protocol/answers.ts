@@ -130,7 +130,9 @@ const upstreamHealth = z.object({
 export const readiness = z
   .object({
     status: z.enum(['ok', 'draining', 'no_upstream', 'no_store']),
-    upstreams: z.array(upstreamHealth),
+    upstreams: z
+      .array(upstreamHealth)
+      .describe('Empty while draining, and for callers without the credential that others need.'),
   })
   .meta({
     id: 'Readiness',

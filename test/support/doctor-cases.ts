@@ -3,6 +3,7 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { CheckId } from '../../doctor/src/finding.js';
 import { NOBODY, startApp } from './app.js';
+import { SECRET } from './credentials.js';
 import { type Faults, FaultyFront } from './faulty-front.js';
 import { freePort } from './free-port.js';
 import { call } from './rest.js';
@@ -56,6 +57,7 @@ export class Ward {
 /** In the order in which they are made. */
 export const ALL: CheckId[] = [
   'rest',
+  'access',
   'ready',
   'stream',
   'socket',
@@ -173,6 +175,14 @@ export const CASES: DoctorCase[] = [
       front.app = { url, socketUrl: url };
       return [front.url];
     },
+  },
+  {
+    fault: 'a server that asks for a key or a token',
+    red: 'access',
+    skipped: ['origin', ...CONNECTED, 'upstream', 'model'],
+    what: /does not serve this caller: A valid API key or token is needed/,
+    mend: /LLM_CAST_TOKEN/,
+    prepare: behind({}, { JWT_SECRET: SECRET }),
   },
   ...[401, 407].map((status): DoctorCase => ({
     fault: `a proxy that asks for credentials with ${status}`,

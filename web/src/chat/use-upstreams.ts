@@ -1,4 +1,5 @@
-import { shallowRef } from 'vue';
+import { shallowRef, watch } from 'vue';
+import { authorization, credential } from '../access/credential';
 import { SERVER } from '../page-info';
 import type { UpstreamHealth } from './readiness';
 
@@ -10,7 +11,7 @@ export function useUpstreams() {
   async function refresh(): Promise<void> {
     try {
       // 503 with the same body, where none answers.
-      const response = await fetch(`${SERVER}health/ready`);
+      const response = await fetch(`${SERVER}health/ready`, { headers: authorization() });
       const body = (await response.json()) as { upstreams?: UpstreamHealth[] };
       upstreams.value = body.upstreams ?? [];
     } catch {
@@ -18,6 +19,8 @@ export function useUpstreams() {
     }
   }
   void refresh();
+  // A server that asks for a credential tells only those who have one.
+  watch(credential, refresh);
 
   return { upstreams, refresh };
 }

@@ -2,6 +2,7 @@ import { computed, onScopeDispose, ref, shallowRef } from 'vue';
 import { checksOf, examine } from 'llm-cast-doctor/examine';
 import type { Finding } from 'llm-cast-doctor/finding';
 import { written } from 'llm-cast-doctor/report';
+import { credential } from '../access/credential';
 import { SERVER } from '../page-info';
 
 /** A check that has not yet said anything. */
@@ -42,6 +43,7 @@ export function useDoctor() {
       for await (const finding of examine(SERVER.replace(/\/$/, ''), {
         origin,
         generate,
+        token: credential.value,
         signal,
       })) {
         if (signal.aborted) return;
