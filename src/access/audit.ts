@@ -1,5 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { Config, hasCredentials } from '../config/config.js';
+import { CastError } from '../protocol/errors.js';
 import { type Principal } from './principal.js';
 
 /** What is written down. */
@@ -36,6 +37,28 @@ export class Audit {
       event,
       Object.fromEntries(Object.entries(line).filter(([, value]) => value !== undefined)),
     );
+  }
+
+  /** Writes down a refusal for want of a right, or over a limit. @returns the same error, to be thrown */
+  refused(error: unknown, principal: Principal | undefined, fields: AuditFields): unknown {
+    const event = eventOf(error);
+    if (event !== undefined) {
+      this.write(event, principal, { ...fields, code: (error as CastError).code });
+    }
+    return error;
+  }
+}
+
+/** Under which event a refusal is written down; none for what is no question of rights or limits. */
+function eventOf(error: unknown): AuditEvent | undefined {
+  switch (error instanceof CastError ? error.code : undefined) {
+    case 'forbidden':
+      return 'denied';
+    case 'rate_limited':
+    case 'quota_exceeded':
+      return 'limit';
+    default:
+      return undefined;
   }
 }
 

@@ -96,21 +96,23 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     note?: unknown,
     name?: string,
   ): Promise<Accepted> {
+    try {
+      return await this.accept({ asked, caller, idempotencyKey, note, name });
+    } catch (error) {
+      const { principal, requestId } = caller;
+      throw this.audit.refused(error, principal, { verb: 'start', requestId });
+    }
+  }
+
+  private async accept(order: Order & { asked: Asked }): Promise<Accepted> {
+    const { asked, caller } = order;
     authorise(caller.principal, 'start');
-    const order = { asked, caller, idempotencyKey, note, name };
     const known = await this.known(order);
     if (known !== undefined) return known;
     const request = decide(asked, this.config);
     checkModelOf(caller.principal, request.model);
     this.cast.check(request);
-    const reservation = await this.usage
-      .start(caller.principal, mostTokens(request))
-      .catch((error: unknown) => {
-        const { principal, requestId } = caller;
-        const code = error instanceof CastError ? error.code : undefined;
-        this.audit.write('limit', principal, { requestId, code });
-        throw error;
-      });
+    const reservation = await this.usage.start(caller.principal, mostTokens(request));
     try {
       const accepted = await this.begin(order, request, reservation, {
         keep: asked.onDisconnect === 'keep',
@@ -130,6 +132,19 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
    * @throws CastError `forbidden` where the operator does not allow it; else like {@link start}
    */
   async pull(model: string, caller: Caller, idempotencyKey?: string): Promise<Accepted> {
+    try {
+      return await this.acceptPull(model, caller, idempotencyKey);
+    } catch (error) {
+      const { principal, requestId } = caller;
+      throw this.audit.refused(error, principal, { verb: 'pull', requestId });
+    }
+  }
+
+  private async acceptPull(
+    model: string,
+    caller: Caller,
+    idempotencyKey: string | undefined,
+  ): Promise<Accepted> {
     authorise(caller.principal, 'pull');
     if (!this.config.ALLOW_PULL) {
       throw new CastError('forbidden', { message: 'Pulling models is not allowed here.' });
@@ -180,6 +195,10 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     } catch (error) {
       const code = error instanceof CastError ? error.code : 'internal';
       this.lifecycle.tell('joined', door, after, code, 0);
+      if (code === 'rate_limited') {
+        const { principal, requestId } = caller;
+        this.audit.write('limit', principal, { verb: 'read', generationId: id, requestId, code });
+      }
       throw error;
     }
   }

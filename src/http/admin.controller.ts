@@ -33,7 +33,7 @@ export class AdminController {
   @Get('generations')
   @Route({ summary: 'What waits and runs, for whom', answers: { 200: adminGenerations } })
   listAll(@Req() request: Request): AdminGenerations {
-    checkAdmin(request, this.config);
+    this.check(request);
     return {
       generations: this.generations.all().map(({ generation }) => ({
         generationId: generation.id,
@@ -54,7 +54,7 @@ export class AdminController {
     refuses: ['generation_not_found'],
   })
   async cancelAny(@Param('id') id: string, @Req() request: Request): Promise<void> {
-    checkAdmin(request, this.config);
+    this.check(request);
     const life = this.generations.all().find(({ generation }) => generation.id === id);
     if (life === undefined) throw new CastError('generation_not_found');
     this.audit.write('cancel', principalOf(request), { generationId: id, address: request.ip });
@@ -72,7 +72,7 @@ export class AdminController {
     @Body({ schema: revokeBody }) body: RevokeBody,
     @Req() request: Request,
   ): Promise<Revoked> {
-    checkAdmin(request, this.config);
+    this.check(request);
     const principal = principalOf(request);
     const target = targetOf(body, principal);
     const before = body.before === undefined ? Date.now() : Date.parse(body.before);
@@ -83,6 +83,15 @@ export class AdminController {
     const theirs = this.generations.all().filter(({ caller }) => isMeant(target, caller.principal));
     await Promise.all(theirs.map(({ generation }) => generation.cancel()));
     return { closed, cancelled: theirs.length };
+  }
+
+  private check(request: Request): void {
+    try {
+      checkAdmin(request, this.config);
+    } catch (error) {
+      const address = request.ip;
+      throw this.audit.refused(error, principalOf(request), { verb: 'admin', address });
+    }
   }
 }
 

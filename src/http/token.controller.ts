@@ -30,7 +30,11 @@ export class TokenController {
     @Req() request: Request,
   ): Promise<TokenAnswer> {
     const principal = principalOf(request);
-    authorise(principal, 'mint');
+    try {
+      authorise(principal, 'mint');
+    } catch (error) {
+      throw this.audit.refused(error, principal, { verb: 'mint', address: request.ip });
+    }
     if (principal.kind !== 'key') throw new CastError('forbidden');
     const { tenant, scopes: own } = principal;
     const asked = scopes ?? USUAL_SCOPES.filter((scope) => own.includes(scope));

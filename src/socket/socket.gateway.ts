@@ -12,6 +12,7 @@ import {
 } from '@nestjs/websockets';
 import { actingFor, callerAs, mayDeliver } from '../access/acting.js';
 import { networkOf } from '../access/address.js';
+import { Audit } from '../access/audit.js';
 import type { Caller } from '../access/caller.js';
 import { clientAddress, keyOf } from '../access/client-address.js';
 import { Config } from '../config/config.js';
@@ -66,6 +67,7 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     private readonly sessions: SocketSessions,
     private readonly peers: Peers,
     private readonly audience: Audience,
+    private readonly audit: Audit,
     private readonly config: Config,
     gauges: Gauges,
   ) {
@@ -270,6 +272,10 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     } catch (error) {
       const refused = error instanceof CastError ? error : new CastError('internal');
       this.lifecycle.tell('refused', refused.code);
+      // Before it is known who asks, there is no caller.
+      const caller = socket.data.caller as Caller | undefined;
+      const address = clientAddress(socket.request, this.config);
+      this.audit.refused(refused, caller?.principal, { address });
       next(handshakeRefusal(refused));
       // The refusal goes out first.
       setImmediate(() => socket.conn.close());

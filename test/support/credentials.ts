@@ -8,12 +8,17 @@ import { hashOfApiKey, newApiKey } from '../../src/access/api-key.js';
 export const SECRET = 'a-secret-of-the-tests-of-32-bytes-and-more';
 
 /** A token as the app's backend would make it. */
-export function tokenOf(sub: string, llm?: object, seconds = 600): Promise<string> {
+export function tokenOf(
+  sub: string,
+  llm?: object,
+  seconds = 600,
+  secret = SECRET,
+): Promise<string> {
   return new SignJWT({ sub, aud: 'llm-cast', ...(llm !== undefined && { llm }) })
     .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
     .setIssuedAt()
     .setExpirationTime(Math.floor(Date.now() / 1000) + seconds)
-    .sign(Buffer.from(SECRET));
+    .sign(Buffer.from(secret));
 }
 
 export const bearer = (token: string): Record<string, string> => ({
