@@ -29,6 +29,13 @@ export interface From {
 
 type AskedOverRest = Asked & { clientId?: string | undefined };
 
+/** What a node sends to that of the client. */
+interface Forwarded<Body> {
+  asked: Body;
+  from: From;
+  key: string | undefined;
+}
+
 const NEEDS_READER = {
   path: 'clientId',
   message: 'required, unless onDisconnect is "keep", or the answer is taken as text/event-stream',
@@ -46,8 +53,15 @@ export class LlmService {
     private readonly peers: Peers,
     private readonly config: Config,
   ) {
-    peers.on('start', (message) => this.start(...(message as Parameters<LlmService['start']>)));
-    peers.on('pull', (message) => this.pull(...(message as Parameters<LlmService['pull']>)));
+    // Objects: in a list JSON makes `null` of an idempotency key that is not there.
+    peers.on('start', (message) => {
+      const { asked, from, key } = message as Forwarded<AskedOverRest>;
+      return this.start(asked, from, key);
+    });
+    peers.on('pull', (message) => {
+      const { asked, from, key } = message as Forwarded<PullBody>;
+      return this.pull(asked, from, key);
+    });
   }
 
   /**
@@ -62,7 +76,7 @@ export class LlmService {
     // The node of the client makes the answer: its tokens need not cross to another one.
     const node = clientId === undefined ? undefined : this.peers.nodeOf(clientId);
     if (node !== undefined)
-      return (await this.peers.ask(node, 'start', [asked, from, key])) as Started;
+      return (await this.peers.ask(node, 'start', { asked, from, key })) as Started;
     return answerTo(await this.accept(asked, from, key), clientId);
   }
 
@@ -118,11 +132,11 @@ export class LlmService {
     authorise(from.caller.principal, 'pull');
     const node = this.peers.nodeOf(clientId);
     if (node !== undefined) {
-      return (await this.peers.ask(node, 'pull', [
-        { clientId, model },
+      return (await this.peers.ask(node, 'pull', {
+        asked: { clientId, model },
         from,
-        idempotencyKey,
-      ])) as Started;
+        key: idempotencyKey,
+      })) as Started;
     }
     const { caller, client } = this.onBehalf(from, clientId, undefined);
     const accepted = await this.generations.pull(model, caller, idempotencyKey);
