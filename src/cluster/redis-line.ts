@@ -10,6 +10,8 @@ import type { ScriptName } from './scripts.js';
 /** A ticket as the scripts know it; see lua/line.lua. */
 interface Told {
   u: string;
+  /** Its accounts: name, most that run, most that wait; 0 = no limit. */
+  x: [string, number, number][];
   c: string[];
   p: string[];
   r: boolean;
@@ -241,8 +243,12 @@ export class RedisLine implements SlotKeeper {
   private tell(ticket: Ticket, isRetry: boolean): Told {
     const candidates = ticket.candidates();
     return {
-      // Its digest: a user's name has no business in the line.
-      u: createHash('sha256').update(ticket.user).digest('base64url').slice(0, 22),
+      u: nameOf('user', ticket.user),
+      x: (ticket.accounts ?? []).map(({ name, running = 0, waiting = 0 }) => [
+        nameOf('account', name),
+        running,
+        waiting,
+      ]),
       c: candidates.map(({ key }) => key),
       p: candidates.filter((upstream) => ticket.prefers(upstream)).map(({ key }) => key),
       r: isRetry,
@@ -286,6 +292,11 @@ export class RedisLine implements SlotKeeper {
     );
     return JSON.parse(String(text)) as Answer;
   }
+}
+
+/** A digest: the name of a user has no business in the line. */
+function nameOf(kind: 'user' | 'account', name: string): string {
+  return createHash('sha256').update(`${kind} ${name}`).digest('base64url').slice(0, 22);
 }
 
 /** Lua has no empty list: it writes `{}`. */

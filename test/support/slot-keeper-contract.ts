@@ -181,6 +181,40 @@ export function slotKeeperContract(
       });
     });
 
+    it('holds what an account may have running and waiting, whoever its users are', async () => {
+      const four = upstreamOf('four', 4);
+      const ofTenant = (user: string): Waiter => {
+        const waiter = new Waiter(user, [four]);
+        waiter.accounts = [
+          { name: 'tenant shop', running: 2, waiting: 1 },
+          { name: `user ${user}`, running: undefined, waiting: undefined },
+        ];
+        return waiter;
+      };
+      await withKeeper([four], {}, async (keeper, settle) => {
+        const [a, b, c, d] = ['a', 'b', 'c', 'd'].map(ofTenant) as [Waiter, Waiter, Waiter, Waiter];
+        expect(await keeper.enter(a)).toBe(0);
+        expect(await keeper.enter(b)).toBe(0);
+        // Two slots are free, and not for the shop.
+        expect(await keeper.enter(c)).toBe(1);
+        const refused = async (): Promise<number> => keeper.enter(d);
+        await expect(refused()).rejects.toMatchObject({ code: 'rate_limited' });
+        const other = new Waiter('e', [four]);
+        expect(await keeper.enter(other)).toBe(0);
+        await settle();
+        expect([c.starts, other.starts]).toEqual([0, 1]);
+        await keeper.release(a);
+        await settle();
+        expect(c.starts).toBe(1);
+        // What waited waits no more.
+        expect(await keeper.enter(d)).toBe(1);
+        await keeper.leave(d);
+        await keeper.release(b);
+        await settle();
+        expect(await keeper.enter(ofTenant('f'))).toBe(0);
+      });
+    });
+
     it('puts a request whose upstream failed before everybody else, and never refuses it', async () => {
       await withKeeper([one], { maxQueue: 2, maxQueuePerUser: 1 }, async (keeper, settle) => {
         const [unlucky, other, own] = ['a', 'b', 'a'].map((user) => new Waiter(user, [one]));

@@ -1,5 +1,5 @@
 import type { Upstream } from '../../src/cast/upstream.js';
-import type { Ticket } from '../../src/generations/line/slot-keeper.js';
+import type { LineAccount, Ticket } from '../../src/generations/line/slot-keeper.js';
 
 let made = 0;
 
@@ -12,6 +12,7 @@ export class Waiter implements Ticket {
   /** How often it was asked for its candidates. */
   asked = 0;
   preferred: Upstream | undefined;
+  accounts: LineAccount[] = [];
 
   /** @param onStart told before the keeper's method returns, or later */
   constructor(

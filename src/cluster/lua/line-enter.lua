@@ -1,17 +1,20 @@
 -- Starts a ticket, puts it in line, or refuses it.
--- ARGV[2] ticket; ARGV[3] JSON {u, c, p, r}
+-- ARGV[2] ticket; ARGV[3] JSON {u, x, c, p, r}
 -- Returns JSON {refusal} or {position, started: [[ticket, upstream], ...], a, o}
 local id, ticket = ARGV[2], cjson.decode(ARGV[3])
 
 local function refusal()
   if ticket.r then return nil end
-  if is_open() and may_run(ticket.u) then
+  if is_open() and may_run(ticket) then
     for _, slot in ipairs(settings.slots) do
       if has(ticket.c, slot[1]) and running(slot[1]) < slot[2] then return nil end
     end
   end
   if settings.queuePerUser > 0 and user_count(':q', ticket.u) >= settings.queuePerUser then
     return 'rate_limited'
+  end
+  for _, account in ipairs(ticket.x or {}) do
+    if account[3] > 0 and user_count(':q', account[1]) >= account[3] then return 'rate_limited' end
   end
   if redis.call('HLEN', base .. ':t') >= settings.maxQueue then return 'queue_full' end
 end

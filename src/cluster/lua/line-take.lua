@@ -1,6 +1,6 @@
 -- Takes over a ticket of another node: it keeps its place. One that had its turn there, or that the line
 -- has lost, goes before all others.
--- ARGV[2] ticket here; ARGV[3] JSON {u, c, p}; ARGV[4] that node; ARGV[5] what its ticket there begins with
+-- ARGV[2] ticket here; ARGV[3] JSON {u, x, c, p}; ARGV[4] that node; ARGV[5] what its ticket there begins with
 -- Returns JSON {position, started: [[ticket, upstream], ...], a, o}
 local id, ticket, place = ARGV[2], cjson.decode(ARGV[3]), nil
 for _, old in ipairs(redis.call('SMEMBERS', base .. ':n:' .. ARGV[4])) do

@@ -1,6 +1,6 @@
 -- A node tells of tickets that the line does not know (any more): those that hold a slot, and those
 -- that wait, with the places that they had.
--- ARGV[2] JSON: [[ticket, {u, c, p, r, a, o}, upstream or false], ...]
+-- ARGV[2] JSON: [[ticket, {u, x, c, p, r, a, o}, upstream or false], ...]
 -- Returns JSON {started}
 for _, told in ipairs(cjson.decode(ARGV[2])) do
   local id, ticket, up = told[1], told[2], told[3]

@@ -5,13 +5,14 @@
 -- ARGV[1]  JSON: node (who calls), bus (prefix of the nodes' channels), slots ([[upstream, slots], ...]),
 --          maxQueue, perUser (most running of a user, 0 = no limit), queuePerUser (0 = no limit)
 --
--- :t   hash  ticket -> JSON {u: user, n: node, c: candidates, p: preferred ones, a: arrival number,
---            r: it is a retry, o: {upstream: round}}; those that wait
--- :h   hash  ticket -> JSON {u, n, up}; those that hold a slot
+-- :t   hash  ticket -> JSON {u: user, x: accounts [[name, most running, most waiting], ...] (0 = no limit),
+--            n: node, c: candidates, p: preferred ones, a: arrival number, r: it is a retry,
+--            o: {upstream: round}}; those that wait
+-- :h   hash  ticket -> JSON {u, x, n, up}; those that hold a slot
 -- :n:<node>  set of the tickets of a node, waiting or holding
 -- :w:<up>    sorted set of "arrival:ticket" by round; "-" stands for no upstream
 -- :l:<up>, :s:<up>  sorted sets user -> round of the newest place, and of the newest served one
--- :ru, :q    hashes user -> how many run, and wait
+-- :ru, :q    hashes user or account -> how many run, and wait
 -- :c   hash  i (incarnation of the line), opens (ms), no (arrivals), round:<up>, run:<up>
 
 local base, settings = KEYS[1], cjson.decode(ARGV[1])
@@ -39,8 +40,19 @@ local function is_open()
   return redis.call('HEXISTS', base .. ':c', 'i') == 1 and now() >= count('opens')
 end
 
-local function may_run(user)
-  return settings.perUser == 0 or user_count(':ru', user) < settings.perUser
+-- Who it is counted for: its user, and its accounts.
+local function names_of(ticket)
+  local names = { ticket.u }
+  for _, account in ipairs(ticket.x or {}) do names[#names + 1] = account[1] end
+  return names
+end
+
+local function may_run(ticket)
+  if settings.perUser > 0 and user_count(':ru', ticket.u) >= settings.perUser then return false end
+  for _, account in ipairs(ticket.x or {}) do
+    if account[2] > 0 and user_count(':ru', account[1]) >= account[2] then return false end
+  end
+  return true
 end
 
 local function running(up) return count('run:' .. up) end
@@ -85,7 +97,8 @@ end
 local function forget(id, ticket)
   for up in pairs(ticket.o) do redis.call('ZREM', base .. ':w:' .. up, member(id, ticket)) end
   redis.call('HDEL', base .. ':t', id)
-  if add_to(':q', ticket.u, -1) > 0 then return end
+  for _, name in ipairs(names_of(ticket)) do add_to(':q', name, -1) end
+  if user_count(':q', ticket.u) > 0 then return end
   local ups = { NOBODY }
   for _, slot in ipairs(settings.slots) do ups[#ups + 1] = slot[1] end
   for _, up in ipairs(ups) do
@@ -99,15 +112,15 @@ local function forget(id, ticket)
 end
 
 local function hold(id, ticket, up)
-  redis.call('HSET', base .. ':h', id, cjson.encode({ u = ticket.u, n = ticket.n, up = up }))
+  redis.call('HSET', base .. ':h', id, cjson.encode({ u = ticket.u, x = ticket.x, n = ticket.n, up = up }))
   redis.call('SADD', base .. ':n:' .. ticket.n, id)
   add_to(':c', 'run:' .. up, 1)
-  add_to(':ru', ticket.u, 1)
+  for _, name in ipairs(names_of(ticket)) do add_to(':ru', name, 1) end
 end
 
 local function wait(id, ticket)
   redis.call('SADD', base .. ':n:' .. ticket.n, id)
-  add_to(':q', ticket.u, 1)
+  for _, name in ipairs(names_of(ticket)) do add_to(':q', name, 1) end
   stand_for_all(id, ticket)
 end
 
@@ -125,7 +138,7 @@ local function leave(id)
   redis.call('HDEL', base .. ':h', id)
   redis.call('SREM', base .. ':n:' .. holder.n, id)
   add_to(':c', 'run:' .. holder.up, -1)
-  add_to(':ru', holder.u, -1)
+  for _, name in ipairs(names_of(holder)) do add_to(':ru', name, -1) end
   return true
 end
 
@@ -138,7 +151,7 @@ local function next_of(up)
     for _, one in ipairs(members) do
       local id = string.sub(one, 17)
       local ticket = ticket_of(id)
-      if ticket and may_run(ticket.u) then return id, ticket end
+      if ticket and may_run(ticket) then return id, ticket end
     end
     from = from + STEP
   end
