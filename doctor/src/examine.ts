@@ -3,6 +3,7 @@ import { checkGenerate, checkModel, checkUpstreams } from './model-checks.js';
 import { Patient } from './patient.js';
 import { BUG, WAIT } from './remedies.js';
 import { checkAccess, checkReady, checkRest, checkStream } from './rest-checks.js';
+import { checkStore } from './store-check.js';
 import {
   checkIdle,
   checkOrigin,
@@ -56,6 +57,7 @@ export const CHECKS: readonly Check[] = [
     run: checkUpgrade,
   },
   { id: 'ping', title: 'Round trips', needs: ['origin'], limitMs: 20_000, run: checkPing },
+  { id: 'store', title: 'Redis', needs: ['ready'], limitMs: 5_000, run: checkStore },
   {
     id: 'upstream',
     title: 'Upstreams',

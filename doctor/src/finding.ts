@@ -27,6 +27,7 @@ export type CheckId =
   | 'websocket'
   | 'upgrade'
   | 'ping'
+  | 'store'
   | 'upstream'
   | 'model'
   | 'generate'

@@ -27,6 +27,25 @@ export const NO_STORE: Remedy = {
   lines: 'redis-cli -u "$REDIS_URL" ping',
 };
 
+export const OLD_STORE: Remedy = {
+  how: 'Give llm-cast a Redis 7, a Valkey, or a newer one of either.',
+};
+
+export const FORGETTING: Remedy = {
+  how: 'Let it refuse instead, and give it memory enough (docs/cluster.md). In redis.conf, or at once:',
+  lines: 'redis-cli -u "$REDIS_URL" CONFIG SET maxmemory-policy noeviction',
+};
+
+export const VOLATILE: Remedy = {
+  how: 'Answers that have ended, and idempotency keys, are lost then. Let it keep an append-only file. In redis.conf:',
+  lines: 'appendonly yes\nappendfsync everysec',
+};
+
+export const SLOW_STORE: Remedy = {
+  how: 'Put Redis near the nodes, on a machine that is not busy with something else; its own view:',
+  lines: 'redis-cli -u "$REDIS_URL" --latency',
+};
+
 export const BUFFERING: Remedy = {
   how: 'Turn off buffering and compression of answers in the proxy. In nginx:',
   lines: 'proxy_http_version 1.1;\nproxy_buffering off;\ngzip off;',

@@ -18,6 +18,7 @@ import { nodeOfClient } from './keys.js';
 import type { NodeBus } from './node-bus.js';
 import type { RedisClient } from './redis.js';
 import type { RedisLine } from './redis-line.js';
+import { storeFacts } from './store-facts.js';
 import type { RedisStore } from './redis-store.js';
 
 /** Beats without hearing itself after which a node subscribes anew. */
@@ -106,8 +107,8 @@ export class ClusterNode
     redis.close();
   }
 
-  view(): ClusterView {
-    const { heartbeat, keeper, copies } = this.parts;
+  async view(): Promise<ClusterView> {
+    const { redis, heartbeat, keeper, copies } = this.parts;
     return {
       node: this.tag,
       leaseMs: heartbeat.leaseMs,
@@ -115,7 +116,11 @@ export class ClusterNode
       owned: keeper.size,
       followed: copies.size,
       behind: keeper.behind,
-      store: { isReachable: !this.isCutOff, latencyMs: heartbeat.latencyMs },
+      store: {
+        isReachable: !this.isCutOff,
+        latencyMs: heartbeat.latencyMs,
+        ...(await storeFacts(redis)),
+      },
     };
   }
 
@@ -193,7 +198,8 @@ export class ClusterNode
       const dead = await heartbeat.beat();
       if (++this.unheard > DEAF_BEATS) {
         lifecycle.tell('deaf');
-        await redis.resubscribe();
+        // Not waited for: a deaf connection answers nothing, and the others want to hear this node.
+        void redis.resubscribe();
       }
       bus.tell(this.tag, 'echo', null);
       keeper.beat();

@@ -28,7 +28,7 @@ export abstract class Peers {
   abstract tell(op: string, message: unknown): void;
 
   /** What operators see of the nodes; undefined for a process alone. */
-  abstract view(): ClusterView | undefined;
+  abstract view(): Promise<ClusterView> | undefined;
 
   /** Whether no other node could go on with what this one gives away. */
   abstract readonly isAlone: boolean;

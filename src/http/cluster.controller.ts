@@ -22,9 +22,9 @@ export class ClusterController {
     answers: { 200: clusterView },
     refuses: ['not_found'],
   })
-  cluster(@Req() request: Request): ClusterView {
+  async cluster(@Req() request: Request): Promise<ClusterView> {
     checkAdmin(request, this.config);
-    const view = this.peers.view();
+    const view = await this.peers.view();
     if (view === undefined) {
       throw new CastError('not_found', { message: 'This node is alone: it has no REDIS_URL.' });
     }

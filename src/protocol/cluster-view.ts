@@ -21,6 +21,9 @@ export const clusterView = z
         .number()
         .nullable()
         .describe('How long its last answer took; null before the first one.'),
+      version: z.string().nullable().describe('Of Redis, or of what Valkey is compatible with.'),
+      maxMemoryPolicy: z.string().nullable().describe('What it does when it is full.'),
+      isPersistent: z.boolean().nullable().describe('Whether it keeps an append-only file.'),
     }),
   })
   .meta({
@@ -37,7 +40,13 @@ export const clusterView = z
         owned: 12,
         followed: 3,
         behind: 4,
-        store: { isReachable: true, latencyMs: 0.4 },
+        store: {
+          isReachable: true,
+          latencyMs: 0.4,
+          version: '7.0.15',
+          maxMemoryPolicy: 'noeviction',
+          isPersistent: true,
+        },
       },
     ],
   });
