@@ -12,7 +12,7 @@ const BINARY = programInPath('nginx');
 /** What `describeIf` asks for. */
 export const NGINX = [
   BINARY !== undefined,
-  'deploy/nginx.conf is not tested, as PATH has no nginx (apt-get install nginx-light)',
+  'deploy/nginx*.conf is not tested, as PATH has no nginx (apt-get install nginx-light)',
 ] as const;
 
 /** A real nginx with the shipped configuration; only ports, addresses and paths are its own. */
@@ -27,33 +27,61 @@ export class Nginx {
    * @param port to listen on, on the loopback address
    * @param below a path below which it shows the server, and what becomes of that path
    */
-  static async start(
+  static start(
     app: Pick<RunningServer, 'url' | 'socketUrl'>,
     port: number,
     below?: { path: string; isKept: boolean },
   ): Promise<Nginx> {
-    const folder = await mkdtemp(join(tmpdir(), 'llm-cast-nginx-'));
-    // As root nginx's workers are somebody else.
-    await chmod(folder, 0o755);
-    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
-    const shipped = await readFile(join(import.meta.dirname, '../../deploy/nginx.conf'), 'utf8');
-    const adapted = Object.entries({
+    return Nginx.run('nginx.conf', port, below?.path ?? '', {
       ...(below !== undefined && {
         'location /socket.io/ {': `location ${below.path}/socket.io/ {`,
         'http://llm_cast_socket;': `http://llm_cast_socket${below.isKept ? '' : '/socket.io/'};`,
         'location / {': `location ${below.path}/ {`,
         'http://llm_cast_rest;': `http://llm_cast_rest${below.isKept ? '' : '/'};`,
       }),
-      'listen 80;': `listen 127.0.0.1:${port};`,
       '127.0.0.1:3000': new URL(app.url).host,
       '127.0.0.1:4321': new URL(app.socketUrl).host,
+    });
+  }
+
+  /** Before two nodes, whose `NODE_ID` is `n1` and `n2`. */
+  static startCluster(
+    [one, two]: readonly [
+      Pick<RunningServer, 'url' | 'socketUrl'>,
+      Pick<RunningServer, 'url' | 'socketUrl'>,
+    ],
+    port: number,
+  ): Promise<Nginx> {
+    return Nginx.run('nginx.cluster.conf', port, '', {
+      'node1:3000': new URL(one.url).host,
+      'node1:4321': new URL(one.socketUrl).host,
+      'node2:3000': new URL(two.url).host,
+      'node2:4321': new URL(two.socketUrl).host,
+    });
+  }
+
+  /** @param changes what of the shipped text is replaced, and by what */
+  private static async run(
+    name: string,
+    port: number,
+    path: string,
+    changes: Readonly<Record<string, string>>,
+  ): Promise<Nginx> {
+    const folder = await mkdtemp(join(tmpdir(), 'llm-cast-nginx-'));
+    // As root nginx's workers are somebody else.
+    await chmod(folder, 0o755);
+    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+    const shipped = await readFile(join(import.meta.dirname, `../../deploy/${name}`), 'utf8');
+    const adapted = Object.entries({
+      ...changes,
+      'listen 80;': `listen 127.0.0.1:${port};`,
       '/run/nginx.pid': join(folder, 'pid'),
       '/var/log/nginx/': `${folder}/`,
       'http {': ['http {', ...temporary.map((name) => `${name}_temp_path ${folder}/${name};`)].join(
         '\n',
       ),
     }).reduce((text, [from, to]) => {
-      if (!text.includes(from)) throw new Error(`deploy/nginx.conf has no ${from}`);
+      if (!text.includes(from)) throw new Error(`deploy/${name} has no ${from}`);
       return text.replaceAll(from, to);
     }, shipped);
     const file = join(folder, 'nginx.conf');
@@ -62,7 +90,7 @@ export class Nginx {
     const child = spawn(BINARY ?? 'nginx', ['-c', file, '-e', 'stderr', '-g', 'daemon off;'], {
       stdio: ['ignore', 'ignore', 'inherit'],
     });
-    const nginx = new Nginx(`http://127.0.0.1:${port}${below?.path ?? ''}`, folder, child);
+    const nginx = new Nginx(`http://127.0.0.1:${port}${path}`, folder, child);
     try {
       await nginx.answers();
     } catch (error) {
