@@ -3,12 +3,14 @@ import type { Part } from '../cast/part.js';
 import type { Generation } from '../generations/generation.js';
 import type { End, EndEntry, Entry, TextKind } from '../generations/log/entry.js';
 import type { GenerationLog } from '../generations/log/generation-log.js';
+import type { Times } from '../generations/stopwatch.js';
 import type { StreamState } from '../protocol/stream-state.js';
 
 /** Most characters of text in one batch: 64 KiB of UTF-8. */
 const MAX_CHARS = Math.floor(65_536 / 3);
 
 const seq = z.int().min(1);
+const ms = z.number().min(0).nullable();
 /** Text of one kind: its first seq, the characters of each entry, the text, when it was made. */
 const textItem = z.tuple([
   z.enum(['text', 'thinking', 'refusal']),
@@ -19,12 +21,13 @@ const textItem = z.tuple([
 ]);
 /** An entry as it is: what is rare, or single. */
 const partItem = z.tuple([z.literal('e'), seq, z.looseObject({ type: z.string() })]);
-/** The end: its seq, and the first seq that it covers. */
+/** The end: its seq, the first seq that it covers, itself, and what was measured. */
 const endItem = z.tuple([
   z.literal('z'),
   seq,
   seq,
   z.looseObject({ type: z.literal('end'), state: z.string(), sha256: z.string() }),
+  z.tuple([ms, ms, ms]),
 ]);
 const stateItem = z.tuple([z.literal('s'), z.looseObject({ state: z.string() })]);
 const items = z.array(z.union([textItem, partItem, endItem, stateItem]));
@@ -47,7 +50,7 @@ export function parseMessage(json: string): [string, Item[]][] {
  * @returns the batch and the last seq in it; undefined where there is nothing
  */
 export function batchAfter(
-  log: GenerationLog,
+  { log, stopwatch }: Generation,
   after: number,
 ): { json: string; seq: number; end: End | undefined } | undefined {
   const said: unknown[] = [];
@@ -58,22 +61,22 @@ export function batchAfter(
     last = entry.seq;
     chars += isText(entry) ? entry.said.text.length : 256;
     if (entry.said.type === 'end') end = entry.said;
-    said.push(itemOf(log, entry));
+    said.push(itemOf(log, entry, stopwatch.times));
   }
   return last === after ? undefined : { json: JSON.stringify(said), seq: last, end };
 }
 
-export function endItemOf({ seq, from, said }: EndEntry): unknown {
-  return ['z', seq, from, said];
+export function endItemOf({ seq, from, said }: EndEntry, times: Times): unknown {
+  return ['z', seq, from, said, times];
 }
 
-function itemOf(log: GenerationLog, entry: Entry): unknown {
+function itemOf(log: GenerationLog, entry: Entry, times: Times): unknown {
   const { seq, from, said } = entry;
   if (isText(entry)) {
     const { type, text, createdAt } = entry.said;
     return [type, from, log.lengths(from, seq), text, createdAt];
   }
-  return said.type === 'end' ? endItemOf(entry as EndEntry) : ['e', seq, said];
+  return said.type === 'end' ? endItemOf(entry as EndEntry, times) : ['e', seq, said];
 }
 
 function isText(entry: Entry): entry is Entry & { said: Extract<Part, { text: string }> } {
@@ -98,7 +101,7 @@ export function applyItems(generation: Generation, batch: readonly Item[]): bool
         if (item[2] > generation.log.seq + 1) return false;
         if (generation.log.end === undefined) {
           const said = item[3] as unknown as End;
-          generation.adopt({ seq: item[1], from: generation.log.seq + 1, said });
+          generation.adopt({ seq: item[1], from: generation.log.seq + 1, said }, item[4]);
         }
         break;
       default:

@@ -175,9 +175,11 @@ export class Burial {
   /** It has begun: what was kept is all of it. */
   private async end(id: string, epoch: number): Promise<void> {
     const { redis, copies } = this.parts;
-    const end = lostEnd(await copies.snapshot(id));
+    const generation = await copies.snapshot(id);
+    const end = lostEnd(generation);
+    generation.stopwatch.end();
     const state = JSON.stringify({ generationId: id, state: end.said.state });
-    const items = JSON.stringify([endItemOf(end)]);
+    const items = JSON.stringify([endItemOf(end, generation.stopwatch.times)]);
     const { RETAIN_MS } = this.config;
     const call = [id, epoch, end.from, end.seq, items, RETAIN_MS, end.said.state, state, []];
     const birth = runningOf(birthOf(id) ?? '');

@@ -175,17 +175,26 @@ export class Copies {
   }
 
   private async check(copy: Copy, isAlive: (node: string) => boolean): Promise<void> {
-    if (copy.hasEnded) return;
     try {
       await copy.check();
     } catch (error) {
       if (!(error instanceof CastError) || error.code !== 'generation_not_found') return;
-      // Its owner writes it again, if there is one.
-      const missedMs = copy.missed();
-      if (isAlive(copy.owner) || missedMs < this.config.NODE_LEASE_MS) return;
-      this.logger.warn('nobody has this generation any more', { id: copy.generation.id });
-      copy.generation.adopt(lostEnd(copy.generation));
+      await this.missed(copy, isAlive).catch(() => undefined);
     }
+  }
+
+  /** Redis does not know it: its time is over, or its owner writes it again, if there is one. */
+  private async missed(copy: Copy, isAlive: (node: string) => boolean): Promise<void> {
+    const { generation, owner } = copy;
+    if (!copy.hasEnded) {
+      const missedMs = copy.missed();
+      const isKept = isAlive(owner) ? await copy.follow() : missedMs < this.config.NODE_LEASE_MS;
+      if (isKept) return;
+      this.logger.warn('nobody has this generation any more', { id: generation.id });
+      generation.stopwatch.end();
+      generation.adopt(lostEnd(generation), generation.stopwatch.times);
+    }
+    if (!copy.hasReaders) this.forget(generation.id);
   }
 
   private forget(id: string): void {

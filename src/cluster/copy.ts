@@ -83,10 +83,16 @@ export class Copy implements Driver {
     return this.generation.log.end !== undefined;
   }
 
-  /** Asks the owner for what is new. @throws CastError where it does not answer */
-  async follow(): Promise<void> {
+  /**
+   * Asks the owner for what is new.
+   * @returns whether it runs there
+   * @throws CastError where it does not answer
+   */
+  async follow(): Promise<boolean> {
     const { bus, node } = this.context;
-    await bus.ask(this.owner, 'follow', { node, ids: [[this.generation.id, this.hasReaders]] });
+    const { id } = this.generation;
+    const unknown = await bus.ask(this.owner, 'follow', { node, ids: [[id, this.hasReaders]] });
+    return !(unknown as string[]).includes(id);
   }
 
   /** What its owner passes on. */
@@ -107,6 +113,7 @@ export class Copy implements Driver {
   async check(): Promise<void> {
     const { redis } = this.context;
     const meta = await metaOf(redis, this.generation.id);
+    if (this.hasEnded) return;
     this.goneSince = undefined;
     this.owner = meta.owner ?? this.owner;
     if (Number(meta.seq) > this.generation.log.seq) await this.catchUp();

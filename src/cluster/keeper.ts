@@ -225,8 +225,8 @@ export class Keeper {
     await Promise.all(some.filter(({ isGone }) => isGone).map((kept) => this.reopen(kept)));
     const calls = some.map((kept) => {
       const { generation, epoch, cursor, followers } = kept;
-      const { id, log } = generation;
-      const batch = batchAfter(log, cursor);
+      const { id } = generation;
+      const batch = batchAfter(generation, cursor);
       const state = kept.stateIsNew ? JSON.stringify(generation.status) : '';
       kept.dueAt = Infinity;
       kept.stateIsNew = false;

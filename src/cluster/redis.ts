@@ -5,6 +5,8 @@ import { defineScripts, runScript, type ScriptName } from './scripts.js';
 
 /** Longest time for one command, in milliseconds. */
 const COMMAND_TIMEOUT_MS = 1_000;
+/** How long a connection may owe an answer before it is given up for a new one, in milliseconds. */
+const SILENT_MS = 3_000;
 /** Pause before the first attempt to connect again, and the longest one; half of it is random. */
 const RECONNECT_MS = 100;
 const LONGEST_RECONNECT_MS = 2_000;
@@ -23,6 +25,7 @@ export class RedisClient {
   private outstanding = 0;
   private onAnswer: (op: string, ms: number) => void = () => undefined;
   private isClosed = false;
+  private isResubscribing = false;
   /** Why the last command failed; undefined if it did not. */
   private trouble: string | undefined;
 
@@ -117,6 +120,8 @@ export class RedisClient {
 
   /** Hears every channel anew: a subscription may be deaf on a connection that is up. */
   async resubscribe(): Promise<void> {
+    if (this.isResubscribing) return;
+    this.isResubscribing = true;
     for (const key of this.listeners.keys()) {
       const name = key.slice(1);
       const again = key.startsWith(SHARDED)
@@ -124,6 +129,7 @@ export class RedisClient {
         : this.subscriber.subscribe(name);
       await again.catch((error: unknown) => this.complain(error));
     }
+    this.isResubscribing = false;
   }
 
   close(): void {
@@ -163,6 +169,7 @@ function connect(urls: readonly string[]): Redis | Cluster {
     maxRetriesPerRequest: 0,
     commandTimeout: COMMAND_TIMEOUT_MS,
     connectTimeout: COMMAND_TIMEOUT_MS,
+    socketTimeout: SILENT_MS,
     retryStrategy: pause,
   };
   const [first, ...others] = urls;

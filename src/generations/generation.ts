@@ -5,7 +5,7 @@ import type { CancelReason, End, EndEntry, Said } from './log/entry.js';
 import { type Follower, GenerationLog } from './log/generation-log.js';
 import type { Proof } from './log/proof.js';
 import type { DoorName, LogReader, LogSink } from './log/reader.js';
-import { Stopwatch } from './stopwatch.js';
+import { Stopwatch, type Times } from './stopwatch.js';
 
 /** What never changes of a generation. */
 export interface GenerationFacts {
@@ -53,7 +53,7 @@ export class Generation {
   readonly log: GenerationLog;
   /** Resolves with the last entry. */
   readonly ended: Promise<EndEntry>;
-  readonly stopwatch = new Stopwatch();
+  readonly stopwatch: Stopwatch;
   /** What it is doing, as `streamState` says it. */
   status: StreamState;
   /** How many other nodes have readers of it. */
@@ -74,6 +74,7 @@ export class Generation {
     this.model = facts.model;
     this.owner = facts.owner;
     this.createdAt = facts.createdAt;
+    this.stopwatch = new Stopwatch(facts.createdAt);
     this.note = facts.note;
     this.status = { generationId: facts.id, state: 'queued' };
     this.log = new GenerationLog((bytes) => this.driver.onGrow(bytes));
@@ -152,8 +153,9 @@ export class Generation {
     this.driver.onLost();
   }
 
-  /** @internal Writes the end that was written elsewhere. */
-  adopt(end: EndEntry): void {
+  /** @internal Writes the end that was written elsewhere. @param times what was measured there */
+  adopt(end: EndEntry, times: Times): void {
+    this.stopwatch.times = times;
     this.status = { ...this.status, state: end.said.state };
     this.log.adopt(end);
     this.resolveEnded(end);

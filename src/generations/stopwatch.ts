@@ -1,11 +1,35 @@
 import type { Statistics, Timings } from '../protocol/usage.js';
 
-/** When a generation was accepted (now), given to an upstream, first answered and ended. */
+/** Milliseconds from when it was accepted until it was given to an upstream, first answered and ended. */
+export type Times = readonly [started: number | null, first: number | null, ended: number | null];
+
+/** When a generation was accepted, given to an upstream, first answered and ended. */
 export class Stopwatch {
-  private readonly acceptedAt = performance.now();
+  private readonly acceptedAt: number;
   private startedAt: number | undefined;
   private firstTokenAt: number | undefined;
   private endedAt: number | undefined;
+
+  /** @param createdAt when it was accepted, in milliseconds since 1970 */
+  constructor(createdAt: number) {
+    this.acceptedAt = performance.now() - Math.max(0, Date.now() - createdAt);
+  }
+
+  /** For a copy on another node. */
+  get times(): Times {
+    const since = (at: number | undefined): number | null =>
+      at === undefined ? null : rounded(at - this.acceptedAt);
+    return [since(this.startedAt), since(this.firstTokenAt), since(this.endedAt)];
+  }
+
+  /** Shows what another one has measured. */
+  set times([started, first, ended]: Times) {
+    const at = (ms: number | null): number | undefined =>
+      ms === null ? undefined : this.acceptedAt + ms;
+    this.startedAt = at(started);
+    this.firstTokenAt = at(first);
+    this.endedAt = at(ended);
+  }
 
   get hasStarted(): boolean {
     return this.startedAt !== undefined;
@@ -25,13 +49,12 @@ export class Stopwatch {
 
   /** @param statistics what the upstream has measured itself */
   timings({ load_duration, eval_count, eval_duration }: Statistics): Timings {
-    const since = (at: number | undefined): number | null =>
-      at === undefined ? null : rounded(at - this.acceptedAt);
+    const [, firstTokenMs, totalMs] = this.times;
     return {
       queuedMs: rounded((this.startedAt ?? this.endedAt ?? performance.now()) - this.acceptedAt),
       loadMs: load_duration === undefined ? null : rounded(load_duration / 1e6),
-      firstTokenMs: since(this.firstTokenAt),
-      totalMs: since(this.endedAt),
+      firstTokenMs,
+      totalMs,
       tokensPerSecond:
         eval_count === undefined || !eval_duration
           ? null
