@@ -107,6 +107,13 @@ for (const { name, program, missing } of ENGINES) {
       (await upstream.nextCall()).text('hello').done();
       expect(await client.ended(body.generationId)).toMatchObject({ state: 'completed' });
       expect(client.text(body.generationId)).toBe('hello');
+      // Two requests without an idempotency key are two.
+      const again = await call('POST', `${b.url}/llm/generate`, {
+        clientId: client.id,
+        prompt: 'x',
+      });
+      expect(again.body.generationId).not.toBe(body.generationId);
+      (await upstream.nextCall()).done();
       for (const clientId of [`${client.id}x`, 'nobodyxx12345678901234567890']) {
         const answer = await call('POST', `${b.url}/llm/generate`, { clientId, prompt: 'x' });
         expect(answer).toMatchObject({ status: 404, body: { code: 'client_not_found' } });
@@ -190,7 +197,12 @@ for (const { name, program, missing } of ENGINES) {
         [a, b].map(async ({ url }) => (await call('GET', `${url}/llm/cluster`)).body),
       );
       expect(views).toMatchObject([
-        { owned: 1, followed: 0, leaseMs: 1000, store: { isReachable: true } },
+        {
+          owned: 1,
+          followed: 0,
+          leaseMs: 1000,
+          store: { isReachable: true, maxMemoryPolicy: 'noeviction', isPersistent: false },
+        },
         { owned: 0, followed: 1 },
       ]);
       const names = views.map(({ node }) => node as string).sort();
@@ -198,6 +210,7 @@ for (const { name, program, missing } of ENGINES) {
         expect(nodes.map(({ node }: { node: string }) => node).sort()).toEqual(names);
         expect(nodes.every(({ isAlive }: { isAlive: boolean }) => isAlive)).toBe(true);
         expect(store.latencyMs).toBeGreaterThan(0);
+        expect(Number.parseInt(store.version, 10)).toBeGreaterThanOrEqual(7);
       }
       expect(names).toContain(generationId.slice(22));
     });

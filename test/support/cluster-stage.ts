@@ -3,6 +3,7 @@ import { Oracle } from './oracle.js';
 import { Program } from './program.js';
 import { RedisServer } from './redis-server.js';
 import { ScriptedUpstream, type UpstreamCall } from './scripted-upstream.js';
+import { call } from './rest.js';
 import { until } from './until.js';
 
 /** Lease of the nodes, in milliseconds. */
@@ -52,6 +53,12 @@ export class ClusterStage {
   /** Starts so many nodes, and waits until they know each other and their line is open. */
   async start(count: number, env: Env = {}): Promise<ClusterServer[]> {
     const nodes = await Promise.all(Array.from({ length: count }, () => this.node(env)));
+    await this.ready();
+    return nodes;
+  }
+
+  /** All nodes know each other, and their line is open. */
+  async ready(): Promise<void> {
     await until(
       async () => (await this.redis.ask((client) => client.hlen('lc:nodes'))) === this.nodes.length,
     );
@@ -59,7 +66,11 @@ export class ClusterStage {
       const opens = await this.redis.ask((client) => client.hget('lc:{line}:c', 'opens'));
       return Number(opens) < Date.now();
     });
-    return nodes;
+  }
+
+  /** The id by which a node is known to the others. */
+  async nodeIdOf({ url }: ClusterServer): Promise<string> {
+    return (await call('GET', `${url}/llm/cluster`)).body.node as string;
   }
 
   async node(env: Env = {}): Promise<ClusterServer> {
@@ -112,6 +123,12 @@ export class ClusterStage {
       answer.request.text(piece);
     }, PIECE_MS);
     this.timers.set(answer, timer);
+  }
+
+  /** The upstreams of all answers have sent so many characters more. */
+  async untilWritten(chars: number): Promise<void> {
+    const before = this.answers.map((answer) => answer.chars);
+    await until(() => this.answers.every((answer, at) => answer.chars >= before[at]! + chars));
   }
 
   /** The upstream says its last word. */

@@ -60,10 +60,14 @@ export class OracleClient {
     await until(() => this.socket.connected);
   }
 
+  /** The last record of a generation; undefined while it goes on. */
+  terminal(id: string): TerminalRecord | undefined {
+    return this.readers.get(id)?.terminal;
+  }
+
   async ended(id: string): Promise<TerminalRecord> {
-    const reader = this.readers.get(id);
-    await until(() => reader?.terminal !== undefined);
-    return reader?.terminal as TerminalRecord;
+    await until(() => this.terminal(id) !== undefined);
+    return this.terminal(id) as TerminalRecord;
   }
 
   close(): void {

@@ -32,6 +32,25 @@ export class Oracle {
     return reader;
   }
 
+  /** All text that the upstream sent. */
+  get text(): string {
+    return textIn(this.pieces);
+  }
+
+  /** Characters that every reader has by now. */
+  get read(): number {
+    return Math.min(...this.readers.map(({ pieces }) => textIn(pieces).length));
+  }
+
+  /** Most bytes that some reader has seen, and that the end does not prove. */
+  get lost(): number {
+    return Math.max(
+      ...this.readers.map(({ pieces, terminal }) => {
+        return Buffer.byteLength(textIn(pieces)) - (terminal?.bytes ?? 0);
+      }),
+    );
+  }
+
   /** What is wrong, once everything should have arrived; nothing if all is well. */
   problems(): string[] {
     if (this.readers.length === 0) return ['nobody read it'];
@@ -52,7 +71,7 @@ export class Oracle {
     const got = [...this.pieces.slice(0, after), ...pieces];
     const all = flat(got);
     const sent = flat(this.pieces);
-    const text = got.map(([kind, content]) => (kind === 'text' ? content : '')).join('');
+    const text = textIn(got);
     const problems: string[] = [];
     // A client of a node that was lost may have seen what nobody has kept: the proof is of what was kept.
     const bytes = Buffer.from(text);
@@ -153,6 +172,10 @@ function piecesOf(record: StreamRecord): Piece[] {
     ['tool_calls', tool_calls === undefined ? '' : JSON.stringify(tool_calls)],
   ];
   return pieces.filter(([, content]) => content !== '');
+}
+
+function textIn(pieces: readonly Piece[]): string {
+  return pieces.map(([kind, content]) => (kind === 'text' ? content : '')).join('');
 }
 
 /** One string that is the same however the pieces of a kind are cut. */

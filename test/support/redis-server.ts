@@ -65,6 +65,15 @@ export class RedisServer {
     await exit;
   }
 
+  /** Is a replica of another one from now on. Resolves when it has all that that one has. */
+  async follow({ port }: RedisServer): Promise<void> {
+    await this.ask((client) => client.call('REPLICAOF', '127.0.0.1', String(port)));
+    await until(async () => {
+      const said = await this.ask((client) => client.info('replication'));
+      return said?.includes('master_link_status:up') === true;
+    });
+  }
+
   /** SIGSTOP and SIGCONT. */
   signal(name: 'SIGSTOP' | 'SIGCONT'): void {
     this.child?.kill(name);
