@@ -53,6 +53,32 @@ describe('upstreamAdapter', () => {
       timeout: 5_000,
       ...config,
     });
+  const deafs: ChildProcess[] = [];
+  const fillers: Socket[] = [];
+  afterEach(() => {
+    for (const filler of fillers.splice(0)) filler.destroy();
+    for (const child of deafs.splice(0)) child.kill('SIGKILL');
+  });
+  /**
+   * A server whose kernel takes no more connections, because it itself does not; after `ms` it does,
+   * and answers. @returns its port
+   */
+  const deaf = async (host: string, port = 0, ms?: number): Promise<number> => {
+    const child = spawn(process.execPath, [
+      '--eval',
+      `const server = require('node:http').createServer((_request, response) => response.end('late'));
+       server.listen({ port: ${port}, host: '${host}', backlog: 1 }, () => {
+         require('node:fs').writeSync(1, String(server.address().port));
+         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ${ms});
+       });`,
+    ]);
+    deafs.push(child);
+    const [said] = (await once(child.stdout!, 'data')) as [Buffer];
+    const at = Number(said.toString());
+    for (let n = 0; n < 8; n++) fillers.push(net.connect(at, host).on('error', () => undefined));
+    await sleep(200);
+    return at;
+  };
   const read = async ({ data }: Answer): Promise<Buffer> => Buffer.concat(await data.toArray());
   const text = async (config?: AxiosRequestConfig): Promise<string> =>
     (await read(await send(config))).toString();
@@ -153,20 +179,69 @@ describe('upstreamAdapter', () => {
     expect((await read(answer)).length).toBe(500 * piece.length);
   });
 
-  it('finds the upstream among several addresses of a name', async () => {
-    const addresses = [
-      { address: '::1', family: 6 },
-      { address: '127.0.0.1', family: 4 },
-    ];
-    type Found = (error: null, all: typeof addresses) => void;
-    const answer = (_name: string, _options: object, found: Found): void => found(null, addresses);
-    const lookup = jest.spyOn(dns, 'lookup').mockImplementation(answer as never);
-    try {
-      expect(await text({ url: url.replace('127.0.0.1', 'upstream') })).toBe('yes');
-      expect(lookup).toHaveBeenCalled();
-    } finally {
-      lookup.mockRestore();
-    }
+  describe('of a name with several addresses', () => {
+    let name: string;
+    let port: number;
+    let lookup: jest.SpiedFunction<typeof dns.lookup>;
+    afterEach(() => lookup?.mockRestore());
+    beforeEach(() => {
+      name = url.replace('127.0.0.1', 'upstream');
+      port = Number(new URL(url).port);
+    });
+    const resolvesTo = (...addresses: string[]): void => {
+      const found = addresses.map((address) => ({ address, family: net.isIP(address) }));
+      type Found = (error: null, all: typeof found) => void;
+      const answer = (_name: string, _options: object, done: Found): void => done(null, found);
+      lookup?.mockRestore();
+      lookup = jest.spyOn(dns, 'lookup').mockImplementation(answer as never);
+    };
+
+    it('takes the one where something listens', async () => {
+      for (const others of [['::1'], ['127.0.0.2'], ['::1', '127.0.0.2', '127.0.0.3']]) {
+        resolvesTo(...others, '127.0.0.1');
+        expect(await text({ url: name })).toBe('yes');
+        server.closeAllConnections();
+        resolvesTo('127.0.0.1', ...others);
+        expect(await text({ url: name })).toBe('yes');
+        server.closeAllConnections();
+      }
+    });
+
+    it('takes another where the first leads nowhere, long before the time to connect is over', async () => {
+      await deaf('127.0.0.2', port);
+      resolvesTo('127.0.0.2', '127.0.0.1');
+      const from = performance.now();
+      expect(await text({ url: name, timeout: 60_000 })).toBe('yes');
+      expect(performance.now() - from).toBeLessThan(30_000);
+    });
+
+    it('waits for a slow one where the others refuse', async () => {
+      // The kernel drops the first try, and repeats it after a second.
+      await deaf('127.0.0.2', port, 700);
+      for (const others of [['127.0.0.3'], ['::1', '127.0.0.3']]) {
+        resolvesTo('127.0.0.2', ...others);
+        expect(await text({ url: name })).toBe('late');
+      }
+    });
+
+    it('gives all of them up after the time to connect, and where the request is aborted', async () => {
+      await deaf('127.0.0.2', port);
+      await deaf('127.0.0.3', port);
+      resolvesTo('127.0.0.2', '127.0.0.3');
+      await expect(send({ url: name, timeout: 400 })).rejects.toThrow(ConnectTimeout);
+      const abort = new AbortController();
+      const sent = send({ url: name, timeout: 60_000, signal: abort.signal });
+      setTimeout(() => abort.abort(), 50);
+      await expect(sent).rejects.toThrow();
+    });
+
+    it('says why none of them took it', async () => {
+      resolvesTo('127.0.0.2', '127.0.0.3');
+      await expect(send({ url: name })).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+      lookup.mockImplementation(((_name: string, _options: object, done: (error: Error) => void) =>
+        done(Object.assign(new Error('no such name'), { code: 'ENOTFOUND' }))) as never);
+      await expect(send({ url: name })).rejects.toMatchObject({ code: 'ENOTFOUND' });
+    });
   });
 
   it('does not send a request again on a connection that was new', async () => {
@@ -286,29 +361,8 @@ describe('upstreamAdapter', () => {
   });
 
   describe('the time to connect', () => {
-    let child: ChildProcess | undefined;
-    const fillers: Socket[] = [];
-    afterEach(() => {
-      for (const filler of fillers.splice(0)) filler.destroy();
-      child?.kill('SIGKILL');
-    });
-
     it('is limited: an upstream that accepts no connection', async () => {
-      // Listens and then never turns its loop again; the kernel takes a few connections for it.
-      child = spawn(process.execPath, [
-        '--eval',
-        `const server = require('node:net').createServer();
-         server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
-           require('node:fs').writeSync(1, String(server.address().port));
-           Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
-         });`,
-      ]);
-      const [said] = (await once(child.stdout!, 'data')) as [Buffer];
-      const port = Number(said.toString());
-      for (let n = 0; n < 8; n++) {
-        fillers.push(net.connect(port, '127.0.0.1').on('error', () => undefined));
-      }
-      await sleep(200);
+      const port = await deaf('127.0.0.1');
       await expect(send({ url: `http://127.0.0.1:${port}`, timeout: 300 })).rejects.toThrow(
         ConnectTimeout,
       );

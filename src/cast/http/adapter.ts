@@ -1,10 +1,10 @@
 import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import type { AxiosAdapter, AxiosResponse } from 'axios';
-import { StreamingAgent } from './agent.js';
+import { type ConnectOptions, expectBody, SecureAgent, StreamingAgent } from './agent.js';
 
-const plain = new StreamingAgent();
-const secure = new https.Agent({ keepAlive: true });
+const plain = new StreamingAgent({ keepAlive: true });
+const secure = new SecureAgent({ keepAlive: true });
 
 /** The upstream did not accept a connection within `CONNECT_TIMEOUT_MS`. */
 export class ConnectTimeout extends Error {
@@ -24,27 +24,41 @@ export const upstreamAdapter: AxiosAdapter = (config) =>
     const url = new URL(config.url ?? '');
     const isSecure = url.protocol === 'https:';
     const open: typeof http.request = isSecure ? https.request : http.request;
-    const agent = isSecure ? secure : plain;
+    const kept = isSecure ? secure : plain;
+    const fresh = (): http.Agent => (isSecure ? new SecureAgent() : new StreamingAgent());
     const method = (config.method ?? 'get').toUpperCase();
     const headers = config.headers.toJSON() as http.OutgoingHttpHeaders;
     const { signal } = config;
 
     const send = (isAgain: boolean): void => {
-      const request = open(url, { method, headers, agent: isAgain ? false : agent });
+      const connecting = new AbortController();
+      const options: http.RequestOptions & ConnectOptions = {
+        method,
+        headers,
+        agent: isAgain ? fresh() : kept,
+        givenUp: connecting.signal,
+      };
+      const request = open(url, options);
       let answered = false;
       let failure: NodeJS.ErrnoException | undefined;
-      const abort = (): void => void request.destroy();
-      const connectTimer = setTimeout(() => request.destroy(new ConnectTimeout()), config.timeout);
+      const stop = (why?: Error): void => {
+        request.destroy(why);
+        // A request that has no connection yet is over only when its agent is.
+        connecting.abort(why);
+      };
+      const abort = (): void => stop();
+      const connectTimer = setTimeout(() => stop(new ConnectTimeout()), config.timeout);
 
       request.once('socket', (socket) => {
-        if (!socket.connecting) clearTimeout(connectTimer);
+        const isReady = request.reusedSocket || (!isSecure && !socket.connecting);
+        if (isReady) clearTimeout(connectTimer);
         else {
           socket.once(isSecure ? 'secureConnect' : 'connect', () => clearTimeout(connectTimer));
         }
       });
       request.once('response', (body) => {
         answered = true;
-        plain.expectBody(body);
+        expectBody(body);
         // The reader of the body hears of its end by `end` or `close`.
         body.on('error', () => undefined);
         resolve({

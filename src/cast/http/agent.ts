@@ -1,19 +1,36 @@
 import { Agent, type ClientRequest, type ClientRequestArgs, type IncomingMessage } from 'node:http';
-import { connect, type Socket, type TcpNetConnectOpts } from 'node:net';
+import https, { type RequestOptions } from 'node:https';
+import { connect, isIP, type Socket, type TcpNetConnectOpts } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { ChunkLane } from './chunk-lane.js';
+import { connectToFirst } from './connect-to-first.js';
 
 /** What one read of a connection brings at most; used for each read of each connection. */
 const buffer = Buffer.allocUnsafeSlow(65_536);
 
-/** Keeps plain connections to upstreams, each read through a lane of its own. */
-export class StreamingAgent extends Agent {
-  private readonly lanes = new WeakMap<Socket, ChunkLane>();
+/** What a request says to its agent. */
+export interface ConnectOptions {
+  /** Nobody waits for the connection any more. */
+  givenUp: AbortSignal;
+}
+type Options = ClientRequestArgs & Partial<ConnectOptions>;
+type Done = (error: Error | null, connection: Duplex) => void;
+/** As the agent takes it: without a connection where there is an error. */
+type Connected = (error: Error | null, connection?: Duplex) => void;
 
-  constructor() {
-    super({ keepAlive: true });
+const lanes = new WeakMap<Socket, ChunkLane>();
+
+/** Plain connections to upstreams, each read through a lane of its own. */
+export class StreamingAgent extends Agent {
+  override createConnection(options: Options, done?: Done): Socket | undefined {
+    const { host, givenUp } = options;
+    if (!host || isIP(host) || done === undefined) return this.connect(options);
+    const open = (address: string): Socket => this.connect({ ...options, host: address });
+    connectToFirst(host, open, givenUp, done as Connected);
+    return undefined;
   }
 
-  override createConnection(options: ClientRequestArgs): Socket {
+  private connect(options: Options): Socket {
     const onread = {
       buffer,
       callback: (size: number): boolean => {
@@ -23,17 +40,32 @@ export class StreamingAgent extends Agent {
     };
     const socket = connect({ ...(options as TcpNetConnectOpts), onread });
     const lane = new ChunkLane(socket);
-    this.lanes.set(socket, lane);
+    lanes.set(socket, lane);
     return socket;
   }
 
   override reuseSocket(socket: Socket, request: ClientRequest): void {
     super.reuseSocket(socket, request);
-    this.lanes.get(socket)?.expectHead();
+    lanes.get(socket)?.expectHead();
   }
+}
 
-  /** To be called while a request tells of its response. */
-  expectBody(answer: IncomingMessage): void {
-    this.lanes.get(answer.socket)?.expectBody(answer);
+/** To be called while a request tells of its response. */
+export function expectBody(answer: IncomingMessage): void {
+  lanes.get(answer.socket)?.expectBody(answer);
+}
+
+/** Connections over TLS. */
+export class SecureAgent extends https.Agent {
+  override createConnection(options: RequestOptions, done?: Done): Duplex | null | undefined {
+    const { host, givenUp } = options as Options;
+    if (!host || isIP(host) || done === undefined) return super.createConnection(options);
+    const open = (address: string): Socket =>
+      connect({ ...(options as TcpNetConnectOpts), host: address });
+    connectToFirst(host, open, givenUp, (error, socket) => {
+      if (error) (done as Connected)(error);
+      else done(null, super.createConnection({ ...options, socket } as RequestOptions)!);
+    });
+    return undefined;
   }
 }
