@@ -1,6 +1,11 @@
 import { startDemo } from './demo/start.js';
 import { parseArgs } from 'node:util';
-import { exitAtSecondSignal, exitWithReason, surviveClosedLog } from './cli/process.js';
+import {
+  exitAtSecondSignal,
+  exitWithReason,
+  surviveClosedLog,
+  warnOfSetting,
+} from './cli/process.js';
 import { EXIT } from './cli/exit.js';
 import { lanAddresses, qrCode } from './demo/lan.js';
 
@@ -14,6 +19,7 @@ const { lan } = readFlags();
 try {
   const { url, socketUrl } = await startDemo(
     lan ? { ...process.env, ...OPEN_TO_LAN } : process.env,
+    warnOfSetting,
   );
   const { port } = new URL(url);
   const { port: socketPort } = new URL(socketUrl);

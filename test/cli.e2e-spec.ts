@@ -85,6 +85,20 @@ describe('llm-cast', () => {
     );
   });
 
+  it.each([
+    ['the server', [], /REST on/],
+    ['the demo', ['demo'], /Open http/],
+    ['--print-config', ['--print-config'], /PORT=/],
+  ])('names a setting that is misspelt or has no effect: %s', async (_, args, isThere) => {
+    const env = { PORT: 0, SOCKET_PORT: 0, MAX_QEUE: 3, OPENAI_API_KEY: 'sk-x' };
+    const program = Program.run('cli.js', args, { env });
+    await program.said(isThere);
+    program.child.kill('SIGKILL');
+    await program.exited;
+    expect(program.stderr).toContain('is MAX_QUEUE meant?');
+    expect(program.stderr).toContain('OPENAI_API_KEY has no effect');
+  });
+
   it('does not start with a .env that it cannot read, and says why', async () => {
     const cwd = await mkdtemp(join(tmpdir(), 'llm-cast-'));
     await writeFile(join(cwd, '.env'), Buffer.from('PORT=8080\n', 'utf16le'));

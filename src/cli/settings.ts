@@ -2,7 +2,7 @@ import { type Config } from '../config/config.js';
 import { loadConfig } from '../config/load.js';
 import { settings } from '../config/settings.js';
 import { description, version } from '../config/package.js';
-import { exitWithReason } from './process.js';
+import { exitWithReason, warnOfSetting } from './process.js';
 import { readArguments } from './arguments.js';
 
 type Name = keyof typeof settings.shape;
@@ -40,7 +40,7 @@ export function answerOrApply(args: readonly string[]): string | undefined {
 /** The settings as they are, in the form of a `.env` file. */
 function resolved(): string {
   try {
-    const config = loadConfig();
+    const config = loadConfig(undefined, warnOfSetting);
     return NAMES.map((name) => {
       const value = written(config[name]);
       return value === undefined ? `# ${name} is not set\n` : `${name}=${masked(name, value)}\n`;

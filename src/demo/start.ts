@@ -20,9 +20,13 @@ const PACE = {
  * Starts the server on a built-in upstream that knows llm-cast's documents, with a proxy in front of
  * Socket.IO that can break connections.
  * @param env settings; those of the upstream are the demo's own
+ * @param warn called with a sentence for each setting that is misspelt or has no effect
  * @throws Error when a port cannot be listened on; nothing is left open then
  */
-export async function startDemo(env: NodeJS.ProcessEnv): Promise<RunningServer> {
+export async function startDemo(
+  env: NodeJS.ProcessEnv,
+  warn?: (sentence: string) => void,
+): Promise<RunningServer> {
   const upstream = await startFakeOllama({ port: 0, ...PACE, answer: docsModel(documents()) });
   let proxy: FaultProxy | undefined;
   try {
@@ -33,7 +37,7 @@ export async function startDemo(env: NodeJS.ProcessEnv): Promise<RunningServer> 
       OLLAMA_BASE_URL: upstream.url,
       OLLAMA_MODEL: 'demo',
     };
-    const { HOST: host, PORT, SOCKET_PORT } = loadConfig(settings);
+    const { HOST: host, PORT, SOCKET_PORT } = loadConfig(settings, warn);
     // The proxy cannot share a port with REST; the page is told where it is.
     proxy = await FaultProxy.listen({ host, port: SOCKET_PORT === PORT ? 0 : SOCKET_PORT });
     const server = await startServer(loadConfig({ ...settings, SOCKET_PORT: '0' }), {

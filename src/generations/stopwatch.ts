@@ -56,7 +56,8 @@ export class Stopwatch {
       firstTokenMs,
       totalMs,
       tokensPerSecond:
-        eval_count === undefined || !eval_duration
+        // The first token comes of the prompt: one alone has taken no time of its own.
+        eval_count === undefined || eval_count < 2 || !eval_duration
           ? null
           : rounded(eval_count / (eval_duration / 1e9)),
     };

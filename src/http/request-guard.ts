@@ -2,10 +2,12 @@ import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Lifecycle } from '../generations/lifecycle.js';
 import { harden } from './harden.js';
+import { asksForOther, withoutWish } from './other-upgrade.js';
 import { inTurn } from './pipelining.js';
 import { refuse, refuseUpgrade } from './refuse.js';
 import { faultOf } from './request-form.js';
 import type { UnfinishedInput } from './unfinished-input.js';
+import { acceptUtf8Only } from './utf8-only.js';
 
 type UpgradeListener = (request: IncomingMessage, socket: Socket, head: Buffer) => void;
 
@@ -29,6 +31,7 @@ export function guardRequests(
       return refuse(response, fault.error, fault.status);
     }
     unfinished.watchBody(request, response);
+    acceptUtf8Only(request);
     inTurn(request, response, () => {
       for (const listener of listeners) listener.call(server, request, response);
     });
@@ -38,12 +41,13 @@ export function guardRequests(
   // Without a listener Node takes an upgrade for an ordinary request.
   if (upgrades.length === 0) return;
   server.removeAllListeners('upgrade');
-  server.on('upgrade', (request, socket: Socket, head) => {
+  server.on('upgrade', (request, socket: Socket, head: Buffer) => {
     const fault = faultOf(request);
     if (fault !== undefined) {
       lifecycle.tell('refused', fault.error.code);
       return refuseUpgrade(socket, fault.status);
     }
+    if (asksForOther(request)) return withoutWish(server, request, socket, head);
     for (const upgrade of upgrades) upgrade.call(server, request, socket, head);
   });
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { Socket } from 'socket.io';
+import type { Server, Socket } from 'socket.io';
 import { CastError } from '../protocol/errors.js';
 
 /** How long after a refused namespace a connection without another one is closed. */
@@ -12,9 +12,25 @@ const NO_NAMESPACE =
   'Nothing answers in the namespace "/": connect to the namespace "/events". ' +
   'In JavaScript it stands behind the address; in Python it is namespaces=["/events"].';
 
-/** Why a handshake cannot be answered: undefined where the client speaks our protocol. */
-export function otherVersion(request: IncomingMessage): string | undefined {
-  return /[?&]EIO=4(&|$)/.test(request.url ?? '') ? undefined : OTHER_VERSION;
+/** Engine.IO's own code of this refusal, which says no more than that. */
+const UNSUPPORTED_PROTOCOL_VERSION = 5;
+
+/**
+ * Why a WebSocket cannot be opened: undefined where the client speaks our protocol. Over polling
+ * Engine.IO says it; a WebSocket it would open before.
+ */
+export function otherVersion({ url = '' }: IncomingMessage): string | undefined {
+  return /[?&]EIO=4(&|$)/.test(url) || !/[?&]transport=websocket(&|$)/.test(url)
+    ? undefined
+    : OTHER_VERSION;
+}
+
+/** Has Engine.IO say over polling which clients it can speak with. */
+export function nameVersions(engine: Server['engine']): void {
+  const { errorMessages } = engine.constructor as unknown as {
+    errorMessages: Record<number, string>;
+  };
+  errorMessages[UNSUPPORTED_PROTOCOL_VERSION] = OTHER_VERSION;
 }
 
 /**

@@ -13,7 +13,7 @@ import { type Namespace, Server, type ServerOptions, type Socket } from 'socket.
 import type { Config } from '../config/config.js';
 import { CastError, ERRORS } from '../protocol/errors.js';
 import type { Connection, WebSocketTransport } from './cut-connection.js';
-import { otherVersion, refuseNamespace } from './handshake.js';
+import { nameVersions, otherVersion, refuseNamespace } from './handshake.js';
 import { limitPackets } from './packet-limits.js';
 import { boundPollingPayloads } from './polling-payload.js';
 import { guardSessions } from './session-guard.js';
@@ -98,6 +98,7 @@ export class SocketAdapter extends IoAdapter {
     if (this.tag !== '') {
       server.engine.generateId = () => this.tag + randomBytes(15).toString('base64url');
     }
+    nameVersions(server.engine);
     boundPollingPayloads(server.engine);
     server.of('/').use(refuseNamespace);
     guardSessions(server.engine, config);

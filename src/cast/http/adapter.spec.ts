@@ -73,7 +73,7 @@ describe('upstreamAdapter', () => {
        });`,
     ]);
     deafs.push(child);
-    const [said] = (await once(child.stdout!, 'data')) as [Buffer];
+    const [said] = (await once(child.stdout, 'data')) as [Buffer];
     const at = Number(said.toString());
     for (let n = 0; n < 8; n++) fillers.push(net.connect(at, host).on('error', () => undefined));
     await sleep(200);
