@@ -85,6 +85,36 @@ describeIf(...STRANGERS)('clients in Python', () => {
     expect(rest.text).toBe(' is blue');
   });
 
+  it('ollama-python lists, chats with thinking and tools, generates by a schema, and sees a cut', async () => {
+    const seen = python('ollama_client.py', app.url);
+    const line = (message: object) => ({
+      message: { role: 'assistant', content: '', ...message },
+      done: false,
+    });
+    const first = await upstream.nextCall();
+    expect(first.body).toMatchObject({ think: true, tools: [{ function: { name: 'weather' } }] });
+    first
+      .line(line({ thinking: 'Hm.' }))
+      .line(line({ content: 'Let me see.' }))
+      .line(line({ tool_calls: [{ function: { name: 'weather', arguments: { city: 'Oslo' } } }] }))
+      .done();
+    const second = await upstream.nextCall();
+    expect(second.body).toMatchObject({ format: { type: 'object' } });
+    second.text('{"colour":"blue"}').done();
+    (await upstream.nextCall()).text('The sky').end();
+    expect(JSON.parse(await seen)).toEqual({
+      models: ['llama3.2'],
+      text: 'Let me see.',
+      thinking: 'Hm.',
+      calls: [['weather', { city: 'Oslo' }]],
+      tokens: [11, 3],
+      whole: '{"colour":"blue"}',
+      partly: 'The sky',
+      cut: expect.stringMatching(/\(upstream_truncated\)$/),
+      pull: 403,
+    });
+  });
+
   describe('of the OpenAPI document', () => {
     let folder: string;
     let document: string;

@@ -1,0 +1,106 @@
+import type { RunningServer } from '../../src/server.js';
+import { startApp } from '../support/app.js';
+import { describeIf } from '../support/needs.js';
+import { ENGINES, RedisServer } from '../support/redis-server.js';
+import { call } from '../support/rest.js';
+import { ScriptedUpstream } from '../support/scripted-upstream.js';
+import { until } from '../support/until.js';
+
+const [{ name, program, missing }] = ENGINES;
+
+describeIf(program !== undefined, missing)(`doors of two nodes on ${name}`, () => {
+  let redis: RedisServer;
+  let upstream: ScriptedUpstream;
+  let a: RunningServer;
+  let b: RunningServer;
+  beforeAll(async () => {
+    redis = await RedisServer.start(program ?? '');
+    upstream = await ScriptedUpstream.start();
+    [a, b] = await Promise.all([startNode(), startNode()]);
+    await until(async () => (await redis.ask((client) => client.hlen('lc:nodes'))) === 2);
+    // A line that is new opens when the nodes have told what they hold.
+    await until(async () => {
+      const opens = await redis.ask((client) => client.hget('lc:{line}:c', 'opens'));
+      return Number(opens) < Date.now();
+    });
+  });
+  afterAll(async () => {
+    await Promise.all([a?.close(), b?.close()]);
+    await upstream?.close();
+    await redis?.close();
+  });
+
+  const startNode = (): Promise<RunningServer> =>
+    startApp({
+      OLLAMA_BASE_URL: upstream.url,
+      REDIS_URL: redis.url,
+      NODE_LEASE_MS: 1000,
+      MAX_CONCURRENT: 4,
+    });
+  const ask = (node: RunningServer, body: object): Promise<Response> =>
+    fetch(`${node.url}/ai/chat`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+  const user = { role: 'user', parts: [{ type: 'text', text: 'x' }] };
+  const framesIn = (said: string): string[] =>
+    said.split('\n\n').filter((one) => one.startsWith('data: {'));
+
+  it('a chat is resumed on the other node, by its name and by its index', async () => {
+    const asked = ask(a, { id: 'chat', messages: [user] });
+    const request = await upstream.nextCall();
+    request.text('The sky');
+    const first = await asked;
+    const id = first.headers.get('x-workflow-run-id');
+    const byName = await fetch(`${b.url}/ai/chat/chat/stream`);
+    const byIndex = await fetch(`${b.url}/ai/chat/${id}/stream?startIndex=3`);
+    expect([byName.status, byIndex.status]).toEqual([200, 200]);
+    request.text(' is blue').done();
+    const all = framesIn(await first.text());
+    expect(framesIn(await byName.text())).toEqual(all);
+    expect(framesIn(await byIndex.text())).toEqual(all.slice(3));
+    const later = await fetch(`${b.url}/ai/chat/${id}/stream?startIndex=-2`);
+    expect(framesIn(await later.text())).toEqual(all.slice(-2));
+    expect((await fetch(`${b.url}/ai/chat/chat/stream`)).status).toBe(204);
+  });
+
+  it('the parts of the earlier steps are known on the other node', async () => {
+    const earlier = {
+      id: 'answer',
+      role: 'assistant',
+      parts: [
+        { type: 'step-start' },
+        { type: 'tool-f', toolCallId: 'c', state: 'output-available', input: {}, output: 7 },
+      ],
+    };
+    const asked = ask(a, { id: 'steps', messages: [user, earlier] });
+    const request = await upstream.nextCall();
+    request.text('seven');
+    await asked;
+    const resumed = await fetch(`${b.url}/ai/chat/steps/stream`);
+    request.done();
+    const frames = framesIn(await resumed.text()).join('\n');
+    expect(frames).toMatch(/"messageId":"answer"[^]*tool-output-available[^]*finish-step[^]*seven/);
+  });
+
+  it('stop on the other node stops the model', async () => {
+    const asked = ask(a, { id: 'to-stop', messages: [user] });
+    const request = await upstream.nextCall();
+    request.text('The sky');
+    const response = await asked;
+    const stopped = await call('POST', `${b.url}/ai/chat/to-stop/stop`);
+    expect(stopped).toMatchObject({ status: 200, body: { state: 'cancelled' } });
+    await request.closed;
+    expect(await response.text()).toContain('"type":"abort"');
+  });
+
+  it('Ollama clients of both nodes stand in one line', async () => {
+    const chat = { model: 'llama3.2', messages: [{ role: 'user', content: 'x' }], stream: false };
+    const answers = [a, b, a, b, a].map((node) => call('POST', `${node.url}/api/chat`, chat));
+    for (let at = 0; at < 5; at++) (await upstream.nextCall()).text(`${at}`).done();
+    const said = (await Promise.all(answers)).map(({ body }) => body.message.content as string);
+    expect(new Set(said)).toEqual(new Set(['0', '1', '2', '3', '4']));
+    expect(upstream.mostOpen).toBeLessThanOrEqual(4);
+  });
+});
