@@ -5,46 +5,13 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { PARTS } from './build-parts.mjs';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const STAMPS = `${ROOT}node_modules/.cache/llm-cast-build/`;
 const run = promisify(execFile);
-
-/** Each part: what goes in, what comes out, the commands, and the parts that must be there before. */
-const PARTS = {
-  client: {
-    inputs: ['client/src', 'client/package.json', 'client/tsconfig.json'],
-    output: 'client/dist/index.js',
-    commands: [['run', 'build', '-w', 'client']],
-    after: [],
-  },
-  doctor: {
-    inputs: ['doctor/src', 'doctor/package.json', 'doctor/tsconfig.json'],
-    output: 'doctor/dist/examine.js',
-    commands: [['run', 'build', '-w', 'doctor']],
-    after: ['client'],
-  },
-  server: {
-    inputs: ['src', 'nest-cli.json', 'tsconfig.json', 'tsconfig.build.json', 'scripts/bundle.mjs'],
-    output: 'dist/main.js',
-    commands: [['run', 'build:server']],
-    after: ['doctor'],
-  },
-  web: {
-    inputs: [
-      'web/src',
-      'web/public',
-      'web/index.html',
-      'web/package.json',
-      'web/tsconfig.json',
-      'web/vite.config.ts',
-      'web/vite-plugins.ts',
-    ],
-    output: 'web/dist/index.html',
-    commands: [['run', 'build', '-w', 'web']],
-    after: ['doctor'],
-  },
-};
+/** What goes into every part. */
+const COMMON = ['package-lock.json', 'scripts/build.mjs', 'scripts/build-parts.mjs'];
 
 const digests = new Map();
 const building = new Map();
@@ -62,7 +29,7 @@ function digestOf(name) {
     } else if (!path.endsWith('.spec.ts'))
       hash.update(path).update('\0').update(readFileSync(full));
   };
-  for (const input of [...PARTS[name].inputs, 'package-lock.json', 'scripts/build.mjs']) add(input);
+  for (const input of [...PARTS[name].inputs, ...COMMON]) add(input);
   for (const before of PARTS[name].after) hash.update(digestOf(before));
   const digest = hash.digest('hex');
   digests.set(name, digest);

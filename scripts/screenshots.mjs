@@ -15,6 +15,7 @@ const QUESTION = /^What happens when my phone locks/;
 const VIEWS = {
   async chat(page, url) {
     await page.goto(url);
+    await page.getByText('Try to break it').click();
     await page.getByRole('button', { name: QUESTION }).click();
     await page.getByText(/tokens\/s/).waitFor();
     // The beginning of an answer shows more than its end.
@@ -22,7 +23,6 @@ const VIEWS = {
   },
   async 'break-it'(page, url) {
     await page.goto(url);
-    await page.getByText('Try to break it').click();
     await page.getByRole('button', { name: QUESTION }).click();
     await page.locator('.answer').getByText(/\w/).first().waitFor();
     await page.getByRole('button', { name: 'Cut this connection' }).click();

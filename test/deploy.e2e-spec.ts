@@ -24,6 +24,17 @@ interface Service {
   extra_hosts?: string[];
   stop_grace_period?: string;
 }
+interface Probe {
+  httpGet: { path: string; port: number };
+}
+interface PodSpec {
+  terminationGracePeriodSeconds: number;
+  containers: {
+    env: { name: string }[];
+    livenessProbe: Probe;
+    readinessProbe: Probe;
+  }[];
+}
 interface Compose {
   services: Record<string, Service>;
   volumes: Record<string, unknown>;
@@ -52,6 +63,16 @@ describe('deploy/Dockerfile', () => {
       .filter((line) => line !== '' && !line.startsWith('#'));
     expect(first).toBe('*');
     expect(sources.filter((source) => !rules.includes(`!${source.replace('./', '')}`))).toEqual([]);
+  });
+
+  it('copies all that the build is made of', async () => {
+    const parts = (await import(join(ROOT, 'scripts/build-parts.mjs'))) as {
+      PARTS: Record<string, { inputs: string[] }>;
+    };
+    const copied = argumentsOf(build, 'COPY').flatMap((rest) => rest.split(/\s+/).slice(0, -1));
+    const needed = Object.values(parts.PARTS).flatMap(({ inputs }) => inputs);
+    expect(needed.length).toBeGreaterThan(10);
+    expect(needed.filter((path) => !copied.includes(path.replace('./', '')))).toEqual([]);
   });
 
   it('installs from the lock file, builds with our script and leaves development behind', () => {
@@ -95,6 +116,43 @@ describe('deploy/Dockerfile', () => {
       await app.close();
     }
     expect(await exitCode()).toBe(1);
+  });
+});
+
+describe('the pod of docs/operations.md', () => {
+  const [, yaml = ''] = /^```yaml\n(.*?)^```$/ms.exec(read('docs/operations.md')) ?? [];
+  const { spec } = load(yaml) as { spec: PodSpec };
+  const [container] = spec.containers;
+
+  it('sets only what is a setting', () => {
+    const names = container!.env.map(({ name }) => name);
+    expect(names.length).toBeGreaterThan(2);
+    expect(names.filter((name) => !(name in settings.shape))).toEqual([]);
+  });
+
+  it('waits longer for the end than a drain takes', () => {
+    expect(spec.terminationGracePeriodSeconds * 1_000).toBeGreaterThan(
+      settings.parse({}).DRAIN_MS + 5_000,
+    );
+  });
+
+  it('asks the server whether it lives and is ready, by the address of the pod', async () => {
+    const app = await startApp({
+      OLLAMA_BASE_URL: 'http://127.0.0.1:1',
+      HOST: '0.0.0.0',
+      JWT_SECRET: 's'.repeat(32),
+    });
+    try {
+      const { port } = new URL(app.url);
+      const probes = [container!.livenessProbe, container!.readinessProbe];
+      const answers = await Promise.all(
+        probes.map(({ httpGet: { path } }) => fetch(`http://127.0.0.2:${port}${path}`)),
+      );
+      // Without an upstream it lives, and is not ready.
+      expect(answers.map(({ status }) => status)).toEqual([200, 503]);
+    } finally {
+      await app.close();
+    }
   });
 });
 

@@ -231,13 +231,18 @@ describe('the page that the server serves', () => {
   });
 
   it('is given its questions, its routes and its socket by the demo', async () => {
-    const demo = { questions: ['Why?'], socketPort: 4711, module: { module: Here } };
+    const demo = {
+      questions: ['Why?'],
+      longQuestion: 'All?',
+      socketPort: 4711,
+      module: { module: Here },
+    };
     app = await startServer(loadConfig({ PORT: '0', SOCKET_PORT: '0', LOG_LEVEL: 'fatal' }), demo);
     const { body } = await call('GET', `${app.url}/page.json`);
     expect(body).toMatchObject({
       socketUrl: null,
       socketPort: 4711,
-      demo: { questions: ['Why?'] },
+      demo: { questions: ['Why?'], longQuestion: 'All?' },
     });
     expect((await policy(app.url))['connect-src']).toContain('http://127.0.0.1:4711');
     expect((await call('GET', `${app.url}/demo/here`)).body).toEqual({ yes: true });

@@ -52,7 +52,14 @@ describe('the TypeScript', () => {
 
   it('of the README compiles, strictly', async () => {
     const snippets = [...readme.matchAll(/^```(ts|tsx|vue)\n(.*?)^```$/gms)];
-    expect(snippets.map(([, language]) => language)).toEqual(['ts', 'vue', 'tsx', 'ts', 'ts']);
+    expect(snippets.map(([, language]) => language)).toEqual([
+      'ts',
+      'vue',
+      'tsx',
+      'ts',
+      'ts',
+      'ts',
+    ]);
     for (const [at, [, language, code]] of snippets.entries()) {
       writeFileSync(join(folder, `snippet-${at}.${language}`), code!);
     }

@@ -56,6 +56,13 @@ const QUESTIONS: [question: string, file: string, heading: string][] = [
     'docs/decisions/2026-11-22-a-generation-is-a-log-a-socket.md',
     'A generation is a log, a socket is a view',
   ],
+  ['why not Open WebUI?', 'README.md', 'Why, and when not'],
+  ['Why not the AI SDK?', 'README.md', 'Why, and when not'],
+  ['How does it compare to LiteLLM?', 'README.md', 'Why, and when not'],
+  ['does it run on Kubernetes?', 'docs/operations.md', 'Kubernetes'],
+  ['How do I deploy it to k8s?', 'docs/operations.md', 'Kubernetes'],
+  ['Can I send an image?', 'client/README.md', 'Images'],
+  ['can it do images', 'client/README.md', 'Images'],
   ['command line chat', 'README.md', 'On the command line'],
   ['Is there a checksum of the text?', 'docs/protocol.md', 'Records'],
 ];

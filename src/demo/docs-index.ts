@@ -23,24 +23,33 @@ const STOP_WORDS = new Set(
 
 const PRODUCT = new Set(['llm', 'cast']);
 
+/** Names that only the table has that compares llm-cast with others. */
+const COMPARED = 'centrifugo librechat resumable';
+
 /** What people say, and the documents' words for it. */
 const SYNONYMS = new Map(
   Object.entries({
+    alternative: COMPARED,
     auth: 'users security',
     benchmark: 'bench measured',
     big: 'limits',
     checksum: 'sha256 proof',
+    compare: COMPARED,
     crash: 'truncated broke stopping',
+    competitor: COMPARED,
     deploy: 'docker systemd nginx',
     fast: 'p99 seen',
     gpu: 'demo',
     install: 'npm',
+    k8s: 'kubernetes',
     kill: 'stopping sigterm',
     large: 'limits',
     lock: 'connections lost disconnect',
     login: 'users security',
     memory: 'sizing',
     offline: 'connections lost disconnect',
+    photo: 'images',
+    picture: 'images',
     phone: 'connections lost disconnect',
     ram: 'sizing memory',
     reconnect: 'connections lost join',
@@ -55,6 +64,8 @@ const SYNONYMS = new Map(
     stop: 'cancel',
     tunnel: 'connections lost disconnect',
     twice: 'idempotency',
+    versus: COMPARED,
+    vision: 'images',
   }).map(([said, meant]) => [stem(said), meant.split(' ').map(stem)]),
 );
 
@@ -94,7 +105,8 @@ export class DocsIndex {
 
   /** The sections in which words of the question are, the best first. */
   find(question: string): Hit[] {
-    const asksWhy = /^\s*why\b/i.test(question);
+    // "Why not X?" asks how X compares, and not for a reason.
+    const asksWhy = /^\s*why\b(?! not\b| (?:should|would) )/i.test(question);
     const weights: Readonly<Record<string, number>> = {
       // Beginners ask it; what it says briefly, the others say at length.
       'README.md': 1.2,

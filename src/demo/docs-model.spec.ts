@@ -1,8 +1,11 @@
-import { QUESTIONS, docsModel } from './docs-model.js';
+import { tokenise } from '../fake-ollama/tokens.js';
+import { LONG_QUESTION, QUESTIONS, docsModel } from './docs-model.js';
 import { documents } from './documents.js';
 import { EXCERPT_CHARS } from './excerpt.js';
 import { sectionsOf } from './sections.js';
 
+/** What 10 s offline and some seconds around them take, at the 40 tokens a second of the demo. */
+const LONG_TOKENS = 15 * 40;
 const ADMITS = /I am not a language model/;
 
 describe('the demo model on the documents of llm-cast', () => {
@@ -26,6 +29,23 @@ describe('the demo model on the documents of llm-cast', () => {
       expect(model([question])).toMatch(ADMITS);
     },
   );
+
+  it('answers the long question for longer than it can be kept offline', () => {
+    expect(tokenise(model([LONG_QUESTION])).length).toBeGreaterThan(LONG_TOKENS);
+  });
+
+  it.each(['Hola', '¡Hola! ¿Qué tal?', 'Bonjour', 'Guten Tag!', 'olá', 'Привет', '你好', 'مرحبا'])(
+    'is kind to somebody who begins in another language: %s',
+    (greeting) => {
+      const said = model([greeting]);
+      expect(said).toMatch(/^Hello, and welcome! .* they are in English\./);
+      for (const suggested of QUESTIONS) expect(said).toContain(suggested);
+    },
+  );
+
+  it.each(['holographic', 'salvage', 'hello', 'oil'])('takes %s for English', (word) => {
+    expect(model([word])).not.toMatch(/^Hello, and welcome!/);
+  });
 
   it.each(QUESTIONS)('has a section for the question that it suggests: %j', (question) => {
     expect(model([question])).toMatch(/^From `[\w/]+\.md`, \*\*/);

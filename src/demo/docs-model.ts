@@ -9,6 +9,9 @@ export const QUESTIONS = [
   'How is its speed measured?',
 ] as const;
 
+/** The one of them whose answer takes longer than the demo can keep a page offline. */
+export const LONG_QUESTION = QUESTIONS[2];
+
 /** Below this, what was found is an accident. */
 const LEAST_WEIGHT = 3;
 /** Most sections that an answer points to. */
@@ -18,6 +21,16 @@ const GO_ON = /^\W*(?:more|next|continue|go on|and then|tell me more|read on)\W*
 /** A greeting, or a question about the model itself. */
 const TO_ME =
   /^\W*(?:hi|hey|hello|help|thanks|thank you)\W*$|^\W*(?:who|what) are you\b|\bare you (?:an?|real|human|the)\b/i;
+
+/** The word with which somebody begins in another language. */
+const ELSEWHERE =
+  /^\W*(?:hola|bonjour|salut|coucou|hallo|guten tag|servus|moin|ciao|salve|ol[aá]|oi|hej|hei|ahoj|cze[sś][cć]|merhaba|selam|namaste|salam|shalom|konnichiwa|privet)(?!\p{L})/iu;
+/** What is written in another script has no word that the documents have. */
+const OTHER_SCRIPT = /^[^\p{Script=Latin}]*\p{L}[^\p{Script=Latin}]*$/u;
+
+const KIND =
+  'Hello, and welcome! I would like to answer in your language, but I only have these documents, ' +
+  'and they are in English.';
 
 const WHAT_I_AM =
   'I am not a language model. I am the `demo` model of llm-cast: I look your question up in ' +
@@ -34,6 +47,9 @@ export function docsModel(sections: readonly Section[]): (asked: readonly string
     const at = asked.findLastIndex((said) => !GO_ON.test(said));
     const question = asked[at] ?? '';
     if (TO_ME.test(question)) return introduction(WHAT_I_AM);
+    if (ELSEWHERE.test(question) || OTHER_SCRIPT.test(question)) {
+      return introduction(`${KIND} ${WHAT_I_AM}`);
+    }
     const hits = index.find(question);
     const [best] = hits;
     if (best === undefined || best.weight < LEAST_WEIGHT) {

@@ -2,7 +2,7 @@ import { loadConfig } from '../config/load.js';
 import { startFakeOllama } from '../fake-ollama/server.js';
 import { type RunningServer, startServer } from '../server.js';
 import { DemoModule } from './demo.module.js';
-import { docsModel, QUESTIONS } from './docs-model.js';
+import { docsModel, LONG_QUESTION, QUESTIONS } from './docs-model.js';
 import { documents } from './documents.js';
 import { FaultProxy } from './fault-proxy.js';
 
@@ -42,6 +42,7 @@ export async function startDemo(
     proxy = await FaultProxy.listen({ host, port: SOCKET_PORT === PORT ? 0 : SOCKET_PORT });
     const server = await startServer(loadConfig({ ...settings, SOCKET_PORT: '0' }), {
       questions: QUESTIONS,
+      longQuestion: LONG_QUESTION,
       socketPort: proxy.port,
       module: DemoModule.with(proxy),
     });

@@ -18,6 +18,8 @@ const ONE_YEAR = 'public, max-age=31536000, immutable';
 export interface PageDemo {
   /** Offered where a conversation begins. */
   questions: readonly string[];
+  /** One whose answer takes so long that there is time to break it. */
+  longQuestion: string;
   /** Where the page is to find Socket.IO: the demo's fault proxy. */
   socketPort: number;
   /** Its own routes. */
@@ -53,7 +55,8 @@ export function servePage(
       isModelHidden: allowed.length > 0 && !isAllowed(model, allowed),
       allowPull: config.ALLOW_PULL,
       maxRequestBytes: config.MAX_BODY_BYTES,
-      demo: demo === undefined ? null : { questions: demo.questions },
+      demo:
+        demo === undefined ? null : { questions: demo.questions, longQuestion: demo.longQuestion },
     });
   });
 

@@ -11,8 +11,8 @@ export interface PageInfo {
   allowPull: boolean;
   /** Most bytes of a request; the server hangs up on a larger one. */
   maxRequestBytes: number;
-  /** In the demo: questions to start with. */
-  demo: { questions: string[] } | null;
+  /** In the demo: questions to start with, and one whose answer leaves time to break it. */
+  demo: { questions: string[]; longQuestion: string } | null;
 }
 
 /** Where the server is for this page, below whatever path a proxy shows it: with a slash at the end. */

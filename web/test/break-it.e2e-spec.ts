@@ -1,8 +1,8 @@
-import axe from 'axe-core';
 import type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
 import { startDemo } from '../../src/demo/start.js';
 import type { RunningServer } from '../../src/server.js';
 import { call } from '../../test/support/rest.js';
+import { faults } from './support/axe.js';
 import { describeInBrowser, launchBrowser } from './support/browser.js';
 import { Chat } from './support/chat.js';
 
@@ -36,7 +36,6 @@ class Stand {
     const context = await browser.newContext();
     try {
       const chat = await Chat.open(context, demo.url);
-      await panelOf(chat.page).getByText('Try to break it').click();
       await visit(new Stand(demo, context, chat));
       expect(chat.offences).toEqual([]);
     } finally {
@@ -136,7 +135,6 @@ describeInBrowser('the break-it panel', () => {
         context.waitForEvent('page'),
         chat.button('Open a second tab').click(),
       ]);
-      await panelOf(second).getByText('Try to break it').click();
       await second.getByText('npm run bench').first().waitFor();
       for (const page of [chat.page, second]) {
         const stop = page.getByRole('button', { name: 'Stop', exact: true });
@@ -146,28 +144,59 @@ describeInBrowser('the break-it panel', () => {
     }),
   );
 
-  it.concurrent('can be used only while there is something to break, with a hint until then', () =>
+  it.concurrent('asks for a long answer by itself where none is coming, and breaks that', () =>
     Stand.during(async (stand) => {
       const { chat } = stand;
-      await panelOf(chat.page).getByText('Ask something, and press one of these').waitFor();
-      expect(await stand.faults()).toEqual([false, false, false]);
-      await stand.askAndRead();
+      await panelOf(chat.page).getByText('Press one of these').waitFor();
       expect(await stand.faults()).toEqual([true, true, true]);
-      await panelOf(chat.page).getByText('Text proved').waitFor();
-      expect(await stand.faults()).toEqual([false, false, false]);
+      await chat.button('Go offline for 10 s').click();
+      await chat.page.getByText(QUESTION, { exact: true }).last().waitFor();
+      await panelOf(chat.page)
+        .getByText(/^Offline after \d+ records; back in [\d.]+ s; 0 lost, 0 repeated\.$/)
+        .waitFor();
+      expect(await chat.answers.count()).toBe(1);
+      await stand.expectWhole(chat.page);
+    }),
+  );
+
+  it.concurrent('is open until it is closed, and stays closed then', () =>
+    Stand.during(async ({ chat }) => {
+      const summary = panelOf(chat.page).getByText('Try to break it');
+      const cut = chat.button('Cut this connection');
+      await cut.waitFor();
+      await summary.click();
+      await cut.waitFor({ state: 'hidden' });
+      await chat.page.reload();
+      await summary.waitFor();
+      expect(await cut.isVisible()).toBe(false);
+      await summary.click();
+      await cut.waitFor();
+      await chat.page.reload();
+      await cut.waitFor();
+    }),
+  );
+
+  it.concurrent('has what an answer suggests to ask next as buttons', () =>
+    Stand.during(async ({ chat }) => {
+      await chat.ask('hello');
+      await chat.button('How do I use it with Vue?').last().click();
+      await chat.answers.nth(1).getByText('useConversation').first().waitFor();
+      await chat.page.keyboard.press('Escape');
+      await chat.sees('Stopped.');
+      expect(await chat.button('more').count()).toBe(0);
+      await chat.ask('How do I cancel a generation?');
+      await chat.button('more').click();
+      await chat.answers.nth(3).getByText('I looked that up').waitFor();
+      const next = chat.page.getByRole('list', { name: 'What to ask next' }).getByRole('button');
+      await next.nth(1).waitFor();
     }),
   );
 
   it.concurrent('has nothing that axe finds serious', () =>
     Stand.during(async ({ chat }) => {
-      await chat.page.evaluate(axe.source);
-      const { violations } = await chat.page.evaluate(() =>
-        (globalThis as unknown as { axe: typeof axe }).axe.run('.break-it'),
-      );
-      const serious = violations.filter(
-        ({ impact }) => impact === 'serious' || impact === 'critical',
-      );
-      expect(serious.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])).toEqual([]);
+      await chat.ask('hello');
+      await chat.button('How do I use it with Vue?').waitFor();
+      for (const width of [1280, 390]) expect(await faults(chat.page, width)).toEqual([]);
     }),
   );
 });

@@ -7,14 +7,26 @@ import { begun, heard, type Incident, told } from './incident';
 /** How often the seconds are counted down. */
 const TICK_MS = 250;
 
-/** Breaks the connection under a running answer, and checks what arrives of it. */
-export function useBreakIt(cast: Cast, generationId: () => string | undefined) {
+/** So many records of an answer are there before it is broken. */
+const FIRST_RECORDS = 20;
+
+/**
+ * Breaks the connection under a running answer, and checks what arrives of it.
+ * @param askForOne has the page ask for an answer, where none runs that could be broken
+ */
+export function useBreakIt(
+  cast: Cast,
+  generationId: () => string | undefined,
+  askForOne: () => void,
+) {
   const view = shallowRef<View>();
   const checks = shallowRef<Checks>({ seq: 0, lost: 0, repeated: 0 });
   const reconnects = ref(0);
   const incident = shallowRef<Incident>();
   const problem = ref('');
   const now = ref(performance.now());
+  /** The fault that waits for an answer to break. */
+  let planned: Fault | undefined;
   let unfollow = (): void => undefined;
 
   function read(stream: CastStream): void {
@@ -25,7 +37,8 @@ export function useBreakIt(cast: Cast, generationId: () => string | undefined) {
         const { view: now } = stream;
         if (now.connected && view.value?.connected === false) reconnects.value++;
         view.value = now;
-        const { generationId, seq, text, error } = now;
+        const { generationId, seq, text, error, result } = now;
+        if (result !== undefined || error !== undefined) planned = undefined;
         // The page has left it, because another tab has all of it. The proof is still to come.
         if (error?.code === 'closed' && generationId !== undefined) {
           read(cast.join(generationId, { known: { seq, text } }));
@@ -33,6 +46,9 @@ export function useBreakIt(cast: Cast, generationId: () => string | undefined) {
       }),
       stream.onRecord((record) => {
         checks.value = checked(checks.value, record);
+        if (planned !== undefined && checks.value.seq >= FIRST_RECORDS) {
+          void inflictNow(planned);
+        }
         if (incident.value === undefined) return;
         incident.value = heard(incident.value, reconnects.value, performance.now());
       }),
@@ -59,8 +75,15 @@ export function useBreakIt(cast: Cast, generationId: () => string | undefined) {
     () => isRunning.value && incident.value !== undefined && !incident.value.isOver,
   );
 
-  async function breakIt(fault: Fault): Promise<void> {
+  function breakIt(fault: Fault): void {
+    if (isRunning.value) return void inflictNow(fault);
+    planned = fault;
+    askForOne();
+  }
+
+  async function inflictNow(fault: Fault): Promise<void> {
     const { clientId } = cast;
+    planned = undefined;
     problem.value = '';
     if (clientId === undefined) {
       problem.value = 'There is no connection to break at the moment.';

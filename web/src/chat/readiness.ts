@@ -1,3 +1,4 @@
+import { untagged } from './model-name';
 import type { Model } from './use-models';
 
 /** An upstream as `GET /health/ready` tells of it. */
@@ -16,9 +17,6 @@ export type Readiness =
   | { state: 'down'; upstreams: string[] }
   /** Upstreams answer, and none of them has the model. Ollama can pull one. */
   | { state: 'missing'; upstreams: string[]; hasOllama: boolean };
-
-/** The one name that both spellings of a model have: `:latest` may be left out. */
-const untagged = (name: string): string => name.replace(/:latest$/, '');
 
 export function readinessOf(
   model: string,
