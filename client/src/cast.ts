@@ -5,27 +5,26 @@ import { CastError } from './cast-error.js';
 import type { Connection } from './connection.js';
 import { reportFelt } from './felt.js';
 import { Link } from './link.js';
+import { modelsAt } from './models.js';
 import type { ConnectOptions, JoinOptions, StreamOptions } from './options.js';
-import { randomId, utf8Length } from './platform.js';
+import { randomId } from './platform.js';
 import type {
   ChatRequest,
   GenerateRequest,
   ModelList,
-  Refusal,
   SendMessageRequest,
   TerminalRecord,
 } from './protocol.js';
 import { type Listener, Reader, type Source } from './reader.js';
 import { RecentIds } from './recent-ids.js';
+import { bytesOf, MAX_REQUEST_BYTES, tooLarge } from './request-size.js';
+import { chatOf } from './send-message.js';
 import { CastStream } from './stream.js';
 import { type Unfinished, UnfinishedList } from './unfinished.js';
 import { onPageHide, pageWakes } from './wake.js';
 
-const MAX_REQUEST_BYTES = 20 * 1024 * 1024;
 const ACK_TIMEOUT_MS = 10_000;
 const CONNECT_TIMEOUT_MS = 30_000;
-/** What Socket.IO puts around a request. */
-const FRAME_BYTES = 256;
 
 /** A connection to llm-cast. One is enough for a page. It connects when something is asked. */
 export class Cast {
@@ -147,27 +146,8 @@ export class Cast {
    * A chat whose records go to every tab of the user that `auth` names. Asked as `chat`: the event
    * `send_message` wants the user's id once more.
    */
-  sendMessage(
-    {
-      user_content,
-      system_content,
-      temperature,
-      idempotencyKey = randomId(),
-    }: Omit<SendMessageRequest, 'user_id'>,
-    options?: StreamOptions,
-  ): CastStream {
-    const user = { role: 'user' as const, content: user_content };
-    const messages =
-      system_content === undefined
-        ? [user]
-        : [{ role: 'system' as const, content: system_content }, user];
-    const request = {
-      messages,
-      options: { temperature },
-      audience: 'user',
-      idempotencyKey,
-    } as const;
-    return this.chat(request, options);
+  sendMessage(message: Omit<SendMessageRequest, 'user_id'>, options?: StreamOptions): CastStream {
+    return this.chat(chatOf(message), options);
   }
 
   /**
@@ -210,21 +190,7 @@ export class Cast {
 
   /** The models that can be asked. @throws CastError */
   async models(): Promise<ModelList['models']> {
-    const token = await this.#token?.();
-    const headers = new Headers(token === undefined ? [] : [['authorization', `Bearer ${token}`]]);
-    const response = await fetch(`${this.#restUrl}/llm/models`, { headers }).catch(
-      (cause: unknown) => {
-        const message = 'The server cannot be reached.';
-        throw new CastError({ code: 'unreachable', message, retryable: true }, cause);
-      },
-    );
-    const body: unknown = await response.json().catch(() => undefined);
-    if (response.ok && body !== undefined) return (body as ModelList).models;
-    // What a proxy says instead of the server is a page in HTML.
-    const message = `The server does not answer (HTTP ${response.status}).`;
-    throw new CastError(
-      (body as Refusal | undefined) ?? { code: 'unreachable', message, retryable: true },
-    );
+    return modelsAt(this.#restUrl, await this.#token?.());
   }
 
   /** What this page was reading before it was loaded again. `join` goes on with it. */
@@ -243,8 +209,7 @@ export class Cast {
   #start(bytes: number, source: Source, options?: StreamOptions): CastStream {
     if (bytes <= this.#maxRequestBytes) return this.#open(source, options);
     const reader = new Reader(this.#link, source);
-    const message = `The request has ${bytes} bytes; ${this.#maxRequestBytes} are allowed.`;
-    reader.fail(new CastError({ code: 'payload_too_large', message, retryable: false }));
+    reader.fail(tooLarge(bytes, this.#maxRequestBytes));
     return this.#stream(reader);
   }
 
@@ -320,8 +285,4 @@ function closed(): CastError {
     message: 'The connection was closed.',
     retryable: false,
   });
-}
-
-function bytesOf(request: object): number {
-  return utf8Length(JSON.stringify(request)) + FRAME_BYTES;
 }

@@ -147,7 +147,7 @@ describeInBrowser('the break-it panel', () => {
   it.concurrent('asks for a long answer by itself where none is coming, and breaks that', () =>
     Stand.during(async (stand) => {
       const { chat } = stand;
-      await panelOf(chat.page).getByText('Press one of these').waitFor();
+      await panelOf(chat.page).getByText('Each breaks the answer').waitFor();
       expect(await stand.faults()).toEqual([true, true, true]);
       await chat.button('Go offline for 10 s').click();
       await chat.page.getByText(QUESTION, { exact: true }).last().waitFor();
@@ -156,6 +156,20 @@ describeInBrowser('the break-it panel', () => {
         .waitFor();
       expect(await chat.answers.count()).toBe(1);
       await stand.expectWhole(chat.page);
+    }),
+  );
+
+  it.concurrent('leaves a phone the beginning of the page', () =>
+    Stand.during(async ({ chat }) => {
+      await chat.page.setViewportSize({ width: 390, height: 600 });
+      await chat.page.reload();
+      await chat.button('Cut this connection').waitFor();
+      const top = (): Promise<number> =>
+        chat.page.locator('.viewport').evaluate((viewport) => viewport.scrollTop);
+      await chat.page.setViewportSize({ width: 360, height: 560 });
+      await chat.page.evaluate(() => new Promise((drawn) => requestAnimationFrame(drawn)));
+      expect(await top()).toBe(0);
+      expect(await chat.button('Latest').count()).toBe(0);
     }),
   );
 

@@ -6,8 +6,9 @@ const NEAR_PX = 48;
 /**
  * Keeps the end in view while its reader is there, and leaves a reader alone who has scrolled up.
  * @param viewport scrolls; its first child is what grows
+ * @param isEmpty whether there is nothing to follow; what stands there then is read from its beginning
  */
-export function useStickToBottom(viewport: Ref<HTMLElement | null>) {
+export function useStickToBottom(viewport: Ref<HTMLElement | null>, isEmpty: () => boolean) {
   const isAtBottom = ref(true);
   let top = 0;
 
@@ -15,7 +16,7 @@ export function useStickToBottom(viewport: Ref<HTMLElement | null>) {
     isAtBottom.value = true;
     const { value: element } = viewport;
     if (element === null) return;
-    element.scrollTop = element.scrollHeight;
+    element.scrollTop = isEmpty() ? 0 : element.scrollHeight;
     top = element.scrollTop;
   }
 
