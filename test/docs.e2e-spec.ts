@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { settingGroups } from '../src/config/setting-groups.js';
 import { settings } from '../src/config/settings.js';
 import { MAX_UNANSWERED } from '../src/http/pipelining.js';
 import { MAX_HEADERS } from '../src/http/request-form.js';
@@ -62,14 +63,27 @@ const SETTINGS = Object.entries(settings.shape).map(([name, schema]) => ({
   description: schema.description ?? '',
 }));
 
-const SETTINGS_TABLE = [
-  ['setting', 'default', 'what it is for'],
-  ...SETTINGS.map(({ name, fallback, description }) => [
-    `\`${name}\``,
-    fallback === '' ? '' : `\`${fallback}\``,
-    description,
-  ]),
+/** Those that the README names: with them most people get along. */
+const FIRST_SETTINGS = [
+  'PORT',
+  'HOST',
+  'SOCKET_PORT',
+  'OLLAMA_BASE_URL',
+  'OLLAMA_MODEL',
+  'OPENAI_BASE_URL',
+  'OPENAI_MODEL',
+  'CORS_ORIGINS',
+  'JWT_SECRET',
+  'MAX_CONCURRENT',
+  'ABANDON_AFTER_MS',
 ];
+const FIRST_TABLE = settingsTable(FIRST_SETTINGS);
+
+/** The tables of docs/settings.md, each under its heading. */
+const GROUP_TABLES = settingGroups().map(({ title, names }) => ({
+  title,
+  table: settingsTable(names),
+}));
 
 const ERROR_TABLE = [
   ['code', 'status', 'retry', 'meaning'],
@@ -92,14 +106,30 @@ const ENV_EXAMPLE = [
 ].join('\n');
 
 if (process.env['UPDATE_DOCS'] !== undefined) {
-  writeTable('README.md', 'settings', SETTINGS_TABLE);
+  writeTable('README.md', 'settings', FIRST_TABLE);
+  writeSection(
+    'docs/settings.md',
+    'settings',
+    GROUP_TABLES.map(({ title, table }) => `## ${title}\n\n${markdownOf(table)}`).join('\n\n'),
+  );
   writeTable('docs/protocol.md', 'errors', ERROR_TABLE);
   writeFileSync(join(ROOT, '.env.example'), ENV_EXAMPLE);
 }
 
 describe('the documents', () => {
-  it('README lists every setting with its default and its description, and no other', () => {
-    expect(tableIn('README.md', 'settings')).toEqual(SETTINGS_TABLE);
+  it('README lists the first settings with their defaults and descriptions', () => {
+    expect(tableIn('README.md', 'settings')).toEqual(FIRST_TABLE);
+  });
+
+  it('docs/settings.md lists every setting in its group, with its default and description, and no other', () => {
+    const text = section('docs/settings.md', 'settings');
+    expect([...text.matchAll(/^## (.*)$/gm)].map(([, title]) => title)).toEqual(
+      GROUP_TABLES.map(({ title }) => title),
+    );
+    expect(tableIn('docs/settings.md', 'settings')).toEqual(
+      GROUP_TABLES.flatMap(({ table }) => table),
+    );
+    expect(GROUP_TABLES.flatMap(({ table }) => table.slice(1))).toHaveLength(SETTINGS.length);
   });
 
   it('.env.example lists every setting with its default and its description, and no other', () => {
@@ -245,12 +275,49 @@ function written(value: (typeof DEFAULTS)[Setting]): string {
   return String(value);
 }
 
-function writeTable(file: string, name: string, [heading = [], ...rows]: string[][]): void {
+/** What stands between `<!-- name -->` and `<!-- /name -->`. */
+function section(file: string, name: string): string {
+  const found = new RegExp(`<!-- ${name} -->\n(.*?)<!-- /${name} -->`, 's').exec(read(file));
+  if (found === null) throw new Error(`${file} has no section ${name}`);
+  return found[1] ?? '';
+}
+
+/** The cells of a section's table, the heading first. */
+function tableIn(file: string, name: string): string[][] {
+  return section(file, name)
+    .split('\n')
+    .filter((line) => line.startsWith('|') && !/^[|\s:-]+$/.test(line))
+    .map((line) =>
+      line
+        .replace(/^\||\|$/g, '')
+        .split(/(?<!\\)\|/)
+        .map((cell) => cell.trim()),
+    );
+}
+
+function settingsTable(names: readonly string[]): string[][] {
+  return [
+    ['setting', 'default', 'what it is for'],
+    ...names.map((name) => {
+      const { fallback, description } = SETTINGS.find((one) => one.name === name)!;
+      return [`\`${name}\``, fallback === '' ? '' : `\`${fallback}\``, description];
+    }),
+  ];
+}
+
+function markdownOf([heading = [], ...rows]: string[][]): string {
   const line = (cells: string[]): string => `| ${cells.join(' | ')} |`;
-  const lines = [line(heading), line(heading.map(() => '---')), ...rows.map(line)];
+  return [line(heading), line(heading.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+function writeTable(file: string, name: string, table: string[][]): void {
+  writeSection(file, name, markdownOf(table));
+}
+
+function writeSection(file: string, name: string, text: string): void {
   const [before = '', rest = ''] = read(file).split(`<!-- ${name} -->`);
   const [, after = ''] = rest.split(`<!-- /${name} -->`);
-  const block = `<!-- ${name} -->\n\n${lines.join('\n')}\n\n<!-- /${name} -->`;
+  const block = `<!-- ${name} -->\n\n${text}\n\n<!-- /${name} -->`;
   writeFileSync(join(ROOT, file), before + block + after);
 }
 

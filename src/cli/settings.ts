@@ -1,11 +1,11 @@
 import { type Config } from '../config/config.js';
 import { loadConfig } from '../config/load.js';
+import { settingGroups, type SettingName as Name } from '../config/setting-groups.js';
 import { settings } from '../config/settings.js';
 import { description, version } from '../config/package.js';
 import { exitWithReason, warnOfSetting } from './process.js';
 import { readArguments } from './arguments.js';
 
-type Name = keyof typeof settings.shape;
 const NAMES = Object.keys(settings.shape) as Name[];
 const flagOf = (name: Name): string => name.toLowerCase().replaceAll('_', '-');
 /** A setting that is on or off needs no value: only such a one reads `on` as true. */
@@ -89,26 +89,9 @@ Each command has its own --help. Besides the settings, the server takes:
 Settings. A flag wins over the environment, and that over a file .env in the working directory.
 There a setting has its name in capitals: PORT for --port, OLLAMA_BASE_URL for --ollama-base-url.
 Keep keys there too: other users of a machine see the flags of a process.
-${GROUPS.map(section).join('')}`;
-}
-
-/** A group of settings has those that no earlier one has and that its pattern fits. */
-const GROUPS: readonly (readonly [title: string, pattern: RegExp])[] = [
-  ['Logs and measurements', /^(LOG|METRICS|OTEL|TRAC)/],
-  ['Time', /_MS$/],
-  ['Model servers and models', /^(OLLAMA|OPENAI|UPSTREAM|PULL|ALLOW_PULL|ALLOWED_MODELS|THINK)/],
-  ['Bounds', /^(MAX|RETAIN)_|_BYTES$/],
-  ['Several nodes', /^(REDIS|NODE|CLUSTER)/],
-  ['Who is who', /^(AUTH|API_KEY|JWT|TOKEN|USER)/],
-  ['Addresses, and who may ask', /./],
-];
-
-function section([title]: (typeof GROUPS)[number]): string {
-  const names = NAMES.filter(
-    (name) => GROUPS.find(([, pattern]) => pattern.test(name))?.[0] === title,
-  );
-  if (names.length === 0) return '';
-  return `\n${title}:\n${names.map(row).join('')}`;
+${settingGroups()
+  .map(({ title, names }) => `\n${title}:\n${names.map(row).join('')}`)
+  .join('')}`;
 }
 
 function row(name: Name): string {

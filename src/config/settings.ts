@@ -19,7 +19,7 @@ const MAX_UPSTREAMS = 64;
 
 /**
  * Every setting: its name in the environment, how it is read, its default and what it is for.
- * The README's table and `.env.example` are checked against this schema.
+ * `docs/settings.md`, the README's table and `.env.example` are checked against this schema.
  */
 export const settings = z.object({
   PORT: integer(0, 65_535, 3000).describe('Port of the REST server; 0 = any free port'),

@@ -20,7 +20,7 @@ const QUESTIONS: [question: string, file: string, heading: string][] = [
   ['How do I connect it to my own Ollama?', 'README.md', 'With Ollama'],
   ['Can I use OpenAI or vLLM instead of Ollama?', 'README.md', 'With Ollama'],
   ['What does ABANDON_AFTER_MS do?', 'README.md', 'Settings'],
-  ['Which environment variables are there?', 'README.md', 'Settings'],
+  ['Which environment variables are there?', 'docs/settings.md', 'Settings'],
   ['What is the default port?', 'README.md', 'Settings'],
   ['What does the error code queue_full mean?', 'docs/protocol.md', 'Error codes'],
   ['list of error codes', 'docs/protocol.md', 'Error codes'],

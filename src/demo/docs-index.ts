@@ -116,7 +116,7 @@ export class DocsIndex {
       'docs/migration.md': 0.6,
     };
     const weightOf = (file: string): number =>
-      file.startsWith('docs/decisions/') ? (asksWhy ? 4 : 0.4) : (weights[file] ?? 1);
+      file.startsWith('docs/decisions/') ? (asksWhy ? 4 : 0.3) : (weights[file] ?? 1);
     const boostDocument = (_id: number, _word: string, stored?: Record<string, unknown>): number =>
       weightOf(String(stored?.['file']));
     const words = wordsOf(question);
