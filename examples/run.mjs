@@ -42,11 +42,19 @@ const end = (code) => {
 };
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => end(0));
 
-if (!(await answers())) {
+/** What the example says of itself, if it is one in JavaScript. */
+const about = existsSync(join(folder, 'package.json'))
+  ? JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+  : undefined;
+const hasOwnServer = about?.config?.server === 'own';
+
+if (hasOwnServer || !(await answers())) {
   if (!existsSync(join(root, 'dist/demo.js'))) {
     console.log('building llm-cast…');
     run('npm', ['run', '--silent', 'build'], root);
   }
+}
+if (!hasOwnServer && !(await answers())) {
   const demo = spawn(process.execPath, [join(root, 'dist/demo.js')], { stdio: 'ignore' });
   children.push(demo);
   demo.once('exit', () => {
@@ -56,19 +64,17 @@ if (!(await answers())) {
   while (!(await answers())) await sleep(100);
 }
 
-if (existsSync(join(folder, 'package.json'))) {
-  // The client of this clone, as the registry would give it.
-  const packed = mkdtempSync(join(tmpdir(), 'llm-cast-'));
-  run('npm', ['run', '--silent', 'build'], join(root, 'client'));
-  run('npm', ['pack', '--silent', '--pack-destination', packed], join(root, 'client'));
-  const [tarball] = readdirSync(packed);
-  const needs = ['install', '--no-save', '--no-package-lock', '--no-audit', '--no-fund'];
-  const { dependencies } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
-  if (dependencies !== undefined) {
+if (about !== undefined) {
+  if (about.dependencies !== undefined) {
     console.log('installing…');
+    // The client of this clone, as the registry would give it.
+    const packed = mkdtempSync(join(tmpdir(), 'llm-cast-'));
+    run('npm', ['pack', '--silent', '--pack-destination', packed], join(root, 'client'));
+    const [tarball] = readdirSync(packed);
+    const needs = ['install', '--no-save', '--no-package-lock', '--no-audit', '--no-fund'];
     run('npm', [...needs, join(packed, tarball)], folder);
+    rmSync(packed, { recursive: true });
   }
-  rmSync(packed, { recursive: true });
   children.push(
     spawn('npm', ['start', '--silent', '--', ...args], { cwd: folder, stdio: 'inherit' }),
   );

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { isAbsolute } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { until } from './until.js';
 
@@ -32,7 +33,7 @@ export class Program {
     this.exited = new Promise((resolve) => this.child.once('close', resolve));
   }
 
-  /** @param file below `dist/` */
+  /** @param file below `dist/`, or the whole path of one that is installed elsewhere */
   static run(file: string, args: string[] = [], around: Around = {}): Program {
     return new Program(process.execPath, [built(file), ...args], around);
   }
@@ -82,7 +83,8 @@ export class Program {
 }
 
 function built(file: string): string {
-  const path = fileURLToPath(new URL(`../../dist/${file}`, import.meta.url));
+  const here = new URL(`../../dist/${file}`, import.meta.url);
+  const path = isAbsolute(file) ? file : fileURLToPath(here);
   if (!existsSync(path)) throw new Error(`run \`npm run build\` first: this tests dist/${file}`);
   return path;
 }
