@@ -11,6 +11,14 @@ import { App, ask, openPage, ROOT, sees } from '../support/example.js';
 
 const run = promisify(execFile);
 const INSTALL = ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--no-package-lock'];
+/** What bundles an app of React Native. */
+const REACT_NATIVE = [
+  'react-native@0.82.1',
+  'react@19.1.1',
+  '@react-native/metro-config@0.82.1',
+  '@react-native/babel-preset@0.82.1',
+  'metro@0.83.8',
+];
 /** What a registry and a framework's own compiler take on a busy machine. */
 const LONG_MS = 900_000;
 
@@ -62,6 +70,39 @@ describeInBrowser('the packed client, installed in an app', () => {
     return cwd;
   };
 
+  let reactNative: string | undefined;
+  /** An app of React Native around the README's snippet, and a component on `useConversation`. */
+  const reactNativeApp = async (): Promise<string> => {
+    if (reactNative !== undefined) return reactNative;
+    const cwd = mkdtempSync(join(folder, 'react-native-'));
+    writeFileSync(join(cwd, 'package.json'), '{ "private": true, "main": "index.js" }');
+    const [snippet] = /^import \{ AppState \} from 'react-native';\n.*?(?=^```)/ms.exec(
+      readFileSync(join(ROOT, 'client/README.md'), 'utf8'),
+    )!;
+    writeFileSync(
+      join(cwd, 'index.js'),
+      `${snippet}
+       import { createElement } from 'react';
+       import { AppRegistry, Text } from 'react-native';
+       import { useConversation } from 'llm-cast-client/react';
+       const App = () => {
+         const { messages } = useConversation(cast, { id: 'main' });
+         return messages.map(({ id, content }) => createElement(Text, { key: id }, content));
+       };
+       AppRegistry.registerComponent('app', () => App);`,
+    );
+    writeFileSync(
+      join(cwd, 'metro.config.js'),
+      "module.exports = require('@react-native/metro-config').getDefaultConfig(__dirname);",
+    );
+    writeFileSync(
+      join(cwd, 'babel.config.js'),
+      "module.exports = { presets: ['module:@react-native/babel-preset'] };",
+    );
+    await run('npm', [...INSTALL, tarball, ...REACT_NATIVE], { cwd });
+    return (reactNative = cwd);
+  };
+
   it.each(['next', 'nuxt'])(
     '%s renders it on the server, and it lives in the browser',
     async (name) => {
@@ -83,6 +124,22 @@ describeInBrowser('the packed client, installed in an app', () => {
       // Among them would be that the page of the server and that of the browser differ.
       expect(complaints).toEqual([]);
       await page.context().close();
+    },
+    LONG_MS,
+  );
+
+  it.each(['android', 'ios'])(
+    "is bundled by React Native's Metro for %s, with the README's lines for waking",
+    async (platform) => {
+      const cwd = await reactNativeApp();
+      const metro = ['node_modules/metro/src/cli.js', 'build', 'index.js', '--dev', 'false'];
+      const target = ['--platform', platform, '--out', `${platform}.js`];
+      await run(process.execPath, [...metro, ...target, '--config', 'metro.config.js'], { cwd });
+      const bundle = readFileSync(join(cwd, `${platform}.js`), 'utf8');
+      // Its own code and socket.io-client for browsers, and not that for Node.js.
+      expect(bundle).toContain('llm.example.com');
+      expect(bundle).toContain('EIO');
+      expect(bundle).not.toContain('xmlhttprequest-ssl');
     },
     LONG_MS,
   );
