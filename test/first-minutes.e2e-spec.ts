@@ -15,6 +15,28 @@ describe('npm run build', () => {
   });
 });
 
+describe('npm run', () => {
+  it.each([
+    ['demo', ['--lna'], /^Usage: npm run demo \[-- --lan\]\n/, 2],
+    ['start', ['--port', '1'], /npx llm-cast/, 2],
+    ['fake-ollama', ['--help'], /^A demo upstream for llm-cast/, 0],
+  ])('%s says nothing of its own before the program does', async (script, args, said, code) => {
+    const program = ['run', '--silent', script, '--', ...args];
+    const result = await run('npm', program, { cwd: ROOT }).catch((error: unknown) => error);
+    const {
+      stdout,
+      stderr,
+      code: exit = 0,
+    } = result as {
+      stdout: string;
+      stderr: string;
+      code?: number;
+    };
+    expect(stdout + stderr).toMatch(said);
+    expect(exit).toBe(code);
+  });
+});
+
 describe('npm run demo', () => {
   let demo: Program;
   afterEach(() => demo?.kill());
