@@ -124,6 +124,20 @@ describeInBrowser('before the first question, the page', () => {
   });
 
   it.each([
+    ['refused', 401],
+    ['not there', 502],
+  ])('denies nothing while the list of models is %s', async (_why, status) => {
+    await open();
+    await chat.sees('Your question goes to llama3.2 on ollama.');
+    await chat.page.route('**/llm/models', (route) => route.fulfill({ status, body: '' }));
+    await chat.page.reload();
+    await chat.sees(/Your question goes to llama3\.2\. Conv/);
+    await chat.button(/^Model:/).click();
+    await chat.sees(`HTTP ${status}`);
+    await chat.sees(/Your question goes to llama3\.2\. Conv/);
+  });
+
+  it.each([
     ['a model that no list shows', { ALLOWED_MODELS: 'qwen3:8b' }],
     ['a model of a server that lists a pattern', { OLLAMA_BASE_URL: '', OPENAI_MODEL: 'gpt-x' }],
   ])('denies nothing of %s', async (_of, env) => {

@@ -18,15 +18,17 @@ export type Readiness =
   /** Upstreams answer, and none of them has the model. Ollama can pull one. */
   | { state: 'missing'; upstreams: string[]; hasOllama: boolean };
 
+/** @param models undefined = the server has not given its list */
 export function readinessOf(
   model: string,
-  models: readonly Model[],
+  models: readonly Model[] | undefined,
   upstreams: readonly UpstreamHealth[],
 ): Readiness {
   const names = upstreams.map(({ name }) => name);
   const reachable = upstreams.filter((one) => one.reachable).map(({ name }) => name);
   if (upstreams.length === 0) return { state: 'unknown' };
   if (reachable.length === 0) return { state: 'down', upstreams: names };
+  if (models === undefined) return { state: 'unknown' };
   const having = models.filter((one) => untagged(one.name) === untagged(model));
   if (having.length > 0) {
     return { state: 'ready', upstreams: [...new Set(having.map(({ upstream }) => upstream))] };

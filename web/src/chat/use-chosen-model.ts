@@ -2,6 +2,7 @@ import type { Cast } from 'llm-cast-client';
 import { computed, type Ref, watch } from 'vue';
 import type { Conversation } from 'llm-cast-client/conversation';
 import type { PageInfo } from '../page-info';
+import { type Readiness, readinessOf } from './readiness';
 import { useModels } from './use-models';
 import { useUpstreams } from './use-upstreams';
 
@@ -12,7 +13,7 @@ export function useChosenModel(
   conversation: Ref<Conversation>,
   isBusy: Ref<boolean>,
 ) {
-  const { models, problem, modelOf, refresh: refreshModels } = useModels(cast);
+  const { models, isListed, problem, modelOf, refresh: refreshModels } = useModels(cast);
   const { upstreams, refresh: refreshUpstreams } = useUpstreams();
   const name = computed(() => conversation.value.model ?? info.model);
   const model = computed(() => modelOf(name.value));
@@ -34,10 +35,12 @@ export function useChosenModel(
     can,
     models,
     problem,
-    /** Nothing can be told of a model that the server does not list to anybody. */
-    upstreams: computed(() =>
-      info.isModelHidden && name.value === info.model ? [] : upstreams.value,
-    ),
+    readiness: computed((): Readiness => {
+      // Nothing can be told of a model that the server does not list to anybody.
+      const isHidden = info.isModelHidden && name.value === info.model;
+      if (isHidden) return { state: 'unknown' };
+      return readinessOf(name.value, isListed.value ? models.value : undefined, upstreams.value);
+    }),
     refresh: () => Promise.all([refreshModels(), refreshUpstreams()]),
   };
 }

@@ -9,6 +9,8 @@ export function useModels(cast: Cast) {
   const models = shallowRef<readonly Model[]>([]);
   /** Why there are none. */
   const problem = ref<string>();
+  /** Whether the server has given its list the last time it was asked. */
+  const isListed = ref(false);
 
   async function refresh(): Promise<void> {
     try {
@@ -18,8 +20,10 @@ export function useModels(cast: Cast) {
         if (same === undefined || model.loaded) byName.set(model.name, model);
       }
       models.value = [...byName.values()];
+      isListed.value = true;
       problem.value = models.value.length > 0 ? undefined : 'No model is installed.';
     } catch (error) {
+      isListed.value = false;
       problem.value = error instanceof CastError ? error.message : String(error);
     }
   }
@@ -30,5 +34,5 @@ export function useModels(cast: Cast) {
     return models.value.find((one) => one.name === name || one.name === `${name}:latest`);
   }
 
-  return { models, problem, modelOf, refresh };
+  return { models, isListed, problem, modelOf, refresh };
 }
