@@ -275,26 +275,6 @@ function written(value: (typeof DEFAULTS)[Setting]): string {
   return String(value);
 }
 
-/** What stands between `<!-- name -->` and `<!-- /name -->`. */
-function section(file: string, name: string): string {
-  const found = new RegExp(`<!-- ${name} -->\n(.*?)<!-- /${name} -->`, 's').exec(read(file));
-  if (found === null) throw new Error(`${file} has no section ${name}`);
-  return found[1] ?? '';
-}
-
-/** The cells of a section's table, the heading first. */
-function tableIn(file: string, name: string): string[][] {
-  return section(file, name)
-    .split('\n')
-    .filter((line) => line.startsWith('|') && !/^[|\s:-]+$/.test(line))
-    .map((line) =>
-      line
-        .replace(/^\||\|$/g, '')
-        .split(/(?<!\\)\|/)
-        .map((cell) => cell.trim()),
-    );
-}
-
 function settingsTable(names: readonly string[]): string[][] {
   return [
     ['setting', 'default', 'what it is for'],

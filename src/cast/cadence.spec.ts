@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { Cadence, FEWEST_ANSWERS } from './cadence.js';
 
 /** Looks of 250 ms in so many seconds. */

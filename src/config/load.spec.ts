@@ -112,6 +112,22 @@ const OTHERS: Record<string, [unknown, [string, unknown][]]> = {
     ],
   ],
   MAX_CONCURRENT: [[], [['4', [4]]]],
+  DOORS: [
+    ['openai', 'ollama', 'ai-sdk'],
+    [
+      ['openai', ['openai']],
+      ['ollama, ai-sdk', ['ollama', 'ai-sdk']],
+      ['', []],
+    ],
+  ],
+  METRICS: [false, [['true', true]]],
+  METRICS_PORT: [
+    undefined,
+    [
+      ['0', 0],
+      ['9464', 9464],
+    ],
+  ],
   ALLOW_PULL: [false, [['true', true]]],
   CLUSTER_KEEP_REQUESTS: [true, [['false', false]]],
   OLLAMA_MODEL: ['llama3.2', [['qwen3:8b', 'qwen3:8b']]],
@@ -236,6 +252,9 @@ const WRONG: [string, string[]][] = [
   ['OLLAMA_TRUNCATE', ['perhaps']],
   ['OLLAMA_SHIFT', ['perhaps']],
   ['THINK_TAGS', ['perhaps']],
+  ['DOORS', ['anthropic', 'openai,soap']],
+  ['METRICS', ['perhaps']],
+  ['METRICS_PORT', ['-1', '65536', 'x']],
   ['ALLOW_PULL', ['perhaps']],
   ['CLUSTER_KEEP_REQUESTS', ['perhaps']],
   ['OLLAMA_OPTIONS', ['{', '[]', 'null', '7', '"x"', 'num_ctx=8192']],
