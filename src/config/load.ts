@@ -7,8 +7,8 @@ import { isLoopback } from './loopback.js';
 import { misspelt } from './misspelt.js';
 import { settings } from './settings.js';
 
-/** Empty is not unset here: it says that there is no Ollama. */
-const MAY_BE_EMPTY = 'OLLAMA_BASE_URL';
+/** Lists whose empty value is not an unset one: there is no Ollama, no door is open. */
+const MAY_BE_EMPTY: readonly string[] = ['OLLAMA_BASE_URL', 'DOORS'];
 
 /**
  * Reads the settings. An empty variable counts as not set.
@@ -27,9 +27,9 @@ export function loadConfig(
     }),
   );
   const { OLLAMA_HOST: alias } = given;
-  const isAlias = env[MAY_BE_EMPTY] === undefined && alias !== undefined;
-  if (isAlias) given[MAY_BE_EMPTY] = alias;
-  else if (env[MAY_BE_EMPTY]?.trim() === '') given[MAY_BE_EMPTY] = ',';
+  const isAlias = env['OLLAMA_BASE_URL'] === undefined && alias !== undefined;
+  if (isAlias) given['OLLAMA_BASE_URL'] = alias;
+  for (const name of MAY_BE_EMPTY) if (env[name]?.trim() === '') given[name] = ',';
   const result = settings.safeParse(given);
   if (result.success) {
     checkTogether(result.data);
@@ -97,7 +97,8 @@ function expected(name: string): string {
 function processEnvironment(): NodeJS.ProcessEnv {
   const file = readEnvFile('.env');
   const given = Object.entries(process.env).filter(
-    ([name, value]) => file[name] === undefined || MAY_BE_EMPTY === name || value?.trim() !== '',
+    ([name, value]) =>
+      file[name] === undefined || MAY_BE_EMPTY.includes(name) || value?.trim() !== '',
   );
   return { ...file, ...Object.fromEntries(given) };
 }
