@@ -138,7 +138,7 @@ const ELSEWHERE: Partial<Record<ErrorCode, string>> = {
   unauthorized: 'authentication.e2e-spec.ts',
   auth_expired: 'authentication.e2e-spec.ts',
   quota_exceeded: '../src/access/usage-limits.spec.ts',
-  node_lost: 'cluster-faults.e2e-spec.ts',
+  node_lost: 'cluster-handover.e2e-spec.ts',
   store_unavailable: 'cluster-faults.e2e-spec.ts',
 };
 

@@ -54,6 +54,8 @@ describe('a credential that is no longer good, while an answer runs', () => {
       JWT_SECRET: SECRET,
       MAX_CONCURRENT: 50,
       LIMIT_RUNNING: 0,
+      // A key is asked for until it is known.
+      LIMIT_FAILED_TOKENS_PER_MINUTE: 0,
     });
   });
   afterAll(async () => {

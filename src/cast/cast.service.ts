@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { HttpService } from '@nestjs/axios';
 import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { catchError, defer, type Observable, ReplaySubject, share, throwError, timer } from 'rxjs';

@@ -325,8 +325,9 @@ describe('settings', () => {
     expect(loadConfig({})).toEqual(expected);
   });
 
-  // An empty OLLAMA_BASE_URL means that there is no Ollama.
-  it.each(Object.keys(settings.shape).filter((name) => name !== 'OLLAMA_BASE_URL'))(
+  // An empty OLLAMA_BASE_URL means that there is no Ollama; empty DOORS, that none is open.
+  const lists = ['OLLAMA_BASE_URL', 'DOORS'];
+  it.each(Object.keys(settings.shape).filter((name) => !lists.includes(name)))(
     '%s: an empty or blank value counts as not set',
     (name) => {
       expect(loadConfig({ [name]: '' })).toEqual(loadConfig({}));

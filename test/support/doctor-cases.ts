@@ -66,6 +66,7 @@ export const ALL: CheckId[] = [
   'websocket',
   'upgrade',
   'ping',
+  'store',
   'upstream',
   'model',
   'idle',
@@ -179,7 +180,9 @@ export const CASES: DoctorCase[] = [
   {
     fault: 'a server that asks for a key or a token',
     red: 'access',
-    skipped: ['origin', ...CONNECTED, 'upstream', 'model'],
+    skipped: ALL.filter(
+      (id) => id === 'origin' || CONNECTED.includes(id) || ['upstream', 'model'].includes(id),
+    ),
     what: /does not serve this caller: A valid API key or token is needed/,
     mend: /LLM_CAST_TOKEN/,
     prepare: behind({}, { JWT_SECRET: SECRET }),
@@ -227,7 +230,7 @@ export const CASES: DoctorCase[] = [
   {
     fault: 'a server that is shutting down',
     red: 'ready',
-    skipped: ['upstream', 'model'],
+    skipped: ['store', 'upstream', 'model'],
     what: /shutting down/,
     mend: /restart/,
     prepare: async (ward) => {

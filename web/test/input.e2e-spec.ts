@@ -1,5 +1,6 @@
 import { type Browser, type BrowserContextOptions, devices } from 'playwright-core';
 import { Stage } from '../../test/support/stage.js';
+import { until } from '../../test/support/until.js';
 import { describeInBrowser, launchBrowser } from './support/browser.js';
 import { Chat } from './support/chat.js';
 
@@ -236,6 +237,7 @@ describeInBrowser('what goes into the chat page', () => {
     await chat.answered();
     expect(await direction('.bubble')).toBe('rtl');
     expect(await direction('nav a')).toBe('rtl');
-    expect(await direction('.markdown p')).toBe('rtl');
+    // It is drawn anew at the end.
+    await until(async () => (await direction('.markdown p')) === 'rtl');
   });
 });

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Cadence } from '../cadence.js';
 import { EventBudget } from '../event-budget.js';
 
@@ -8,6 +9,8 @@ import { EventBudget } from '../event-budget.js';
  */
 export class BodyPace {
   private readonly budget: EventBudget;
+  /** The answer lets go of it at its end. */
+  private readonly socket: Socket;
   private timer: NodeJS.Timeout | undefined;
   private pausing: NodeJS.Immediate | undefined;
 
@@ -16,6 +19,7 @@ export class BodyPace {
     cadence: Cadence,
   ) {
     this.budget = new EventBudget(cadence);
+    this.socket = answer.socket;
   }
 
   /** To be called after a read, while more is to come. */
@@ -24,7 +28,7 @@ export class BodyPace {
     const restMs = this.budget.spend();
     if (restMs === 0) return;
     // The stream asks its connection for more after each piece, which would undo a pause at once.
-    this.pausing = setImmediate(() => this.answer.socket.pause());
+    this.pausing = setImmediate(() => this.socket.pause());
     this.timer = setTimeout(() => this.goOn(), restMs);
   }
 
@@ -37,6 +41,6 @@ export class BodyPace {
     clearTimeout(this.timer);
     clearImmediate(this.pausing);
     this.timer = undefined;
-    this.answer.socket.resume();
+    this.socket.resume();
   }
 }
