@@ -1,7 +1,9 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { Config, hasCredentials } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
-import { type Principal } from './principal.js';
+import { authorise, type Verb } from './authorise.js';
+import type { Caller } from './caller.js';
+import type { Principal } from './principal.js';
 
 /** What is written down. */
 export type AuditEvent =
@@ -37,6 +39,15 @@ export class Audit {
       event,
       Object.fromEntries(Object.entries(line).filter(([, value]) => value !== undefined)),
     );
+  }
+
+  /** Lets through what the caller may do, and writes down a refusal. @throws CastError `forbidden` */
+  authorise({ principal, requestId }: Caller, verb: Verb): void {
+    try {
+      authorise(principal, verb);
+    } catch (error) {
+      throw this.refused(error, principal, { verb, requestId });
+    }
   }
 
   /** Writes down a refusal for want of a right, or over a limit. @returns the same error, to be thrown */

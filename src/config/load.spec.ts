@@ -326,8 +326,8 @@ describe('settings', () => {
   });
 
   // An empty OLLAMA_BASE_URL means that there is no Ollama; empty DOORS, that none is open.
-  const lists = ['OLLAMA_BASE_URL', 'DOORS'];
-  it.each(Object.keys(settings.shape).filter((name) => !lists.includes(name)))(
+  const lists = new Set(['OLLAMA_BASE_URL', 'DOORS']);
+  it.each(Object.keys(settings.shape).filter((name) => !lists.has(name)))(
     '%s: an empty or blank value counts as not set',
     (name) => {
       expect(loadConfig({ [name]: '' })).toEqual(loadConfig({}));

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { map, type Observable } from 'rxjs';
-import { authorise } from '../access/authorise.js';
+import { Audit } from '../access/audit.js';
 import type { Caller } from '../access/caller.js';
 import { CastService } from '../cast/cast.service.js';
 import { Config } from '../config/config.js';
@@ -13,14 +13,15 @@ export class Models {
   constructor(
     private readonly cast: CastService,
     private readonly config: Config,
+    private readonly audit: Audit,
   ) {}
 
   /**
    * Those of all upstreams.
    * @throws CastError `forbidden`; the first upstream's error where none answers
    */
-  async list({ principal }: Caller): Promise<ModelList> {
-    authorise(principal, 'list');
+  async list(caller: Caller): Promise<ModelList> {
+    this.audit.authorise(caller, 'list');
     const { models } = await this.cast.models();
     const { ALLOWED_MODELS: allowed } = this.config;
     return {
@@ -29,8 +30,8 @@ export class Models {
   }
 
   /** That of the first upstream which answers. @throws CastError like {@link list} */
-  version({ principal }: Caller): Observable<Version> {
-    authorise(principal, 'list');
+  version(caller: Caller): Observable<Version> {
+    this.audit.authorise(caller, 'list');
     return this.cast.version().pipe(map((version) => ({ version })));
   }
 }

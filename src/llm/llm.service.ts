@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Response } from 'express';
 import { actingFor, callerAs } from '../access/acting.js';
-import { authorise } from '../access/authorise.js';
+import { Audit } from '../access/audit.js';
 import type { Caller } from '../access/caller.js';
 import { Sessions } from '../access/sessions.js';
 import { Config } from '../config/config.js';
@@ -50,6 +50,7 @@ export class LlmService {
     private readonly audience: Audience,
     private readonly lifecycle: Lifecycle,
     private readonly sessions: Sessions,
+    private readonly audit: Audit,
     private readonly peers: Peers,
     private readonly config: Config,
   ) {
@@ -113,7 +114,7 @@ export class LlmService {
     from: From,
     idempotencyKey: string | undefined,
   ): Promise<Accepted> {
-    authorise(from.caller.principal, 'start');
+    this.audit.authorise(from.caller, 'start');
     const { caller, client } = this.onBehalf(from, clientId, userId);
     const readers = client?.data.readers;
     // Refuses a user who is not known before anything is started.
@@ -129,7 +130,7 @@ export class LlmService {
     from: From,
     idempotencyKey: string | undefined,
   ): Promise<Started> {
-    authorise(from.caller.principal, 'pull');
+    this.audit.authorise(from.caller, 'pull');
     const node = this.peers.nodeOf(clientId);
     if (node !== undefined) {
       return (await this.peers.ask(node, 'pull', {
@@ -144,8 +145,8 @@ export class LlmService {
     return answerTo(accepted, clientId);
   }
 
-  async queue({ principal }: Caller): Promise<QueueView> {
-    authorise(principal, 'list');
+  async queue(caller: Caller): Promise<QueueView> {
+    this.audit.authorise(caller, 'list');
     return this.generations.queue();
   }
 

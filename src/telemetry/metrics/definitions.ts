@@ -206,7 +206,7 @@ export function defineStates(registry: Registry) {
     logBytes: gauge('log_bytes', 'Bytes of memory that all kept generations take, about'),
     cadence: gauge(
       'cadence_seconds',
-      'Least time between two events of a reader; 0 while each chunk is its own event',
+      'Least time between two events of an answer while the core is full; 0 while it keeps up',
     ),
     evicted: new Counter({
       name: 'llm_cast_evicted_total',

@@ -10,7 +10,7 @@ const TRANSPORTS: readonly Transport[] = ['polling', 'websocket'];
 
 /** What the states are read from. */
 export interface Sources {
-  readonly cast: Pick<CastService, 'upstreams'>;
+  readonly cast: Pick<CastService, 'upstreams' | 'cadence'>;
   readonly generations: Pick<GenerationsService, 'all' | 'queue'>;
   readonly store: Pick<GenerationStore, 'held' | 'memory'>;
   readonly gauges: Gauges;
@@ -22,6 +22,7 @@ export async function sample(states: States, sources: Sources): Promise<void> {
   for (const { name: upstream, isAvoided } of sources.cast.upstreams) {
     states.circuit.set({ upstream }, isAvoided ? 1 : 0);
   }
+  states.cadence.set(sources.cast.cadence.delayMs / 1_000);
   const sockets = sources.gauges.read('sockets');
   for (const transport of TRANSPORTS) states.sockets.set({ transport }, sockets?.[transport] ?? 0);
   await sampleLine(states, sources);
