@@ -22,6 +22,8 @@ interface Check {
   title: string;
   /** What must be in order for it to make sense. */
   needs: readonly CheckId[];
+  /** Says nothing where it cannot be made: most servers have nothing to check there. */
+  isQuiet?: true;
   /** Longest time it may take. */
   limitMs: number;
   run: (patient: Patient, signal: AbortSignal) => Promise<Verdict | Verdict[]>;
@@ -57,7 +59,14 @@ export const CHECKS: readonly Check[] = [
     run: checkUpgrade,
   },
   { id: 'ping', title: 'Round trips', needs: ['origin'], limitMs: 20_000, run: checkPing },
-  { id: 'store', title: 'Redis', needs: ['ready'], limitMs: 5_000, run: checkStore },
+  {
+    id: 'store',
+    title: 'Redis',
+    needs: ['ready'],
+    isQuiet: true,
+    limitMs: 5_000,
+    run: checkStore,
+  },
   {
     id: 'upstream',
     title: 'Upstreams',
@@ -115,13 +124,14 @@ export async function* examine(
 }
 
 async function judge(
-  { needs, limitMs, run }: Check,
+  { needs, isQuiet, limitMs, run }: Check,
   patient: Patient,
   sound: ReadonlySet<CheckId>,
   signal: AbortSignal | undefined,
 ): Promise<Verdict | Verdict[]> {
   const missing = CHECKS.filter(({ id }) => needs.includes(id) && !sound.has(id));
   if (missing.length > 0) {
+    if (isQuiet) return [];
     const titles = missing.map(({ title }) => `“${title}”`).join(' and ');
     return skipped(`Not checked: it needs ${titles}.`);
   }

@@ -121,6 +121,7 @@ export class DocsIndex {
       weightOf(String(stored?.['file']));
     const words = wordsOf(question);
     const telling = words.filter((word) => !STOP_WORDS.has(word));
+    if (/^\s*why not\b/i.test(question)) telling.push('versus');
     // Everything here is about llm-cast, so its name tells only where nothing else does.
     const named = words.filter((word) => PRODUCT.has(word));
     const asked = (telling.length > 0 ? telling : named).map(meaningsOf);

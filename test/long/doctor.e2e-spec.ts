@@ -39,7 +39,7 @@ describe('llm-cast doctor', () => {
     Ward.during(async (ward) => {
       const { code, stdout, stderr } = await doctor(await ward.behind({}));
       expect([stdout.match(/^ok {8}/gm)?.length, code, stderr]).toEqual([ALL.length, 0, '']);
-      expect(stdout).toMatch(/\n\n12 ok\.\n$/);
+      expect(stdout).toContain(`\n\n${ALL.length} ok.\n`);
       // No colours, and nothing that takes a line back, in a pipe.
       expect(stdout).not.toMatch(/(?!\n)\p{Cc}/u);
     }),

@@ -60,7 +60,7 @@ describe('the packed server, installed in an empty folder', () => {
       pages.map(async (path) => [path, (await fetch(url + path)).status]),
     );
     expect(statuses).toEqual(pages.map((path) => [path, 200]));
-    const page = await (await fetch(url)).text();
+    const page = await (await fetch(url, { headers: { accept: 'text/html' } })).text();
     const [, script] = /src="\.?\/?(assets\/index[^"]+\.js)"/.exec(page)!;
     expect((await fetch(`${url}/${script}`)).status).toBe(200);
     const answer = await fetch(`${url}/llm/chat`, {

@@ -66,7 +66,6 @@ export const ALL: CheckId[] = [
   'websocket',
   'upgrade',
   'ping',
-  'store',
   'upstream',
   'model',
   'idle',
@@ -230,7 +229,7 @@ export const CASES: DoctorCase[] = [
   {
     fault: 'a server that is shutting down',
     red: 'ready',
-    skipped: ['store', 'upstream', 'model'],
+    skipped: ['upstream', 'model'],
     what: /shutting down/,
     mend: /restart/,
     prepare: async (ward) => {

@@ -98,7 +98,7 @@ describeInBrowser('the example', () => {
     app = new App('npm', ['run', 'example', '--', 'cobol'], ROOT);
     expect(await app.ended()).toBe(2);
     expect(app.output).toContain(
-      'browser | next | node | node-backend-with-tokens | nuxt | python | react | two-nodes | vue',
+      'browser | next | node | node-backend-with-tokens | nuxt | openai-sdk | python | react | two-nodes | vue',
     );
   });
 });
