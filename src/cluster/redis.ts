@@ -7,9 +7,12 @@ import { defineScripts, runScript, type ScriptName } from './scripts.js';
 const COMMAND_TIMEOUT_MS = 1_000;
 /** How long a connection may owe an answer before it is given up for a new one, in milliseconds. */
 const SILENT_MS = 3_000;
-/** Pause before the first attempt to connect again, and the longest one; half of it is random. */
+/**
+ * Pause before the first attempt to connect again, and the longest one; half of it is random. Shorter
+ * than any lease: when Redis is back, a node is to beat before the others take it for dead.
+ */
 const RECONNECT_MS = 100;
-const LONGEST_RECONNECT_MS = 2_000;
+const LONGEST_RECONNECT_MS = 300;
 /** Most commands that wait for an answer; over it new ones are refused. */
 const MAX_OUTSTANDING = 10_000;
 

@@ -50,10 +50,13 @@ describeIf(
     const messages = [{ role: 'user', content: 'What is it?' }];
     const start = async (socket: Socket): Promise<string> =>
       (await socket.emitWithAck('chat', { messages, onDisconnect: 'keep' })).generationId;
-    const [here, there] = [await start(one), await start(other)];
+    const there = await start(other);
     await one.emitWithAck('join', { generationId: there, after: 0 });
     await until(() => (texts.get(`${nodes[0]} ${there}`) ?? '').length > 20);
     await until(() => (texts.get(`${nodes[1]} ${there}`) ?? '').length > 20);
+    // Last of all: it must not have ended before the other node is killed.
+    const here = await start(one);
+    await until(() => texts.has(`${nodes[0]} ${here}`));
 
     const [, pid] = new RegExp(`${nodes[0]} \\(pid (\\d+)\\)`).exec(app.output)!;
     process.kill(Number(pid), 'SIGKILL');
