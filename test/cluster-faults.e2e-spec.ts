@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type ClusterServer, LEASE_MS } from './support/cluster-stage.js';
 import { FaultProxy } from './support/fault-proxy.js';
 import { expectKept, expectLost, faultSuite, readOnBoth } from './support/fault-suite.js';
@@ -87,36 +88,42 @@ faultSuite('nodes that fail', ({ often, stage: open, running, closeLater }) => {
     });
   }
 
-  often('gives exactly one end where the adopter dies half-way', async () => {
-    const stage = await open();
-    const [a, b, c] = (await stage.start(3)) as [ClusterServer, ClusterServer, ClusterServer];
-    const { here, there, all } = await readOnBoth(stage, a, c);
-    await a.program.kill();
-    // As the second node would have done before it died: some are fenced, none has its end.
-    const adopter = await stage.nodeIdOf(b);
-    await b.program.kill();
-    for (const { id } of all.slice(0, 3)) {
-      await stage.redis.ask((client) =>
-        client
-          .multi()
-          .sadd(`lc:{${adopter}}:g`, id)
-          .hset(`lc:{${id.slice(22)}}:m:${id}`, 'owner', adopter)
-          .hincrby(`lc:{${id.slice(22)}}:m:${id}`, 'epoch', 1)
-          .exec(),
-      );
-    }
-    await expectLost(there, all);
-    await here.move(c.socketUrl);
-    await expectLost(here, all);
-    expect(stage.problems()).toEqual([]);
-    for (const { id } of all) {
-      const kept = await stage.redis.ask((client) =>
-        client.xrange(`lc:{${id.slice(22)}}:s:${id}`, '-', '+'),
-      );
-      const ends = kept?.filter(([, [, data = '']]) => data.includes('"z"')) ?? [];
-      expect(ends).toHaveLength(1);
-    }
-  });
+  for (const [when, wait] of [
+    ['half-way', 0],
+    ['half-way, after it was taken for dead', 2 * LEASE_MS],
+  ] as const) {
+    often(`gives exactly one end where the adopter dies ${when}`, async () => {
+      const stage = await open();
+      const [a, b, c] = (await stage.start(3)) as [ClusterServer, ClusterServer, ClusterServer];
+      const { here, there, all } = await readOnBoth(stage, a, c);
+      const adopter = await stage.nodeIdOf(b);
+      await b.program.kill();
+      await sleep(wait);
+      await a.program.kill();
+      // As the second node would have done before it died: some are fenced, none has its end.
+      for (const { id } of all.slice(0, 3)) {
+        await stage.redis.ask((client) =>
+          client
+            .multi()
+            .sadd(`lc:{${adopter}}:g`, id)
+            .hset(`lc:{${id.slice(22)}}:m:${id}`, 'owner', adopter)
+            .hincrby(`lc:{${id.slice(22)}}:m:${id}`, 'epoch', 1)
+            .exec(),
+        );
+      }
+      await expectLost(there, all);
+      await here.move(c.socketUrl);
+      await expectLost(here, all);
+      expect(stage.problems()).toEqual([]);
+      for (const { id } of all) {
+        const kept = await stage.redis.ask((client) =>
+          client.xrange(`lc:{${id.slice(22)}}:s:${id}`, '-', '+'),
+        );
+        const ends = kept?.filter(([, [, data = '']]) => data.includes('"z"')) ?? [];
+        expect(ends).toHaveLength(1);
+      }
+    });
+  }
 });
 
 /** A way to Redis that is cut, and healed. */

@@ -195,7 +195,7 @@ export class ClusterNode
     this.isBeating = true;
     const { redis, bus, heartbeat, keeper, copies, line, burial, lifecycle } = this.parts;
     try {
-      const dead = await heartbeat.beat();
+      const dead = await heartbeat.beat(copies.owners);
       if (++this.unheard > DEAF_BEATS) {
         lifecycle.tell('deaf');
         // Not waited for: a deaf connection answers nothing, and the others want to hear this node.

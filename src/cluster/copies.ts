@@ -51,6 +51,12 @@ export class Copies {
     return this.ready.size;
   }
 
+  /** The nodes where those run that have not ended. */
+  get owners(): Set<string> {
+    const running = [...this.ready.values()].filter(({ hasEnded }) => !hasEnded);
+    return new Set(running.map(({ owner }) => owner));
+  }
+
   *held(): Iterable<Generation> {
     for (const { generation } of this.ready.values()) yield generation;
   }

@@ -5,6 +5,9 @@ import type { RedisClient } from './redis.js';
 /** Beats in one lease. */
 const BEATS_IN_LEASE = 5;
 
+/** The count of a node that does not beat. */
+const NEVER = '';
+
 interface Seen {
   count: string;
   /** When it was last seen to change, by this node's monotonic clock, in milliseconds. */
@@ -59,8 +62,12 @@ export class Heartbeat {
     return seen !== undefined && performance.now() - seen.changedAt < this.leaseMs;
   }
 
-  /** @returns the nodes that have stood still for a lease. @throws CastError `store_unavailable` */
-  async beat(): Promise<string[]> {
+  /**
+   * @param owners nodes whose generations are followed here: one that no longer beats at all is lost too
+   * @returns the nodes that have stood still for a lease
+   * @throws CastError `store_unavailable`
+   */
+  async beat(owners: Iterable<string> = []): Promise<string[]> {
     const key = this.redis.prefix + NODES;
     const askedAt = performance.now();
     const counts = await this.redis.ask(async (client) => {
@@ -70,6 +77,7 @@ export class Heartbeat {
       ]);
       return counts;
     });
+    for (const owner of owners) counts[owner] ??= NEVER;
     const now = performance.now();
     this.latencyMs = Math.round((now - askedAt) * 1000) / 1000;
     const wasCutOff = now - this.lastBeatAt > 2 * this.periodMs;
@@ -77,7 +85,7 @@ export class Heartbeat {
     for (const node of this.seen.keys()) if (!(node in counts)) this.seen.delete(node);
     for (const [node, count] of Object.entries(counts)) {
       const before = this.seen.get(node);
-      if (before === undefined) this.logger.log('a node is there', { node });
+      if (before === undefined && count !== NEVER) this.logger.log('a node is there', { node });
       if (wasCutOff || before?.count !== count) this.seen.set(node, { count, changedAt: now });
     }
     return Object.keys(counts).filter((node) => node !== this.node && !this.isAlive(node));
