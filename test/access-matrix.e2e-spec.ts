@@ -245,10 +245,10 @@ describe('who may do what, at every door', () => {
       }
     }
     expect(texts.size).toBe(1);
-    const median = (list: number[]): number => list.sort((a, b) => a - b)[list.length >> 1]!;
-    // Less than what a network or a busy server adds by itself.
-    const took = median(times.none);
-    expect(Math.abs(median(times.foreign) - took)).toBeLessThan(Math.max(1, took / 2));
+    // Of the fast ones: what a busy machine adds to the others is no difference of the two.
+    const fast = (list: number[]): number => list.sort((a, b) => a - b)[list.length / 10]!;
+    const took = fast(times.none);
+    expect(Math.abs(fast(times.foreign) - took)).toBeLessThan(Math.max(1, took / 2));
   });
 
   describe('after the credentials were taken back', () => {
