@@ -1,6 +1,7 @@
 // Starts an example from a clone, with all that it needs.
 //   npm run example -- NAME
 import { spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -28,12 +29,17 @@ function run(command, commandArgs, cwd) {
   process.exit(1);
 }
 
-const { LLM_CAST_URL: url = 'http://localhost:3000' } = process.env;
+const {
+  LLM_CAST_URL: url = 'http://localhost:3000',
+  LLM_CAST_SOCKET_URL: socketUrl = 'http://localhost:4321',
+} = process.env;
 const answers = () =>
   fetch(`${url}/health/live`).then(
     ({ ok }) => ok,
     () => false,
   );
+
+const portOf = (address) => new URL(address).port || '80';
 
 const children = [];
 const end = (code) => {
@@ -48,6 +54,14 @@ const about = existsSync(join(folder, 'package.json'))
   : undefined;
 const hasOwnServer = about?.config?.server === 'own';
 
+if (about?.config?.secret === 'shared' && process.env.JWT_SECRET === undefined) {
+  if (await answers()) {
+    console.error(`Please set JWT_SECRET to that of the server at ${url}, or stop that server.`);
+    process.exit(2);
+  }
+  process.env.JWT_SECRET = randomBytes(36).toString('base64url');
+}
+
 if (hasOwnServer || !(await answers())) {
   if (!existsSync(join(root, 'dist/demo.js'))) {
     console.log('building llm-cast…');
@@ -55,7 +69,8 @@ if (hasOwnServer || !(await answers())) {
   }
 }
 if (!hasOwnServer && !(await answers())) {
-  const demo = spawn(process.execPath, [join(root, 'dist/demo.js')], { stdio: 'ignore' });
+  const env = { ...process.env, PORT: portOf(url), SOCKET_PORT: portOf(socketUrl) };
+  const demo = spawn(process.execPath, [join(root, 'dist/demo.js')], { stdio: 'ignore', env });
   children.push(demo);
   demo.once('exit', () => {
     console.error(`The demo could not start; is a port taken? See: node ${root}/dist/demo.js`);

@@ -90,7 +90,7 @@ describe('the recipes of docs/access.md', () => {
         PATH: process.env['PATH'],
         JWT_SECRET: SECRET,
         PORT: '0',
-        LLM_CAST_SOCKET: app.socketUrl,
+        LLM_CAST_SOCKET_URL: app.socketUrl,
       },
     });
     try {

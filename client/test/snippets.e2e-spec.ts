@@ -66,7 +66,7 @@ describe('the TypeScript', () => {
     expect(await problems()).toBe('');
   });
 
-  it.each(['vue', 'react'])('of examples/%s compiles, strictly', async (name) => {
+  it.each(['vue', 'react', 'ai-sdk'])('of examples/%s compiles, strictly', async (name) => {
     cpSync(join(root, 'examples', name, 'src'), join(folder, 'src'), { recursive: true });
     expect(await problems()).toBe('');
   });

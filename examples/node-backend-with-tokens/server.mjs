@@ -3,8 +3,11 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { SignJWT } from 'jose';
 
-const { JWT_SECRET, LLM_CAST_SOCKET = 'http://localhost:4321', PORT = '8080' } = process.env;
-if (JWT_SECRET === undefined) throw new Error('set JWT_SECRET to that of llm-cast');
+const { JWT_SECRET, LLM_CAST_SOCKET_URL = 'http://localhost:4321', PORT = '8080' } = process.env;
+if (JWT_SECRET === undefined) {
+  console.error('Please set JWT_SECRET to that of llm-cast.');
+  process.exit(2);
+}
 
 const page = readFileSync(new URL('index.html', import.meta.url), 'utf8');
 const socketIo = readFileSync(
@@ -30,7 +33,7 @@ const server = createServer(async (request, response) => {
   switch (url.pathname) {
     case '/':
       response.setHeader('content-type', 'text/html; charset=utf-8');
-      response.end(page.replace('LLM_CAST_SOCKET', LLM_CAST_SOCKET));
+      response.end(page.replace('LLM_CAST_SOCKET_URL', LLM_CAST_SOCKET_URL));
       return;
     case '/socket.io.js':
       response.setHeader('content-type', 'text/javascript');

@@ -82,6 +82,26 @@ describeInBrowser('the example', () => {
     await page.context().close();
   });
 
+  it('ai-sdk goes on after a reload, and its Stop stops the model', async () => {
+    const { page, complaints } = await openPage(browser, await start('ai-sdk', ['--port']));
+    const call = await ask(page, stage);
+    await page.reload();
+    await sees(page, 'Because');
+    call.text(' of Rayleigh.').done();
+    await sees(page, 'Because of Rayleigh.');
+    await page.reload();
+    await sees(page, 'Because of Rayleigh.');
+    await page.getByRole('button', { name: 'Again' }).click();
+    const again = await stage.upstream.nextCall();
+    again.text('Ask him');
+    await sees(page, 'Ask him');
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await again.closed;
+    await page.getByRole('button', { name: 'Ask', exact: true }).waitFor();
+    expect(complaints).toEqual([]);
+    await page.context().close();
+  });
+
   it('is started by one command from a clone', async () => {
     const env = {
       PORT: String(await freePort()),
@@ -94,11 +114,30 @@ describeInBrowser('the example', () => {
     await page.context().close();
   });
 
+  it('node-backend-with-tokens is started with a server, on one secret', async () => {
+    const [port, rest, socket] = [await freePort(), await freePort(), await freePort()];
+    const env = {
+      PORT: String(port),
+      LLM_CAST_URL: `http://localhost:${rest}`,
+      LLM_CAST_SOCKET_URL: `http://localhost:${socket}`,
+    };
+    app = new App('npm', ['run', 'example', '--', 'node-backend-with-tokens'], ROOT, env);
+    const url = await app.answers();
+    const { page, complaints } = await openPage(browser, url);
+    await page.getByRole('textbox', { name: 'Question' }).fill('What is a generation?');
+    await page.getByRole('button', { name: 'Ask', exact: true }).click();
+    await page.locator('pre').getByText('generation').waitFor();
+    expect(complaints).toEqual([]);
+    const anonymous = await fetch(`${env.LLM_CAST_URL}/llm/me`);
+    expect(anonymous.status).toBe(401);
+    await page.context().close();
+  });
+
   it('that there is not is answered with those that there are', async () => {
     app = new App('npm', ['run', 'example', '--', 'cobol'], ROOT);
     expect(await app.ended()).toBe(2);
     expect(app.output).toContain(
-      'browser | next | node | node-backend-with-tokens | nuxt | openai-sdk | python | react | two-nodes | vue',
+      'ai-sdk | browser | next | node | node-backend-with-tokens | nuxt | openai-sdk | python | react | two-nodes | vue',
     );
   });
 });
