@@ -15,6 +15,8 @@ async function run(): Promise<void> {
       return (await import('./cli/pull.js')).pull(rest, interrupts().signal);
     case 'doctor':
       return (await import('./cli/doctor.js')).doctor(rest, interrupts().signal);
+    case 'conformance':
+      return (await import('./cli/conformance.js')).conformance(rest, interrupts().signal);
     case 'key':
       return (await import('./cli/key.js')).key(rest, interrupts().signal);
     case 'token':

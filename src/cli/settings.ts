@@ -77,6 +77,9 @@ Talk to a running server (--url, or LLM_CAST_URL; a key or token is that of LLM_
   llm-cast pull NAME               have Ollama download a model, with its progress
   llm-cast doctor [URL]            check the connection, and say what to mend
 
+Examine a gateway of your own, or another's:
+  llm-cast conformance URL         does a cut look like a cut, does Stop stop, ...
+
 Let others in:
   llm-cast key create NAME         make, list and revoke the API keys of backends
   llm-cast token --sub USER        make a token of a user, to try it
