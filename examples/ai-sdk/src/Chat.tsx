@@ -1,28 +1,18 @@
 import { useChat } from '@ai-sdk/react';
-import { DefaultChatTransport, type UIMessage } from 'ai';
-import { type FormEvent, useEffect } from 'react';
-import { chatId, storedMessages, storeMessages } from './messages';
+import { type FormEvent, useEffect, useState } from 'react';
+import { stopModel, transport, wasReading } from './transport';
 
-declare const __LLM_CAST__: string;
-
-const api = `${__LLM_CAST__}/ai/chat`;
-const id = chatId();
-const transport = new DefaultChatTransport({ api });
-const kept = storedMessages();
+/** Where the browser keeps the messages: llm-cast keeps answers only, for a while. */
+const MESSAGES = 'llm-cast-messages';
 
 export function Chat() {
+  const [kept] = useState(() => JSON.parse(localStorage.getItem(MESSAGES) ?? '[]'));
   const { messages, status, error, sendMessage, regenerate } = useChat({
-    id,
     messages: kept,
     transport,
-    // After a reload: the answer that is being written comes from its beginning, and goes on.
-    resume: true,
+    resume: wasReading(),
   });
-
-  useEffect(() => {
-    // An answer is kept when it is whole: until then llm-cast has it, and resume brings it back.
-    if (status !== 'streaming') storeMessages(messages);
-  }, [messages, status]);
+  useEffect(() => localStorage.setItem(MESSAGES, JSON.stringify(messages)), [messages]);
 
   function ask(event: FormEvent<HTMLFormElement>): void {
     event.preventDefault();
@@ -31,16 +21,16 @@ export function Chat() {
     form.reset();
   }
 
-  /** Stops the model. `stop()` of useChat would only close the connection. */
-  const stop = () => fetch(`${api}/${id}/stop`, { method: 'POST' });
-
   const isBusy = status === 'submitted' || status === 'streaming';
   return (
     <>
       <ol>
-        {messages.map((message) => (
-          <li key={message.id} className={message.role}>
-            <p style={{ whiteSpace: 'pre-wrap' }}>{textOf(message)}</p>
+        {messages.map(({ id, role, parts, metadata }) => (
+          <li key={id} className={role}>
+            <p style={{ whiteSpace: 'pre-wrap' }}>
+              {parts.map((part) => (part.type === 'text' ? part.text : ''))}
+            </p>
+            {metadata?.state === 'cancelled' && <small>Stopped</small>}
           </li>
         ))}
       </ol>
@@ -48,7 +38,7 @@ export function Chat() {
       <form onSubmit={ask}>
         <input name="question" aria-label="Question" />
         {isBusy ? (
-          <button type="button" onClick={() => void stop()}>
+          <button type="button" onClick={() => void stopModel()}>
             Stop
           </button>
         ) : (
@@ -64,8 +54,4 @@ export function Chat() {
       </form>
     </>
   );
-}
-
-function textOf({ parts }: UIMessage): string {
-  return parts.map((part) => (part.type === 'text' ? part.text : '')).join('');
 }

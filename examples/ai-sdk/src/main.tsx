@@ -1,5 +1,5 @@
 import { createRoot } from 'react-dom/client';
 import { Chat } from './Chat';
 
-// Without StrictMode: it runs each effect twice, and useChat would resume an answer twice.
+// Without StrictMode: in development it would make useChat resume twice.
 createRoot(document.querySelector('#app')!).render(<Chat />);
