@@ -1,32 +1,28 @@
 import { io } from 'socket.io-client';
 import type { GenerationVerb } from '../src/access/authorise.js';
-import { GENERATIONS, OWNERS, refusalOf } from './support/access-table.js';
+import {
+  AccessStage,
+  cells,
+  isRevoked,
+  type Owner,
+  REST_ONLY,
+  SOCKET_ONLY,
+} from './support/access-stage.js';
+import { refusalOf } from './support/access-table.js';
 import { Client } from './support/client.js';
-import { bearer, KeysFile, SECRET, tokenOf } from './support/credentials.js';
-import { call } from './support/rest.js';
-import { Stage } from './support/stage.js';
+import { bearer, tokenOf } from './support/credentials.js';
+import type { call } from './support/rest.js';
+import type { Stage } from './support/stage.js';
 import { until } from './support/until.js';
-
-type Owner = keyof typeof OWNERS;
-const ALL_OWNERS = Object.keys(OWNERS) as Owner[];
-const SCOPES = ['start', 'read', 'cancel', 'share', 'pull', 'admin'];
-/** Principals that are sockets only, or callers over REST only. */
-const SOCKET_ONLY = new Set(['ada, only claimed', 'bob, only claimed', 'socket']);
-const REST_ONLY = new Set(['rest', 'key that acts for ada']);
-/** Principals whose credential nobody can take back: they have none. */
-const WITHOUT = new Set([...SOCKET_ONLY, 'rest']);
 
 /**
  * Every cell of the table of access: principals × owners × verbs, over REST, SSE and the socket, and all
  * of them again after the credentials were taken back.
  */
 describe('who may do what, at every door', () => {
-  const keys = new KeysFile();
+  let access: AccessStage;
   let stage: Stage;
-  let admin: string;
-  /** What each principal shows; a link is another one for each generation. */
-  const credentials = new Map<string, (owner: Owner) => string | undefined>();
-  const ids = new Map<Owner, string>();
+  let ids: AccessStage['ids'];
   const claims: Record<string, string> = { 'ada, only claimed': 'ada', 'bob, only claimed': 'bob' };
 
   const rest = (
@@ -34,103 +30,28 @@ describe('who may do what, at every door', () => {
     path: string,
     credential: string | undefined,
     body?: object,
-  ): ReturnType<typeof call> =>
-    call(
-      method,
-      `${stage.app.url}${path}`,
-      body,
-      credential === undefined ? {} : bearer(credential),
-    );
+  ): ReturnType<typeof call> => access.rest(method, path, credential, body);
   const authOf = (who: string, owner: Owner): Record<string, string> => {
-    const token = credentials.get(who)?.(owner);
+    const token = access.credentialOf(who, owner);
     if (token !== undefined) return { token };
     return claims[who] === undefined ? {} : { userId: claims[who] };
   };
 
   beforeAll(async () => {
-    const all = keys.add('shop', { scopes: SCOPES });
-    const usual = keys.add('usual', { tenant: 'shop' });
-    stage = await Stage.open({
-      API_KEYS_FILE: keys.path,
-      JWT_SECRET: SECRET,
-      ALLOW_ANONYMOUS: 'true',
-      MAX_CONCURRENT: 50,
-      LIMIT_STARTS_PER_MINUTE: 0,
-      LIMIT_RUNNING: 0,
-      LIMIT_SOCKETS: 0,
-      LIMIT_JOINS_PER_10S: 0,
-      LIMIT_HANDSHAKES_PER_10S: 0,
-      LIMIT_SOCKETS_PER_ADDRESS: 0,
-      LIMIT_FAILED_TOKENS_PER_MINUTE: 0,
-    });
-    const user = (sub: string, tenant: string, scopes?: string[]): Promise<string> =>
-      tokenOf(sub, { tenant, ...(scopes !== undefined && { scopes }) });
-    admin = await tokenOf('root', { scopes: ['admin'] });
-    const ada = await user('ada', 'shop');
-    const bob = await user('bob', 'shop', SCOPES);
-    const other = await user('ada', 'bank', SCOPES);
-
-    const start = async (credential?: string, fields: object = {}): Promise<string> => {
-      const asked = { prompt: 'x', onDisconnect: 'keep', ...fields };
+    access = await AccessStage.open();
+    ({ stage, ids } = access);
+    await access.fill(async (credential, userId) => {
+      const asked = { prompt: 'x', onDisconnect: 'keep', userId };
       const { body } = await rest('POST', '/llm/generate', credential, asked);
       (await stage.upstream.nextCall()).text('the answer');
       return body.generationId as string;
-    };
-    ids.set('n', await start());
-    ids.set('a', await start(all, { userId: 'ada' }));
-    ids.set('b', await start(bob));
-    ids.set('s', await start(all));
-    ids.set('o', await start(other));
+    });
     const claimed = await stage.connect('ada');
     const { id, request } = await stage.generate(claimed, { onDisconnect: 'keep' });
     request.text('the answer');
     ids.set('c', id);
-
-    const links = async (verbs: string[]): Promise<Map<Owner, string>> => {
-      const made = new Map<Owner, string>();
-      const owners: [Owner, string][] = [
-        ['a', ada],
-        ['b', bob],
-        ['s', all],
-        ['o', other],
-      ];
-      for (const [owner, by] of owners) {
-        const path = `/llm/generations/${ids.get(owner)}/share`;
-        made.set(owner, (await rest('POST', path, by, { verbs })).body.token as string);
-      }
-      return made;
-    };
-    const reading = await links(['read']);
-    const cancelling = await links(['read', 'cancel']);
-    const same = (credential: string) => (): string => credential;
-    credentials.set('key, all scopes', same(all));
-    credentials.set('key, usual scopes', same(usual));
-    credentials.set('key that acts for ada', same(all));
-    credentials.set('ada', same(ada));
-    credentials.set('ada, all scopes', same(await user('ada', 'shop', SCOPES)));
-    credentials.set('bob', same(bob));
-    credentials.set('ada of another tenant', same(other));
-    credentials.set('link, read', (owner) => reading.get(owner));
-    credentials.set('link, read and cancel', (owner) => cancelling.get(owner));
-    credentials.set('link of another generation', (owner) =>
-      cancelling.get(owner === 'a' ? 'b' : 'a'),
-    );
   });
   afterAll(() => stage?.close());
-
-  /** There is no link to what nobody owns, or what somebody only claims to be. */
-  const exists = (who: string, owner: Owner): boolean =>
-    !['link, read', 'link, read and cancel'].includes(who) || !['n', 'c'].includes(owner);
-
-  const cells = (doors: (who: string) => boolean): [string, Owner][] =>
-    Object.keys(GENERATIONS)
-      .filter(doors)
-      .flatMap((who) =>
-        ALL_OWNERS.filter((owner) => exists(who, owner)).map((owner): [string, Owner] => [
-          who,
-          owner,
-        ]),
-      );
 
   const STATUS = { forbidden: 403, generation_not_found: 404 } as const;
   const check = (
@@ -175,7 +96,7 @@ describe('who may do what, at every door', () => {
   // What is cancelled is kept: later cells find it, too.
   describe.each(doors)('over REST: %s', (_door, verb, ask) => {
     it.each(cells((who) => !SOCKET_ONLY.has(who)))('%s, a generation of %s', async (who, owner) => {
-      const answer = await ask(ids.get(owner)!, credentials.get(who)?.(owner));
+      const answer = await ask(ids.get(owner)!, access.credentialOf(who, owner));
       check(answer, refusalOf(who, verb, owner));
     });
   });
@@ -204,7 +125,7 @@ describe('who may do what, at every door', () => {
   it('a link opens its generation to a socket of nobody known, by join', async () => {
     const client = await Client.connect(stage.app.socketUrl);
     const generationId = ids.get('b')!;
-    const token = credentials.get('link, read')!('b')!;
+    const token = access.credentialOf('link, read', 'b');
     expect(await client.ask('join', { generationId, after: 0 })).toMatchObject({ ok: false });
     expect(await client.ask('join', { generationId, after: 0, token })).toMatchObject({ ok: true });
     await client.until(() => client.text(generationId) === 'the answer');
@@ -212,7 +133,7 @@ describe('who may do what, at every door', () => {
     expect(await client.ask('join', { generationId: ids.get('a'), after: 0, token })).toMatchObject(
       { ok: false, error: { code: 'generation_not_found' } },
     );
-    const user = credentials.get('bob')!('b');
+    const user = access.credentialOf('bob', 'b');
     expect(await client.ask('join', { generationId, after: 0, token: user })).toMatchObject({
       ok: false,
       error: { code: 'unauthorized' },
@@ -226,7 +147,7 @@ describe('who may do what, at every door', () => {
       const { status, body } = await rest(
         'GET',
         `/llm/generations/${id}`,
-        credentials.get('bob')!('b'),
+        access.credentialOf('bob', 'b'),
       );
       const { requestId: _id, ...said } = body as { requestId: string };
       return { ms: performance.now() - begun, text: JSON.stringify({ status, ...said }) };
@@ -259,12 +180,7 @@ describe('who may do what, at every door', () => {
         reconnection: false,
       });
       // What is issued in the second of a revocation is covered by it.
-      const revoke = async (body: object): Promise<void> => {
-        expect(await rest('POST', '/admin/revoke', admin, body)).toMatchObject({ status: 200 });
-      };
-      for (const key of ['shop', 'usual']) await revoke({ key });
-      for (const sub of ['ada', 'bob']) await revoke({ tenant: 'shop', sub });
-      await revoke({ tenant: 'bank', sub: 'ada' });
+      await access.revokeAll();
     });
 
     it('an open socket was closed, and was told why', async () => {
@@ -273,21 +189,17 @@ describe('who may do what, at every door', () => {
       open.close();
     });
 
-    // A link of a backend that acts for nobody has no user to be taken back with.
-    const revoked = (who: string, owner: Owner): boolean =>
-      !WITHOUT.has(who) && !(who.startsWith('link,') && owner === 's');
-
     describe.each(doors)('over REST: %s', (_door, _verb, ask) => {
-      it.each(cells((who) => !SOCKET_ONLY.has(who)).filter(([who, owner]) => revoked(who, owner)))(
+      it.each(cells((who) => !SOCKET_ONLY.has(who)).filter(isRevoked))(
         '%s, a generation of %s: 401',
         async (who, owner) => {
-          const answer = await ask(ids.get(owner)!, credentials.get(who)?.(owner));
+          const answer = await ask(ids.get(owner)!, access.credentialOf(who, owner));
           expect(answer).toMatchObject({ status: 401, body: { code: 'unauthorized' } });
         },
       );
     });
 
-    it.each(cells((who) => !REST_ONLY.has(who)).filter(([who, owner]) => revoked(who, owner)))(
+    it.each(cells((who) => !REST_ONLY.has(who)).filter(isRevoked))(
       'over the socket: %s, a generation of %s: not let in',
       async (who, owner) => {
         const socket = io(`${stage.app.socketUrl}/events`, {

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import type { Caller } from '../access/caller.js';
-import { Sessions } from '../access/sessions.js';
+import { type Session, Sessions } from '../access/sessions.js';
 import { Config } from '../config/config.js';
 import type { Generation } from '../generations/generation.js';
 import { Lifecycle } from '../generations/lifecycle.js';
@@ -66,13 +66,16 @@ export class Delivery {
   }
 
   /**
-   * Waits for its end; the caller counts as a reader so long.
+   * Waits for its end; the caller counts as a reader so long. A token that expires meanwhile was good when
+   * the request was made; one that is taken back is not.
    * @param door of the caller
    * @returns its last entry; undefined where the caller has gone before
+   * @throws CastError `unauthorized` where the credential was taken back
    */
   async whole(
     generation: Generation,
     response: Response,
+    { principal }: Caller,
     onDisconnect: OnDisconnect,
     door: DoorName,
   ): Promise<EndEntry | undefined> {
@@ -86,9 +89,18 @@ export class Delivery {
         resolve(undefined);
       });
     });
-    const end = await Promise.race([generation.ended, closed]);
-    reader.leave();
-    return end;
+    let session: Session | undefined;
+    const revoked = new Promise<never>((_resolve, reject) => {
+      session = this.sessions.start(principal, (reason) => {
+        if (reason.code === 'unauthorized') reject(reason);
+      });
+    });
+    try {
+      return await Promise.race([generation.ended, closed, revoked]);
+    } finally {
+      session?.end();
+      reader.leave();
+    }
   }
 }
 

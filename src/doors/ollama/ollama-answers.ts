@@ -40,7 +40,7 @@ export class OllamaAnswers {
       const wording = { ...lineStream(generation), holdMs: HOLD_MS, refuse };
       return this.delivery.stream(generation, response, caller, onDisconnect, wording);
     }
-    const end = await this.delivery.whole(generation, response, onDisconnect, 'ollama');
+    const end = await this.delivery.whole(generation, response, caller, onDisconnect, 'ollama');
     if (end === undefined || refuseEnd(response, end.said)) return;
     response.json(wholeAnswer(generation));
   }

@@ -43,7 +43,7 @@ export class ChatCompletions {
       });
       return;
     }
-    const end = await this.delivery.whole(generation, response, onDisconnect, 'openai');
+    const end = await this.delivery.whole(generation, response, caller, onDisconnect, 'openai');
     if (end === undefined || refuseEnd(response, end.said)) return;
     response.json(chatAnswer(generation));
   }

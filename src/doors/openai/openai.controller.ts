@@ -1,4 +1,4 @@
-import { All, Body, Controller, Get, Param, Post, Req, Res } from '@nestjs/common';
+import { All, Body, Controller, Get, HttpCode, Param, Post, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { Models } from '../../generations/models.js';
 import { callerOf } from '../../http/authenticate.js';
@@ -30,6 +30,7 @@ export class OpenAiController {
   }
 
   @Post('responses')
+  @HttpCode(200)
   createResponse(
     @Body({ schema: responseBody }) body: ResponseBody,
     @Req() request: Request,
@@ -48,6 +49,7 @@ export class OpenAiController {
   }
 
   @Post('responses/:id/cancel')
+  @HttpCode(200)
   cancelResponse(
     @Param('id') id: string,
     @Req() request: Request,

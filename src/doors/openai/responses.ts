@@ -47,7 +47,7 @@ export class Responses {
       response.setHeader(ID_HEADER, generation.id);
       return void response.json(new ResponseEvents(factsOf(generation)).response('queued'));
     }
-    const end = await this.delivery.whole(generation, response, onDisconnect, 'openai');
+    const end = await this.delivery.whole(generation, response, caller, onDisconnect, 'openai');
     if (end === undefined || refuseEnd(response, end.said)) return;
     response.json(responseOf(generation));
   }
