@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +15,12 @@ export const NGINX = [
   BINARY !== undefined,
   'deploy/nginx*.conf is not tested, as PATH has no nginx (apt-get install nginx-light)',
 ] as const;
+
+/** From the first location of `deploy/nginx.conf` to its end. */
+const [LOCATIONS = ''] =
+  / *# Socket\.IO: websocket and polling\.[^]*$/.exec(
+    readFileSync(join(import.meta.dirname, '../../deploy/nginx.conf'), 'utf8'),
+  ) ?? [];
 
 /** A real nginx with the shipped configuration; only ports, addresses and paths are its own. */
 export class Nginx {
@@ -41,6 +48,25 @@ export class Nginx {
       }),
       '127.0.0.1:3000': new URL(app.url).host,
       '127.0.0.1:4321': new URL(app.socketUrl).host,
+    });
+  }
+
+  /**
+   * Behind a proxy that signs in.
+   * @param locations what stands in place of those of the shipped configuration
+   * @param signsIn address of that proxy
+   */
+  static startSigningIn(
+    app: Pick<RunningServer, 'url' | 'socketUrl'>,
+    port: number,
+    locations: string,
+    signsIn: string,
+  ): Promise<Nginx> {
+    return Nginx.run('nginx.conf', port, '', {
+      [LOCATIONS]: `${locations}\n}\n}\n`,
+      '127.0.0.1:3000': new URL(app.url).host,
+      '127.0.0.1:4321': new URL(app.socketUrl).host,
+      '127.0.0.1:4180': signsIn,
     });
   }
 
