@@ -5,6 +5,7 @@ import { FaultProxy } from '../../test/support/fault-proxy.js';
 import { freePort } from '../../test/support/free-port.js';
 import { Oracle } from '../../test/support/oracle.js';
 import { ScriptedUpstream, type UpstreamCall } from '../../test/support/scripted-upstream.js';
+import { shortTokenSource } from '../../test/support/short-tokens.js';
 import { until, within } from '../../test/support/until.js';
 import { type Cast, type CastStream, connect, type ConnectOptions } from '../src/index.js';
 import { PageStub } from './support/page-stub.js';
@@ -55,7 +56,7 @@ describe('the client on a bad network', () => {
   });
 
   const open = (options: ConnectOptions = {}): Cast => {
-    const cast = connect(proxy.url, { socket, ...options });
+    const cast = connect(proxy.url, { socket, ...shortTokenSource, ...options });
     casts.push(cast);
     cast.open();
     return cast;

@@ -8,6 +8,7 @@ import { startAppWithEngine } from '../support/engine.js';
 import { FaultProxy, type ProxiedConnection } from '../support/fault-proxy.js';
 import { Oracle } from '../support/oracle.js';
 import { ResumingClient, SseReader } from '../support/resuming-client.js';
+import { shortAuth } from '../support/short-tokens.js';
 import { ScriptedUpstream } from '../support/scripted-upstream.js';
 import { PATIENCE_MS, untilAtLast } from '../support/until.js';
 
@@ -170,7 +171,7 @@ describe('what has ended leaves nothing behind', () => {
 
   it('no listeners either where a namespace is left and entered again on one connection', async () => {
     const root = io(app.socketUrl, { forceNew: true, transports: ['websocket'] });
-    const events = root.io.socket('/events', {});
+    const events = root.io.socket('/events', shortAuth());
     const toggle = async (): Promise<void> => {
       const entered = new Promise<void>((resolve) => events.once('connect', () => resolve()));
       events.connect();

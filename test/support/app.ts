@@ -1,6 +1,7 @@
 import { loadConfig } from '../../src/config/load.js';
 import { type RunningServer, startServer } from '../../src/server.js';
 import { Program } from './program.js';
+import { TOKEN_ENV } from './short-tokens.js';
 
 /** An address where nothing listens: port 1 is reserved and needs root. */
 export const NOBODY = 'http://127.0.0.1:1';
@@ -10,13 +11,15 @@ const ON_BUILT_SERVER = process.env['TEST_BUILT_SERVER'] !== undefined;
 
 /** Starts the real application on free ports, quietly; `env` is what its environment would be. */
 export async function startApp(env: Record<string, string | number> = {}): Promise<RunningServer> {
-  if (ON_BUILT_SERVER) return startBuilt({ DRAIN_MS: 0, OLLAMA_BASE_URL: NOBODY, ...env });
+  if (ON_BUILT_SERVER)
+    return startBuilt({ DRAIN_MS: 0, OLLAMA_BASE_URL: NOBODY, ...TOKEN_ENV, ...env });
   const given = Object.entries({
     PORT: 0,
     SOCKET_PORT: 0,
     LOG_LEVEL: 'fatal',
     DRAIN_MS: 0,
     OLLAMA_BASE_URL: NOBODY,
+    ...TOKEN_ENV,
     ...env,
   }).map(([name, value]) => [name, String(value)]);
   return startServer(loadConfig(Object.fromEntries(given)));

@@ -3,6 +3,7 @@ import type { Refusal } from '../../src/protocol/errors.js';
 import type { StreamRecord } from '../../src/protocol/records.js';
 import type { StreamState } from '../../src/protocol/stream-state.js';
 import type { TerminalRecord } from '../../src/protocol/terminal-record.js';
+import { keepRenewing, shortAuth } from './short-tokens.js';
 import { PATIENCE_MS, until } from './until.js';
 
 type Accepted = { ok: true; generationId: string; state: string };
@@ -16,7 +17,10 @@ export class Client {
   /** Everything in the order of arrival, the acks of `ask` too. */
   readonly log: { event: string; payload: unknown }[] = [];
 
-  private constructor(readonly socket: Socket) {
+  private constructor(
+    readonly socket: Socket,
+    private readonly stopRenewing: () => void,
+  ) {
     const keep =
       <T>(event: string, list: T[]) =>
       (payload: T): void => {
@@ -33,7 +37,9 @@ export class Client {
     socketUrl: string,
     options: Partial<ManagerOptions & SocketOptions> = {},
   ): Promise<Client> {
-    const client = new Client(io(`${socketUrl}/events`, { forceNew: true, ...options }));
+    const auth = shortAuth(options.auth);
+    const socket = io(`${socketUrl}/events`, { forceNew: true, ...options, ...auth });
+    const client = new Client(socket, keepRenewing(socket, options.auth));
     try {
       await client.until(() => client.socket.connected);
     } catch (error) {
@@ -83,6 +89,7 @@ export class Client {
   }
 
   close(): void {
+    this.stopRenewing();
     this.socket.disconnect();
   }
 }

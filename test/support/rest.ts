@@ -1,3 +1,5 @@
+import { shortBearer } from './short-tokens.js';
+
 /** What a REST call answered. */
 export interface Answer {
   status: number;
@@ -17,7 +19,11 @@ export async function call(
   const response = await fetch(url, {
     method,
     ...(body !== undefined && { body: JSON.stringify(body) }),
-    headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+    headers: {
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+      ...(await shortBearer()),
+      ...headers,
+    },
   });
   const text = await response.text();
   return {

@@ -4,8 +4,12 @@ import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket
 import type { Refusal } from '../../src/protocol/errors.js';
 import type { StreamRecord } from '../../src/protocol/records.js';
 import type { OracleReader } from './oracle.js';
+import { shortAuth, shortBearer } from './short-tokens.js';
 
 type Ack = { ok: true; generationId?: string } | { ok: false; error: Refusal };
+
+/** When it tries again after it was refused, in milliseconds. */
+const AGAIN_MS = 20;
 
 /**
  * A client that loses nothing on a bad network: it connects again by itself, asks again under the
@@ -19,6 +23,7 @@ export class ResumingClient {
   readonly refusals: Refusal[] = [];
   readonly socket: Socket;
   private joining = false;
+  private isClosed = false;
 
   /**
    * @param reader applies the records by the rule of the protocol
@@ -35,12 +40,17 @@ export class ResumingClient {
       reconnectionDelay: 5,
       reconnectionDelayMax: 50,
       timeout: 2_000,
+      ...shortAuth(),
       ...options,
     });
     this.socket.on('connect', () => {
       this.connects++;
       this.joining = false;
       this.resume();
+    });
+    // Refused by a server whose token was over before it came: Socket.IO does not try again by itself.
+    this.socket.on('connect_error', () => {
+      if (!this.socket.active) setTimeout(() => !this.isClosed && this.socket.connect(), AGAIN_MS);
     });
     this.socket.on('streamData', (record: StreamRecord) => {
       // A record can come before the ack of its own request only when the ack was lost.
@@ -53,6 +63,7 @@ export class ResumingClient {
   }
 
   close(): void {
+    this.isClosed = true;
     this.socket.disconnect();
   }
 
@@ -102,13 +113,16 @@ export class SseReader {
   }
 
   /** @param url of the REST server, or of a proxy before it */
-  static open(
+  static async open(
     url: string,
     generationId: string,
     lastEventId?: number | string,
     onRecord: (record: StreamRecord) => void = () => undefined,
   ): Promise<SseReader> {
-    const headers = lastEventId === undefined ? {} : { 'Last-Event-ID': String(lastEventId) };
+    const headers = {
+      ...(lastEventId !== undefined && { 'Last-Event-ID': String(lastEventId) }),
+      ...(await shortBearer()),
+    };
     return new Promise((resolve, reject) => {
       // A connection of its own: one that is kept alive would count as left behind.
       get(`${url}/llm/generations/${generationId}/events`, { agent: false, headers })

@@ -1,0 +1,61 @@
+import type { SocketOptions } from 'socket.io-client';
+import { SECRET, tokenOf } from './credentials.js';
+
+/**
+ * With `SHORT_TOKENS` a suite that knows nothing of credentials runs at a server that wants them, with
+ * tokens that are over in two seconds.
+ */
+const IS_ON = process.env['SHORT_TOKENS'] !== undefined;
+
+/** The server lets clocks differ by five seconds: two are left. */
+const OVER_IN_S = 2 - 5;
+/** How often an open socket gets a new one, in milliseconds. */
+const RENEW_MS = 700;
+
+/** What the server's environment has besides. */
+export const TOKEN_ENV: Record<string, string | number> = IS_ON
+  ? {
+      JWT_SECRET: SECRET,
+      LIMIT_STARTS_PER_MINUTE: 0,
+      LIMIT_RUNNING: 0,
+      LIMIT_WAITING: 0,
+      LIMIT_SOCKETS: 0,
+      LIMIT_JOINS_PER_10S: 0,
+      LIMIT_HANDSHAKES_PER_10S: 0,
+      LIMIT_SOCKETS_PER_ADDRESS: 0,
+    }
+  : {};
+
+const NOBODY = 'nobody-known';
+
+/** What a REST call shows. */
+export async function shortBearer(): Promise<Record<string, string>> {
+  return IS_ON ? { authorization: `Bearer ${await tokenOf(NOBODY, undefined, OVER_IN_S)}` } : {};
+}
+
+/** What a socket shows at each handshake, in place of who it says it is. */
+export function shortAuth(said?: SocketOptions['auth']): Pick<SocketOptions, 'auth'> {
+  if (!IS_ON) return said === undefined ? {} : { auth: said };
+  return { auth: (give: (auth: object) => void) => void shortToken(said).then(give) };
+}
+
+/** Renews the token of an open socket again and again. @returns to be called when it is closed */
+export function keepRenewing(
+  socket: { connected: boolean; emit(event: string, request: object): unknown },
+  said?: SocketOptions['auth'],
+): () => void {
+  if (!IS_ON) return () => undefined;
+  const timer = setInterval(() => {
+    void shortToken(said).then((auth) => socket.connected && socket.emit('auth', auth));
+  }, RENEW_MS);
+  return () => clearInterval(timer);
+}
+
+/** What `llm-cast-client` is given: it replaces a token at half of its time. */
+export const shortTokenSource = IS_ON ? { token: () => tokenOf(NOBODY, undefined, 2) } : undefined;
+
+async function shortToken(said: SocketOptions['auth']): Promise<{ token: string }> {
+  const user = typeof said === 'object' ? (said as { userId?: unknown }).userId : undefined;
+  const sub = typeof user === 'string' ? user : NOBODY;
+  return { token: await tokenOf(sub, undefined, OVER_IN_S) };
+}

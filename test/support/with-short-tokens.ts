@@ -1,0 +1,2 @@
+/* Imported before a suite: see short-tokens.ts. */
+process.env['SHORT_TOKENS'] = 'true';
