@@ -6,6 +6,7 @@ import { DoorsModule } from './doors/doors.module.js';
 import { GenerationsModule } from './generations/generations.module.js';
 import { AdminController } from './http/admin.controller.js';
 import { MemoryModule } from './generations/memory.module.js';
+import { Administration } from './http/administration.js';
 import { ClusterController } from './http/cluster.controller.js';
 import { HealthController } from './http/health.controller.js';
 import { TokenController } from './http/token.controller.js';
@@ -23,6 +24,7 @@ import { SocketModule } from './socket/socket.module.js';
     DoorsModule,
     TelemetryModule,
   ],
+  providers: [Administration],
   controllers: [AdminController, ClusterController, HealthController, TokenController],
 })
 export class AppModule {

@@ -123,10 +123,12 @@ export type RevokeBody = {
 
 /** What the revocation ended. */
 export type Revoked = {
-  /** Sockets and event streams that were closed on this node. */
+  /** Sockets and event streams that were closed. */
   closed: number;
   /** Generations that were cancelled. */
   cancelled: number;
+  /** Nodes that did not answer in time; absent where all did. */
+  missing?: Array<string> | undefined;
 };
 
 /** Who the caller is, what it may and what is left. */
@@ -153,7 +155,7 @@ export type Me = {
   };
 };
 
-/** What waits and runs on this server, for whom; never a prompt or an answer. */
+/** What waits and runs on all nodes, for whom; never a prompt or an answer. */
 export type AdminGenerations = {
   generations: Array<{
     generationId: GenerationId;
@@ -163,6 +165,8 @@ export type AdminGenerations = {
     sub?: string | undefined;
     seq: number;
   }>;
+  /** Nodes that did not answer in time; absent where all did. */
+  missing?: Array<string> | undefined;
 };
 
 /** A closed list. */

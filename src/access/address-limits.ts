@@ -2,16 +2,22 @@ import { Injectable } from '@nestjs/common';
 import { Config, hasCredentials } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
 import { networkOf } from './address.js';
+import { MemoryAccessStore } from './memory-access-store.js';
 import { SOCKETS_RETRY_MS } from './usage-limits.js';
 import { WindowCounter } from './window-counter.js';
 
 /** The time in which handshakes are counted, in seconds. */
 const WINDOW_S = 10;
 
-/** What one address may do before it is known who asks, where callers prove who they are. */
+/**
+ * What one address may do before it is known who asks, where callers prove who they are. It protects this
+ * process: each node counts for itself.
+ */
 @Injectable()
 export class AddressLimits {
-  private readonly handshakes = new WindowCounter(WINDOW_S);
+  private readonly handshakes = new WindowCounter(
+    new MemoryAccessStore().window('handshakes', WINDOW_S),
+  );
   private readonly sockets = new Map<string, number>();
   private readonly isOn: boolean;
 

@@ -9,6 +9,17 @@ const MAX_KEPT = 100_000;
 /** What is taken back. */
 export type Revoked = { key: string } | { tenant: string; sub: string } | { jti: string };
 
+/** A revocation, as it is told to all nodes. */
+export interface Revocation {
+  readonly target: Revoked;
+  /** What was issued up to that second (since 1970) is not good any more. */
+  readonly before: number;
+  /** Whether what runs for them is cancelled. */
+  readonly cancel: boolean;
+  /** When it was revoked, in milliseconds since 1970. */
+  readonly at: number;
+}
+
 /**
  * What was taken back before its time. Of tokens, until the longest of them is over; of keys, until
  * the end of the process: take them out of the file too.

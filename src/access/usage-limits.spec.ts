@@ -3,6 +3,7 @@ import { loadConfig } from '../config/load.js';
 import type { Limits } from '../protocol/access.js';
 import type { CastError } from '../protocol/errors.js';
 import { ApiKeys } from './api-keys.js';
+import { MemoryAccessStore } from './memory-access-store.js';
 import type { KeyPrincipal, UserPrincipal } from './principal.js';
 import { UsageLimits } from './usage-limits.js';
 
@@ -28,7 +29,8 @@ const key = (limits: Limits, userId?: string): KeyPrincipal => ({
 /** @param tenant what the tenant may use in all */
 function usageLimits(env: Record<string, string> = {}, tenant: Limits = {}): UsageLimits {
   const config = loadConfig({ LIMIT_STARTS_PER_MINUTE: '3', ...env });
-  return new UsageLimits(config, Object.assign(new ApiKeys(config), { limitsOf: () => tenant }));
+  const keys = Object.assign(new ApiKeys(config), { limitsOf: () => tenant });
+  return new UsageLimits(config, keys, new MemoryAccessStore());
 }
 
 async function refusal(act: Promise<unknown>): Promise<string | undefined> {
@@ -97,16 +99,16 @@ describe('the limits of a principal', () => {
     const usage = usageLimits({ LIMIT_TOKENS_PER_DAY: '1' });
     for (let n = 0; n < 9; n++) await usage.start({ kind: 'rest' }, 1000);
     for (let n = 0; n < 9; n++) await usage.join({ kind: 'socket' });
-    for (let n = 0; n < 99; n++) usage.openSocket({ kind: 'socket' });
+    for (let n = 0; n < 99; n++) await usage.openSocket({ kind: 'socket' });
   });
 
   it('bound sockets, and closed ones count no more', async () => {
     const usage = usageLimits({ LIMIT_SOCKETS: '2' });
-    const closeFirst = usage.openSocket(user('ada'));
-    usage.openSocket(user('ada'));
-    expect(() => usage.openSocket(user('ada'))).toThrow('sockets');
+    const closeFirst = await usage.openSocket(user('ada'));
+    await usage.openSocket(user('ada'));
+    await expect(usage.openSocket(user('ada'))).rejects.toThrow('sockets');
     closeFirst();
-    usage.openSocket(user('ada'));
+    await usage.openSocket(user('ada'));
   });
 
   it('bound joins', async () => {

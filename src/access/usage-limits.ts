@@ -2,9 +2,10 @@ import { Injectable } from '@nestjs/common';
 import { Config } from '../config/config.js';
 import type { Limits } from '../protocol/access.js';
 import { CastError } from '../protocol/errors.js';
+import { AccessStore, type Allowance } from './access-store.js';
 import { ApiKeys } from './api-keys.js';
 import { ownerOf, type Principal } from './principal.js';
-import { type Allowance, WindowCounter } from './window-counter.js';
+import { WindowCounter } from './window-counter.js';
 
 const DAY_MS = 86_400_000;
 /**
@@ -34,15 +35,18 @@ export interface Reservation {
 @Injectable()
 export class UsageLimits {
   private readonly usual: Limits;
-  private readonly starts = new WindowCounter(60);
-  private readonly joins = new WindowCounter(10);
-  private readonly tokens = new WindowCounter((2 * DAY_MS) / 1000);
-  private readonly sockets = new Map<string, number>();
+  private readonly starts: WindowCounter;
+  private readonly joins: WindowCounter;
+  private readonly tokens: WindowCounter;
 
   constructor(
     config: Config,
     private readonly keys: ApiKeys,
+    private readonly store: AccessStore,
   ) {
+    this.starts = new WindowCounter(store.window('starts', 60));
+    this.joins = new WindowCounter(store.window('joins', 10));
+    this.tokens = new WindowCounter(store.window('tokens', (2 * DAY_MS) / 1000));
     this.usual = {
       startsPerMinute: config.LIMIT_STARTS_PER_MINUTE,
       running: config.LIMIT_RUNNING,
@@ -95,7 +99,7 @@ export class UsageLimits {
 
   /**
    * Counts a start, and reserves the most tokens that it can use.
-   * @throws CastError `rate_limited`, `quota_exceeded`, with `retryAfterMs`
+   * @throws CastError `rate_limited`, `quota_exceeded`, with `retryAfterMs`; `store_unavailable`
    */
   async start(principal: Principal, tokens: number): Promise<Reservation> {
     const accounts = this.accountsOf(principal);
@@ -103,9 +107,13 @@ export class UsageLimits {
     const quota = daily(accounts);
     const wait = await this.starts.take(starts, 1);
     if (wait !== undefined) throw limited('You have started as many as you may in a minute.', wait);
-    if ((await this.tokens.take(quota, tokens)) !== undefined) {
+    try {
+      if ((await this.tokens.take(quota, tokens)) !== undefined) {
+        throw new CastError('quota_exceeded', { retryAfterMs: DAY_MS - (Date.now() % DAY_MS) });
+      }
+    } catch (error) {
       await this.starts.adjust(starts, -1);
-      throw new CastError('quota_exceeded', { retryAfterMs: DAY_MS - (Date.now() % DAY_MS) });
+      throw error;
     }
     return this.resume(principal, tokens);
   }
@@ -123,10 +131,13 @@ export class UsageLimits {
     };
   }
 
-  /** Counts that a generation is read from its beginning. @throws CastError `rate_limited` */
+  /**
+   * Counts that a generation is read from its beginning. What runs is read also while it cannot be counted.
+   * @throws CastError `rate_limited`
+   */
   async join(principal: Principal): Promise<void> {
     const accounts = this.accountsOf(principal);
-    const wait = await this.joins.take(allowances(accounts, 'joinsPer10s'), 1);
+    const wait = await this.joins.take(allowances(accounts, 'joinsPer10s'), 1).catch(unlessAway);
     if (wait !== undefined) throw limited('You have joined as often as you may.', wait);
   }
 
@@ -135,24 +146,14 @@ export class UsageLimits {
    * @returns to be called when it is closed
    * @throws CastError `rate_limited`
    */
-  openSocket(principal: Principal): () => void {
+  async openSocket(principal: Principal): Promise<() => void> {
     const accounts = this.accountsOf(principal);
-    for (const { name, limits } of accounts) {
-      if (limits.sockets && (this.sockets.get(name) ?? 0) >= limits.sockets) {
-        throw limited('You have as many sockets open as you may.', SOCKETS_RETRY_MS);
-      }
-    }
-    for (const { name } of accounts) this.sockets.set(name, (this.sockets.get(name) ?? 0) + 1);
-    return () => {
-      for (const { name } of accounts) {
-        const open = (this.sockets.get(name) ?? 0) - 1;
-        if (open > 0) this.sockets.set(name, open);
-        else this.sockets.delete(name);
-      }
-    };
+    const close = await this.store.openSocket(allowances(accounts, 'sockets'));
+    if (close !== undefined) return close;
+    throw limited('You have as many sockets open as you may.', SOCKETS_RETRY_MS);
   }
 
-  /** What is left to a principal, where there is a limit. */
+  /** What is left to a principal, where there is a limit. @throws CastError `store_unavailable` */
   async left(principal: Principal): Promise<{ startsThisMinute?: number; tokensToday?: number }> {
     const accounts = this.accountsOf(principal);
     const starts = await this.starts.left(allowances(accounts, 'startsPerMinute'));
@@ -183,6 +184,11 @@ function daily(accounts: readonly Account[]): Allowance[] {
     name: `${day} ${name}`,
     most: limits.tokensPerDay,
   }));
+}
+
+/** Lets through what cannot be checked now. */
+function unlessAway(error: unknown): undefined {
+  if (!(error instanceof CastError && error.code === 'store_unavailable')) throw error;
 }
 
 function limited(message: string, retryAfterMs?: number): CastError {

@@ -5,7 +5,7 @@ import {
   type OnModuleDestroy,
 } from '@nestjs/common';
 import type { Life } from '../generations/lifecycle.js';
-import { type Orphan, type PeerHandler, Peers } from '../generations/peers.js';
+import { type Answers, type Orphan, type PeerHandler, Peers } from '../generations/peers.js';
 import type { ClusterView } from '../protocol/cluster-view.js';
 import { CastError } from '../protocol/errors.js';
 import type { Lifecycle } from '../generations/lifecycle.js';
@@ -17,6 +17,7 @@ import type { Keeper } from './keeper.js';
 import { nodeOfClient } from './keys.js';
 import type { NodeBus } from './node-bus.js';
 import type { RedisClient } from './redis.js';
+import type { RedisAccessStore } from './redis-access-store.js';
 import type { RedisLine } from './redis-line.js';
 import { storeFacts } from './store-facts.js';
 import type { RedisStore } from './redis-store.js';
@@ -36,6 +37,7 @@ export interface NodeParts {
   readonly line: RedisLine;
   readonly burial: Burial;
   readonly store: RedisStore;
+  readonly access: RedisAccessStore;
   readonly lifecycle: Lifecycle;
 }
 
@@ -95,7 +97,7 @@ export class ClusterNode
 
   async onApplicationShutdown(): Promise<void> {
     clearInterval(this.timer);
-    const { redis, bus, heartbeat, keeper, copies, line, burial } = this.parts;
+    const { redis, bus, heartbeat, keeper, copies, line, burial, access } = this.parts;
     // What is left over is buried by the others, with this node.
     if (burial.isSettled && keeper.size === 0) {
       await line.drop(this.tag).catch(() => undefined);
@@ -103,6 +105,7 @@ export class ClusterNode
     }
     keeper.close();
     copies.close();
+    access.close();
     bus.close();
     redis.close();
   }
@@ -181,6 +184,17 @@ export class ClusterNode
     }
   }
 
+  async askAll(op: string, message: unknown): Promise<Answers> {
+    const { others } = this;
+    const asked = await Promise.allSettled(
+      others.map((node) => this.parts.bus.ask(node, op, message)),
+    );
+    return {
+      answers: asked.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])),
+      silent: others.filter((_node, at) => asked[at]?.status === 'rejected'),
+    };
+  }
+
   tell(op: string, message: unknown): void {
     this.parts.bus.tell(undefined, op, message);
   }
@@ -193,7 +207,7 @@ export class ClusterNode
     // A beat that takes longer than its time is not overtaken by the next one.
     if (this.isBeating) return;
     this.isBeating = true;
-    const { redis, bus, heartbeat, keeper, copies, line, burial, lifecycle } = this.parts;
+    const { redis, bus, heartbeat, keeper, copies, line, burial, access, lifecycle } = this.parts;
     try {
       const dead = await heartbeat.beat(copies.owners);
       if (++this.unheard > DEAF_BEATS) {
@@ -203,7 +217,8 @@ export class ClusterNode
       }
       bus.tell(this.tag, 'echo', null);
       keeper.beat();
-      await Promise.all([line.beat(), copies.beat((node) => heartbeat.isAlive(node))]);
+      const isAlive = (node: string): boolean => heartbeat.isAlive(node);
+      await Promise.all([access.beat(), line.beat(), copies.beat(isAlive)]);
       for (const node of dead) void this.bury(node);
       await burial.settle();
     } catch (error) {

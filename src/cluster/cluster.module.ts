@@ -1,4 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { AccessStore } from '../access/access-store.js';
 import { CastModule } from '../cast/cast.module.js';
 import { CastService } from '../cast/cast.service.js';
 import { Config } from '../config/config.js';
@@ -17,6 +18,7 @@ import { Keeper } from './keeper.js';
 import { newNodeId } from './keys.js';
 import { NodeBus } from './node-bus.js';
 import { RedisClient } from './redis.js';
+import { RedisAccessStore } from './redis-access-store.js';
 import { RedisLine } from './redis-line.js';
 import { RedisStore } from './redis-store.js';
 
@@ -47,6 +49,7 @@ export class ClusterModule {
           useFactory: ({ store }: NodeParts) => store,
         },
         { provide: SlotKeeper, inject: [PARTS], useFactory: ({ line }: NodeParts) => line },
+        { provide: AccessStore, inject: [PARTS], useFactory: ({ access }: NodeParts) => access },
         {
           provide: Peers,
           inject: [PARTS],
@@ -54,7 +57,7 @@ export class ClusterModule {
             new ClusterNode(node, parts, config.CLUSTER_KEEP_REQUESTS),
         },
       ],
-      exports: [GenerationStore, SlotKeeper, Peers],
+      exports: [AccessStore, GenerationStore, SlotKeeper, Peers],
     };
   }
 }
@@ -75,8 +78,9 @@ function partsOf(
   const line = new RedisLine(redis, upstreams, lineLimits(config), node, heartbeat.periodMs);
   const store = new RedisStore(local, redis, node, keeper, copies, config);
   const burial = new Burial({ redis, keeper, copies, line, store, lifecycle }, node, config);
+  const access = new RedisAccessStore(redis, node);
   redis.time((op, ms) => lifecycle.tell('stored', op, ms));
   gauges.put('leaseAgeMs', () => heartbeat.silentMs);
   gauges.put('followers', () => keeper.followers);
-  return { redis, bus, heartbeat, keeper, copies, line, burial, store, lifecycle };
+  return { redis, bus, heartbeat, keeper, copies, line, burial, store, access, lifecycle };
 }

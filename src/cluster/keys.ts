@@ -37,11 +37,14 @@ export const noteOf = (id: string): string => `{${birthOf(id)}}:n:${id}`;
 export const streamOf = (id: string): string => `{${birthOf(id)}}:s:${id}`;
 export const runningOf = (node: string): string => `{${node}}:g`;
 export const NODES = 'nodes';
+/** What was taken back: a stream. */
+export const REVOKED = 'revoked';
 export const batchesTo = (birth: string, reader: string): string => `{${birth}}:to:${reader}`;
 export const busOf = (node: string): string => `bus:${node}`;
 export const BUS_OF_ALL = 'bus';
 
 /** Digests, so that no name and no key of a client lies in Redis, and a long one costs no more. */
+export const socketsOf = (account: string): string => `w:${digest(account)}`;
 export const activeOf = (user: string): string => `a:${digest(user)}`;
 export const keyOf = (user: string, key: string): string =>
   `k:${digest(JSON.stringify([user, key]))}`;

@@ -7,6 +7,7 @@ const FILES = {
   open: ['open'],
   append: ['append'],
   fence: ['fence'],
+  sockets: ['sockets'],
   lineEnter: ['line', 'line-enter'],
   lineTake: ['line', 'line-take'],
   lineLeave: ['line', 'line-leave'],

@@ -209,7 +209,14 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     return user === undefined ? [] : this.store.activeOf(user);
   }
 
-  /** All that have not ended, for operators. */
+  /** One that has not ended, whosever it is, for operators. @throws CastError `generation_not_found` */
+  async anyone(id: string): Promise<Generation> {
+    const generation = await this.store.find(id);
+    if (generation.log.end !== undefined) throw new CastError('generation_not_found');
+    return generation;
+  }
+
+  /** All of this node that have not ended, for operators. */
   all(): Life[] {
     return [...this.active.values()].map(({ life }) => life);
   }

@@ -1,4 +1,6 @@
 import { Global, Module } from '@nestjs/common';
+import { AccessStore } from '../access/access-store.js';
+import { MemoryAccessStore } from '../access/memory-access-store.js';
 import { CastModule } from '../cast/cast.module.js';
 import { CastService } from '../cast/cast.service.js';
 import { Config } from '../config/config.js';
@@ -21,7 +23,8 @@ import { MemoryStore } from './store/memory-store.js';
         new MemorySlotKeeper(upstreams, lineLimits(config)),
     },
     { provide: Peers, useClass: NoPeers },
+    { provide: AccessStore, useClass: MemoryAccessStore },
   ],
-  exports: [GenerationStore, SlotKeeper, Peers],
+  exports: [AccessStore, GenerationStore, SlotKeeper, Peers],
 })
 export class MemoryModule {}

@@ -4,6 +4,12 @@ import type { Life } from './lifecycle.js';
 /** Handles what another node asks. What it throws is that node's error. */
 export type PeerHandler = (message: unknown) => unknown;
 
+/** What the other nodes have answered, and which of them have not. */
+export interface Answers {
+  readonly answers: readonly unknown[];
+  readonly silent: readonly string[];
+}
+
 /** A request that another node has accepted and not begun to answer. */
 export type Orphan = Omit<Life, 'trace'>;
 
@@ -23,6 +29,9 @@ export abstract class Peers {
    * @throws CastError what that node refused with; `client_not_found` where it is gone
    */
   abstract ask(node: string, op: string, message: unknown): Promise<unknown>;
+
+  /** Asks all other nodes. */
+  abstract askAll(op: string, message: unknown): Promise<Answers>;
 
   /** Tells all other nodes; none has to hear it. */
   abstract tell(op: string, message: unknown): void;
@@ -61,6 +70,10 @@ export class NoPeers extends Peers {
 
   ask(): Promise<never> {
     return Promise.reject(new Error('there is no other node'));
+  }
+
+  askAll(): Promise<Answers> {
+    return Promise.resolve({ answers: [], silent: [] });
   }
 
   tell(): void {}

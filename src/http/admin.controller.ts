@@ -1,11 +1,9 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Req } from '@nestjs/common';
 import type { Request } from 'express';
 import { Audit } from '../access/audit.js';
-import { DEFAULT_TENANT, partsOf, type Principal } from '../access/principal.js';
-import { Revocations, type Revoked as Target } from '../access/revocations.js';
-import { Sessions } from '../access/sessions.js';
+import { DEFAULT_TENANT, type Principal } from '../access/principal.js';
+import type { Revoked as Target } from '../access/revocations.js';
 import { Config } from '../config/config.js';
-import { GenerationsService } from '../generations/generations.service.js';
 import {
   adminGenerations,
   type AdminGenerations,
@@ -14,8 +12,8 @@ import {
   revoked,
   type Revoked,
 } from '../protocol/access.js';
-import { CastError } from '../protocol/errors.js';
 import { generationId } from '../protocol/ids.js';
+import { Administration } from './administration.js';
 import { checkAdmin, principalOf } from './authenticate.js';
 import { Route } from './open-api.js';
 
@@ -23,26 +21,16 @@ import { Route } from './open-api.js';
 @Controller('admin')
 export class AdminController {
   constructor(
-    private readonly generations: GenerationsService,
-    private readonly revocations: Revocations,
-    private readonly sessions: Sessions,
+    private readonly administration: Administration,
     private readonly audit: Audit,
     private readonly config: Config,
   ) {}
 
   @Get('generations')
   @Route({ summary: 'What waits and runs, for whom', answers: { 200: adminGenerations } })
-  listAll(@Req() request: Request): AdminGenerations {
+  async listAll(@Req() request: Request): Promise<AdminGenerations> {
     this.check(request);
-    return {
-      generations: this.generations.all().map(({ generation }) => ({
-        generationId: generation.id,
-        state: generation.state,
-        model: generation.model,
-        ...(generation.owner !== undefined && partsOf(generation.owner)),
-        seq: generation.log.seq,
-      })),
-    };
+    return this.administration.list();
   }
 
   @Delete('generations/:id')
@@ -55,17 +43,15 @@ export class AdminController {
   })
   async cancelAny(@Param('id') id: string, @Req() request: Request): Promise<void> {
     this.check(request);
-    const life = this.generations.all().find(({ generation }) => generation.id === id);
-    if (life === undefined) throw new CastError('generation_not_found');
+    await this.administration.cancel(id);
     this.audit.write('cancel', principalOf(request), { generationId: id, address: request.ip });
-    await life.generation.cancel();
   }
 
   @Post('revoke')
   @HttpCode(200)
   @Route({
     summary: 'Take back credentials, and close what is open with them',
-    description: 'Kept in memory until the longest token is over. Take keys out of the file too.',
+    description: 'On all nodes, until the longest token is over. Take keys out of the file too.',
     answers: { 200: revoked },
   })
   async revoke(
@@ -76,13 +62,8 @@ export class AdminController {
     const principal = principalOf(request);
     const target = targetOf(body, principal);
     const before = body.before === undefined ? Date.now() : Date.parse(body.before);
-    this.revocations.add(target, Math.floor(before / 1000));
     this.audit.write('revoke', principal, { revoked: target, address: request.ip });
-    const closed = this.sessions.closeRevoked();
-    if (!body.cancel) return { closed, cancelled: 0 };
-    const theirs = this.generations.all().filter(({ caller }) => isMeant(target, caller.principal));
-    await Promise.all(theirs.map(({ generation }) => generation.cancel()));
-    return { closed, cancelled: theirs.length };
+    return this.administration.revoke(target, Math.floor(before / 1000), body.cancel);
   }
 
   private check(request: Request): void {
@@ -102,13 +83,4 @@ function targetOf({ key, tenant, sub, jti }: RevokeBody, principal: Principal): 
     return { tenant: tenant ?? own, sub };
   }
   return { jti: jti ?? '' };
-}
-
-/** Whether what runs was asked for by, or for, who is meant. */
-function isMeant(target: Target, principal: Principal): boolean {
-  if ('key' in target) return principal.kind === 'key' && principal.keyId === target.key;
-  if ('jti' in target) return principal.kind === 'user' && principal.token?.id === target.jti;
-  if (principal.kind !== 'user' && principal.kind !== 'key') return false;
-  const user = principal.kind === 'user' ? principal.sub : principal.userId;
-  return principal.tenant === target.tenant && user === target.sub;
 }

@@ -160,16 +160,23 @@ export const revokeBody = z
   });
 export type RevokeBody = z.output<typeof revokeBody>;
 
-export const revoked = z
-  .object({
-    closed: z.int().describe('Sockets and event streams that were closed on this node.'),
-    cancelled: z.int().describe('Generations that were cancelled.'),
-  })
-  .meta({
-    id: 'Revoked',
-    description: 'What the revocation ended.',
-    examples: [{ closed: 2, cancelled: 1 }],
-  });
+/** What a revocation ended on one node. */
+export const revokedHere = z.object({
+  closed: z.int().describe('Sockets and event streams that were closed.'),
+  cancelled: z.int().describe('Generations that were cancelled.'),
+});
+
+/** Nodes of a cluster that did not answer an operator. */
+const missing = z
+  .array(z.string())
+  .optional()
+  .describe('Nodes that did not answer in time; absent where all did.');
+
+export const revoked = revokedHere.extend({ missing }).meta({
+  id: 'Revoked',
+  description: 'What the revocation ended.',
+  examples: [{ closed: 2, cancelled: 1 }],
+});
 export type Revoked = z.infer<typeof revoked>;
 
 export const me = z
@@ -205,35 +212,32 @@ export const me = z
   });
 export type Me = z.infer<typeof me>;
 
-export const adminGenerations = z
-  .object({
-    generations: z.array(
-      z.object({
-        generationId,
-        state: generationState,
-        model: z.string(),
-        tenant: z.string().optional(),
-        sub: z.string().optional(),
-        seq: z.int().min(0),
-      }),
-    ),
-  })
-  .meta({
-    id: 'AdminGenerations',
-    description: 'What waits and runs on this server, for whom; never a prompt or an answer.',
-    examples: [
-      {
-        generations: [
-          {
-            generationId: EXAMPLE_ID,
-            state: 'streaming',
-            model: 'llama3.2',
-            tenant: 'default',
-            sub: 'ada',
-            seq: 17,
-          },
-        ],
-      },
-    ],
-  });
+export const adminGeneration = z.object({
+  generationId,
+  state: generationState,
+  model: z.string(),
+  tenant: z.string().optional(),
+  sub: z.string().optional(),
+  seq: z.int().min(0),
+});
+export type AdminGeneration = z.infer<typeof adminGeneration>;
+
+export const adminGenerations = z.object({ generations: z.array(adminGeneration), missing }).meta({
+  id: 'AdminGenerations',
+  description: 'What waits and runs on all nodes, for whom; never a prompt or an answer.',
+  examples: [
+    {
+      generations: [
+        {
+          generationId: EXAMPLE_ID,
+          state: 'streaming',
+          model: 'llama3.2',
+          tenant: 'default',
+          sub: 'ada',
+          seq: 17,
+        },
+      ],
+    },
+  ],
+});
 export type AdminGenerations = z.infer<typeof adminGenerations>;

@@ -5,7 +5,7 @@ import { clientAddress } from '../access/client-address.js';
 import { type Session, Sessions } from '../access/sessions.js';
 import { UsageLimits } from '../access/usage-limits.js';
 import { Config } from '../config/config.js';
-import type { CastError } from '../protocol/errors.js';
+import { CastError } from '../protocol/errors.js';
 import type { ClientSocket } from './client-socket.js';
 
 /** How long a closed socket may take for its last word, in milliseconds. */
@@ -24,14 +24,19 @@ export class SocketSessions {
   /**
    * Opens the session of a socket.
    * @returns its session, which ends with the socket
-   * @throws CastError `rate_limited` where its user or its address has too many
+   * @throws CastError `rate_limited` where its user or its address has too many; `client_not_found` where
+   * it has gone in the meantime
    */
-  open(socket: ClientSocket, { principal }: Caller): Session {
+  async open(socket: ClientSocket, { principal }: Caller): Promise<Session> {
     const leaveAddress = this.addresses.openSocket(clientAddress(socket.request, this.config));
-    let leaveUser: () => void;
+    let leaveUser = (): void => undefined;
     try {
-      leaveUser = this.usage.openSocket(principal);
+      leaveUser = await this.usage.openSocket(principal);
+      // In the meantime it may have gone: then nothing would end its session.
+      if (socket.conn.readyState !== 'open') throw new CastError('client_not_found');
+      if (this.sessions.isRevoked(principal)) throw new CastError('unauthorized');
     } catch (error) {
+      leaveUser();
       leaveAddress();
       throw error;
     }

@@ -285,11 +285,9 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
   /** @throws CastError where it may not connect */
   private async admit(socket: ClientSocket): Promise<void> {
     const caller = await this.callers.ofHandshake(socket);
-    // It may have gone in the meantime: then nothing would end its session.
-    if (socket.conn.readyState !== 'open') throw new CastError('client_not_found');
     socket.data.caller = caller;
     socket.data.links = new Map();
-    socket.data.session = this.sessions.open(socket, caller);
+    socket.data.session = await this.sessions.open(socket, caller);
   }
 }
 
