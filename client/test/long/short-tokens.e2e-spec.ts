@@ -1,3 +1,3 @@
 /* The client on a bad network, with tokens that it has to replace each second. */
-import '../../../test/support/with-short-tokens.js';
-import '../faults.e2e-spec.js';
+process.env['SHORT_TOKENS'] = 'true';
+await import('../faults.e2e-spec.js');

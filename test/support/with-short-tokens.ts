@@ -1,2 +1,0 @@
-/* Imported before a suite: see short-tokens.ts. */
-process.env['SHORT_TOKENS'] = 'true';
