@@ -192,7 +192,8 @@ describe('a credential at every door', () => {
       const token = await tokenOf(sub, { limits: { startsPerMinute: 9 } });
       const streaming = post(path, streamed, token);
       const request = (await upstream.nextCall()).text('begun ');
-      const text = textOf(await streaming);
+      const told = new Told(await streaming);
+      await until(() => told.text.includes('begun'));
       // The door of the AI SDK has no whole answers.
       const waiting = path === '/ai/chat' ? undefined : ask(path, whole, token);
       const other = waiting && (await upstream.nextCall()).text('begun ');
@@ -204,26 +205,33 @@ describe('a credential at every door', () => {
       );
       expect(revoked.body.closed).toBe(waiting === undefined ? 1 : 2);
       // It is over, while the answer goes on.
-      expect(await text).toContain('begun');
+      await told.isOver;
       if (waiting !== undefined) expect((await waiting).status).toBe(401);
       expect(request.isOpen).toBe(true);
       request.text('hidden').done();
       other?.done();
-      expect(await text).not.toContain('hidden');
+      expect(told.text).not.toContain('hidden');
     });
   });
 });
 
-/** The text of a response, also of one that is cut off: so the AI SDK is told to come back. */
-async function textOf({ body }: Response): Promise<string> {
-  let text = '';
-  const decoder = new TextDecoder();
-  try {
-    for await (const bytes of body ?? []) text += decoder.decode(bytes, { stream: true });
-  } catch {
-    // Cut off.
+/** What a response has said so far. */
+class Told {
+  text = '';
+  readonly isOver: Promise<void>;
+
+  constructor(response: Response) {
+    this.isOver = this.read(response);
   }
-  return text;
+
+  private async read({ body }: Response): Promise<void> {
+    const decoder = new TextDecoder();
+    try {
+      for await (const bytes of body ?? []) this.text += decoder.decode(bytes, { stream: true });
+    } catch {
+      // Cut off: so the clients of the AI SDK are told to come back.
+    }
+  }
 }
 
 it('a whole answer is given to whoever was known when he asked, although his token has expired since', async () => {
