@@ -215,6 +215,18 @@ for (const { name, program, missing } of ENGINES) {
       expect(names).toContain(generationId.slice(22));
     });
 
+    it('leaves alone what a node of another version has written', async () => {
+      const here = await connect(a);
+      const { generationId } = await here.accepted('generate', { prompt: 'x' });
+      await upstream.nextCall();
+      const key = `lc:{${generationId.slice(22)}}:m:${generationId}`;
+      await redis.ask((client) => client.hset(key, 'v', 'next'));
+      expect(await call('GET', `${b.url}/llm/generations/${generationId}`)).toMatchObject({
+        status: 503,
+        body: { code: 'store_unavailable', retryable: true },
+      });
+    });
+
     it('counts a reader on another node as a reader', async () => {
       await Promise.all([a.close(), b.close()]);
       [a, b] = await Promise.all([

@@ -7,7 +7,7 @@ import { endItemOf } from './batch.js';
 import type { Copies } from './copies.js';
 import type { Lifecycle, TakeoverResult } from '../generations/lifecycle.js';
 import type { Keeper } from './keeper.js';
-import { birthOf, hashOf, runningOf, streamOf } from './keys.js';
+import { birthOf, FORMAT, hashOf, runningOf, streamOf } from './keys.js';
 import { type KeptRequest, readRequest } from './kept-request.js';
 import { lostEnd } from './lost-end.js';
 import type { RedisClient } from './redis.js';
@@ -132,9 +132,11 @@ export class Burial {
       string,
       string,
     ];
-    const [epoch, owner, request] = await redis.ask((client) =>
-      client.hmget(hash, 'epoch', 'owner', 'request'),
+    const [epoch, owner, request, version] = await redis.ask((client) =>
+      client.hmget(hash, 'epoch', 'owner', 'request', 'v'),
     );
+    // A node of the version that has written it takes it over.
+    if ((version ?? FORMAT) !== FORMAT) throw new CastError('store_unavailable');
     const isTheirs = owner === from || (owner === this.node && !keeper.has(id));
     if (epoch != null && !isTheirs) return this.tell('faster');
     if (epoch == null) this.tell('gone');

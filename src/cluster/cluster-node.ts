@@ -131,6 +131,10 @@ export class ClusterNode
     return !this.keepsRequests || this.others.length === 0 || this.isCutOff;
   }
 
+  confirm(id: string, begins: boolean): Promise<void> | undefined {
+    return this.parts.keeper.confirm(id, begins);
+  }
+
   async handOver(life: Life): Promise<boolean> {
     const { id } = life.generation;
     const { bus, line, store } = this.parts;
@@ -176,6 +180,10 @@ export class ClusterNode
   }
 
   async ask(node: string, op: string, message: unknown): Promise<unknown> {
+    // A Redis Cluster does not say that nobody heard it, and an answer would be waited for.
+    if (this.parts.redis.isCluster && !this.parts.heartbeat.isAlive(node)) {
+      throw new CastError('client_not_found');
+    }
     try {
       return await this.parts.bus.ask(node, op, message);
     } catch (error) {

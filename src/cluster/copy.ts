@@ -4,7 +4,7 @@ import type { DoorName } from '../generations/log/reader.js';
 import { CastError } from '../protocol/errors.js';
 import type { StreamState } from '../protocol/stream-state.js';
 import { applyItems, type Item, parseItems } from './batch.js';
-import { hashOf, streamOf } from './keys.js';
+import { FORMAT, hashOf, streamOf } from './keys.js';
 import type { NodeBus } from './node-bus.js';
 import type { RedisClient } from './redis.js';
 
@@ -12,7 +12,18 @@ import type { RedisClient } from './redis.js';
 const MAX_BATCHES = 1_000;
 
 /** What of the hash of a generation is read. */
-const FIELDS = ['owner', 'user', 'model', 'ep', 'at', 'waited', 'state', 'seq', 'end'] as const;
+const FIELDS = [
+  'v',
+  'owner',
+  'user',
+  'model',
+  'ep',
+  'at',
+  'waited',
+  'state',
+  'seq',
+  'end',
+] as const;
 export type Meta = Partial<Record<(typeof FIELDS)[number], string>>;
 
 /** What all copies of a node share. */
@@ -26,7 +37,10 @@ export interface CopyContext {
   readonly lifecycle: Lifecycle;
 }
 
-/** What Redis says of a generation. @throws CastError `generation_not_found`, `store_unavailable` */
+/**
+ * What Redis says of a generation.
+ * @throws CastError `generation_not_found`; `store_unavailable`, also for what another version has written
+ */
 export async function metaOf(redis: RedisClient, id: string): Promise<Meta> {
   const key = redis.prefix + hashOf(id);
   const values = await redis.ask((client) => client.hmget(key, ...FIELDS));
@@ -35,7 +49,10 @@ export async function metaOf(redis: RedisClient, id: string): Promise<Meta> {
     return typeof value === 'string' ? [[field, value] as const] : [];
   });
   if (said.length === 0) throw new CastError('generation_not_found');
-  return Object.fromEntries(said);
+  const meta: Meta = Object.fromEntries(said);
+  // Nodes of two versions run beside each other while one replaces the other: that one has it.
+  if ((meta.v ?? FORMAT) !== FORMAT) throw new CastError('store_unavailable');
+  return meta;
 }
 
 /** A generation that runs on another node, driven by what Redis has of it. */

@@ -5,7 +5,8 @@ import type { Lifecycle } from '../generations/lifecycle.js';
 import { CastError } from '../protocol/errors.js';
 import { batchAfter } from './batch.js';
 import { Followers } from './followers.js';
-import { batchesTo, birthOf, hashOf, runningOf, streamOf } from './keys.js';
+import { confirmed, type Kept, keysOf } from './kept.js';
+import { batchesTo, birthOf, FORMAT, hashOf, runningOf } from './keys.js';
 import type { RedisClient } from './redis.js';
 
 /** How long what is new waits for more of its kind, in milliseconds; the first and the end do not wait. */
@@ -20,23 +21,6 @@ const MAX_IN_CALL = 200;
 const REMOVED_MS = 1_000;
 /** Shortest life of what runs, beyond its own limits: the keeper renews it with every batch. */
 const DAY_MS = 86_400_000;
-
-/** A generation of this node, and how much of it Redis has. */
-interface Kept {
-  readonly generation: Generation;
-  readonly fields: readonly string[];
-  /** The request as JSON, for whoever takes it over; undefined once it has begun. */
-  request: (() => string) | undefined;
-  readonly unfollow: () => void;
-  epoch: number;
-  /** Last seq that Redis has. */
-  cursor: number;
-  stateIsNew: boolean;
-  /** Redis has lost it, or never had it. */
-  isGone: boolean;
-  dueAt: number;
-  readonly followers: Followers;
-}
 
 /**
  * Copies the logs of this node's generations to Redis: a cursor on each log, and one script call for
@@ -98,6 +82,7 @@ export class Keeper {
     const kept: Kept = {
       generation,
       fields: [
+        ['v', FORMAT],
         ['owner', this.node],
         ['user', owner ?? ''],
         ['model', model],
@@ -119,6 +104,7 @@ export class Keeper {
       stateIsNew: false,
       isGone: false,
       dueAt: Infinity,
+      confirmedAt: performance.now(),
       followers: new Followers(() => generation.attend()),
     };
     this.byId.set(id, kept);
@@ -161,6 +147,25 @@ export class Keeper {
       kept.followers.note(node, hasReaders, until);
       return [];
     });
+  }
+
+  /**
+   * Asks Redis whether a generation is still this node's, where it has not said so for half a lease.
+   * @param begins its first entry is about to be shown; asked always where its request is kept
+   * @returns resolves when it has answered, or cannot be asked; undefined where there is no doubt
+   */
+  confirm(id: string, begins: boolean): Promise<void> | undefined {
+    const kept = this.byId.get(id);
+    if (kept === undefined) return undefined;
+    const isDoubtful = performance.now() - kept.confirmedAt > this.config.NODE_LEASE_MS / 2;
+    if (!isDoubtful && !(begins && kept.request !== undefined)) return undefined;
+    return this.askWhose(kept, begins);
+  }
+
+  private async askWhose(kept: Kept, begins: boolean): Promise<void> {
+    const isOurs = await confirmed(this.redis, kept, begins, this.lifetimeMs);
+    if (!isOurs) this.fenced(kept);
+    else if (begins) kept.request = undefined;
   }
 
   /** Forgets followers that have not asked again, and tells again what Redis has lost. */
@@ -244,10 +249,8 @@ export class Keeper {
       ];
       return { kept, batch, state, call };
     });
-    const keys = [
-      runningOf(birthOf(some[0]?.generation.id ?? '') ?? ''),
-      ...some.flatMap(({ generation: { id } }) => [hashOf(id), streamOf(id)]),
-    ].map((key) => this.redis.prefix + key);
+    const keys = keysOf(this.redis, some);
+    const askedAt = performance.now();
     let answers: string[];
     try {
       const json = JSON.stringify(calls.map(({ call }) => call));
@@ -260,6 +263,7 @@ export class Keeper {
       throw error;
     }
     for (const [at, { kept, batch }] of calls.entries()) {
+      kept.confirmedAt = askedAt;
       this.settle(kept, batch?.seq ?? kept.cursor, answers[at] ?? '');
     }
   }
@@ -281,10 +285,7 @@ export class Keeper {
         kept.cursor = 0;
         break;
       case 'fenced':
-        this.lifecycle.tell('fenced');
-        this.drop(kept);
-        generation.lose();
-        return;
+        return this.fenced(kept);
       default:
         this.logger.error(`Redis answered ${answer}`);
     }
@@ -302,10 +303,15 @@ export class Keeper {
 
   private async reopen(kept: Kept): Promise<void> {
     if (await this.open(kept)) kept.isGone = false;
-    else {
-      this.drop(kept);
-      kept.generation.lose();
-    }
+    else this.fenced(kept);
+  }
+
+  /** Another node has taken it over. */
+  private fenced(kept: Kept): void {
+    if (!this.byId.has(kept.generation.id)) return;
+    this.lifecycle.tell('fenced');
+    this.drop(kept);
+    kept.generation.lose();
   }
 
   /** @returns false where another node has taken it over */

@@ -1,6 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Name } from '../generations/store/generation-store.js';
 
+/**
+ * Version of what is kept of a generation: its hash, and the batches of its stream. A node leaves alone
+ * what another version has written.
+ */
+export const FORMAT = '1';
 /** Characters of a node's id. */
 const NODE_CHARS = 8;
 /** Characters of a generation id before the id of its node. */

@@ -91,7 +91,7 @@ export class NodeBus {
     for (const no of this.questions.keys()) this.settle(no)?.reject(new CastError('shutting_down'));
   }
 
-  private async send(channel: string, message: object): Promise<number> {
+  private async send(channel: string, message: object): Promise<number | undefined> {
     const text = JSON.stringify(message);
     if (text.length > MAX_MESSAGE_CHARS) throw new CastError('payload_too_large');
     return this.redis.publish(channel, text);

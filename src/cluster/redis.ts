@@ -89,9 +89,17 @@ export class RedisClient {
     }
   }
 
-  /** @returns how many nodes heard it; in a Redis Cluster those of one of its servers */
-  publish(channel: string, message: string): Promise<number> {
-    return this.ask((client) => client.publish(this.prefix + channel, message), 'publish');
+  /** @returns how many nodes heard it; undefined in a Redis Cluster, which counts those of one server */
+  async publish(channel: string, message: string): Promise<number | undefined> {
+    const heard = await this.ask(
+      (client) => client.publish(this.prefix + channel, message),
+      'publish',
+    );
+    return this.isCluster ? undefined : heard;
+  }
+
+  get isCluster(): boolean {
+    return this.commands.isCluster;
   }
 
   /**

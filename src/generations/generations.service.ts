@@ -246,11 +246,19 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     const { generation } = life;
     if (this.peers.isAlone) {
       if (generation.state === 'queued') void running.interrupt();
-    } else if (await running.leave()) {
-      if (await this.peers.handOver(life)) return void this.active.delete(generation);
-      void running.stay();
-    }
+    } else if (await this.handOver(life, running)) return;
     await generation.ended;
+  }
+
+  /** @returns whether it goes on at another node, as nothing was said of it here */
+  private async handOver(life: Life, running: Running): Promise<boolean> {
+    if (!(await running.leave())) return false;
+    if (await this.peers.handOver(life)) {
+      this.active.delete(life.generation);
+      return true;
+    }
+    void running.stay();
+    return false;
   }
 
   /**
@@ -347,6 +355,10 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
         onGrow: (bytes) => store.grow(bytes),
         onFirst: () => lifecycle.tell('first', life),
         onDelivered: (door, lagMs) => lifecycle.tell('delivered', door, lagMs),
+        confirm: (begins) => this.peers.confirm(life.generation.id, begins),
+        onTaken: async () => {
+          if (await this.handOver(life, running)) void reservation?.cancel();
+        },
         reasonOf: (said) => shown(said, [...privateTextsOf(life), ...upstreamSecrets(config)]),
         onEnd: (end) => {
           // From here on nothing holds the request any more: it may be large.

@@ -43,6 +43,14 @@ export abstract class Peers {
   abstract readonly isAlone: boolean;
 
   /**
+   * Asks whether this node still runs a generation, where another one may have taken it over: this node
+   * may have stood still, or may have been cut off.
+   * @param begins its first entry is about to be shown: from now on no other node may begin anew
+   * @returns resolves when that is known, or cannot be known; undefined where there is no doubt
+   */
+  abstract confirm(id: string, begins: boolean): Promise<void> | undefined;
+
+  /**
    * Gives a request that is not begun to another node; its readers here go on with what that one makes
    * of it.
    * @returns false where no node took it
@@ -81,6 +89,10 @@ export class NoPeers extends Peers {
   readonly isAlone = true;
 
   view(): undefined {
+    return undefined;
+  }
+
+  confirm(): undefined {
     return undefined;
   }
 

@@ -65,9 +65,9 @@ class Listener implements LogSink {
 }
 
 /** A generation with its upstream in the test's hand, and all it told a reader. */
-function started(over: Partial<Limits> = {}) {
+function started(over: Partial<Limits> = {}, events: Partial<RunningEvents> = {}) {
   const ends: Entry[] = [];
-  const running = run(over, { onEnd: (end) => ends.push(end) });
+  const running = run(over, { onEnd: (end) => ends.push(end), ...events });
   const { generation } = running;
   const listener = new Listener();
   generation.read(listener, 0).advance();
@@ -329,5 +329,77 @@ describe('a follower', () => {
     upstream.complete();
     expect((await generation.ended).said).toMatchObject({ state: 'completed' });
     expect(calls).toBe(1);
+  });
+});
+
+describe('a generation that another node may have taken over', () => {
+  /** Questions whether it still runs here, answered by the test. */
+  const asking = () => {
+    const asked: { begins: boolean; answer: () => void }[] = [];
+    const confirm = (begins: boolean): Promise<void> =>
+      new Promise((answer) => asked.push({ begins, answer }));
+    return { asked, confirm };
+  };
+
+  it('says nothing before that is known, then all in its order', async () => {
+    const { asked, confirm } = asking();
+    const { told, upstream } = started({}, { confirm });
+    upstream.next([text('a')]);
+    upstream.next([text('b'), done]);
+    upstream.complete();
+    await turn();
+    expect(told.filter((one) => typeof one !== 'string')).toEqual([]);
+    expect(asked.map(({ begins }) => begins)).toEqual([true]);
+    asked[0]?.answer();
+    await turn();
+    expect(told.flatMap((one) => (typeof one === 'string' ? [] : [one.said]))).toMatchObject([
+      { text: 'a' },
+      { text: 'b' },
+      { type: 'done' },
+      { state: 'completed' },
+    ]);
+  });
+
+  it('ends as lost, although its upstream has said its last word', async () => {
+    const { asked, confirm } = asking();
+    const { generation, upstream } = started({}, { confirm });
+    upstream.next([text('a')]);
+    asked[0]?.answer();
+    await turn();
+    upstream.next([done]);
+    upstream.complete();
+    await turn();
+    expect(generation.log.end).toBeUndefined();
+    generation.lose();
+    asked[1]?.answer();
+    expect((await generation.ended).said).toMatchObject({
+      state: 'interrupted',
+      code: 'node_lost',
+      retryable: false,
+    });
+  });
+
+  it('goes there with its readers where nothing was said of it', async () => {
+    const { asked, confirm } = asking();
+    let left: Promise<boolean> | undefined;
+    const { running, generation, told, upstream, isAborted } = started(
+      {},
+      { confirm, onTaken: () => (left = running.leave()) },
+    );
+    upstream.next([text('a')]);
+    generation.lose();
+    expect(isAborted()).toBe(true);
+    upstream.error(new Error('aborted'));
+    asked[0]?.answer();
+    expect(await left).toBe(true);
+    await turn();
+    expect(generation.log.end).toBeUndefined();
+    expect(told.filter((one) => typeof one !== 'string')).toEqual([]);
+    // What the other node makes of it.
+    generation.adopt(
+      { seq: 1, from: 1, said: { type: 'end', state: 'cancelled' } as never },
+      generation.stopwatch.times,
+    );
+    expect(generation.log.end).toBeDefined();
   });
 });

@@ -7,6 +7,7 @@ import type { GenerationState } from '../protocol/stream-state.js';
 import { type Driver, Generation, type GenerationFacts } from './generation.js';
 import type { CancelReason, End, EndEntry } from './log/entry.js';
 import type { Proof } from './log/proof.js';
+import { HeldSteps } from './held-steps.js';
 import { ProgressThrottle } from './progress-throttle.js';
 import type { DoorName } from './log/reader.js';
 import { rounded } from './stopwatch.js';
@@ -36,6 +37,10 @@ export interface RunningEvents {
   onFirst(): void;
   /** See {@link Driver.onDelivered}. */
   onDelivered(door: DoorName, lagMs: number): void;
+  /** See `Peers.confirm`; asked before the first entry, and before the end. */
+  confirm?(begins: boolean): Promise<void> | undefined;
+  /** Another node has begun anew with it, as nothing was said here. */
+  onTaken?(): void;
   /** What a client may see of the reason of a refusal. */
   reasonOf?(said: string): string | undefined;
   /** It has ended; called in the same tick as its readers. */
@@ -143,16 +148,17 @@ export class Running implements Driver {
         this.onceOver?.();
         resolve(error);
       };
+      const held = new HeldSteps();
+      const begin = () => this.events.confirm?.(true);
+      const end = () => this.events.confirm?.(false);
+      const { log } = this.generation;
       stream(abort.signal).subscribe({
         next: (parts) => {
-          try {
-            this.appendAll(parts);
-          } catch (error) {
-            this.stop({ state: 'failed', error: toCastError(error) });
-          }
+          if (log.seq > 0 && held.isEmpty) this.appendAll(parts);
+          else held.after(begin, () => this.appendAll(parts));
         },
-        error: (error: unknown) => over(toCastError(error)),
-        complete: () => over(),
+        error: (error: unknown) => held.after(end, () => over(toCastError(error))),
+        complete: () => held.after(end, () => over()),
       });
     });
   }
@@ -164,7 +170,9 @@ export class Running implements Driver {
 
   onLost(): void {
     // Who takes it over has to fence it.
-    if (!this.isLeaving) this.stop({ state: 'interrupted', error: new CastError('node_lost') });
+    if (this.isLeaving) return;
+    if (this.generation.log.seq === 0 && !this.isStopped) this.events.onTaken?.();
+    else this.stop({ state: 'interrupted', error: new CastError('node_lost') }, true);
   }
 
   /** It was never begun: nothing of it stays. */
@@ -237,9 +245,13 @@ export class Running implements Driver {
     const append = (): void => {
       for (const part of parts) this.append(part);
     };
-    if (this.budget.take(parts.length)) return append();
-    this.budget.spend();
-    this.generation.log.together(append);
+    try {
+      if (this.budget.take(parts.length)) return append();
+      this.budget.spend();
+      this.generation.log.together(append);
+    } catch (error) {
+      this.stop({ state: 'failed', error: toCastError(error) });
+    }
   }
 
   private append(part: Part): void {
@@ -267,9 +279,10 @@ export class Running implements Driver {
     this.stop({ state: 'failed', error: new CastError(code) });
   }
 
-  private stop(why: Stop): void {
+  /** @param isLost it is another node's by now: the upstream's last word is none of it */
+  private stop(why: Stop, isLost = false): void {
     // After the upstream's last word nothing changes how it ends.
-    if (this.generation.finishReason !== undefined) return;
+    if (this.generation.finishReason !== undefined && !isLost) return;
     if (this.stopped !== undefined || this.hasEnded) return;
     this.stopped = { why, at: performance.now() };
     if (this.isLeaving) return;

@@ -3,7 +3,7 @@
 --         stream
 -- ARGV[1] JSON: one list for each generation:
 --         [id, epoch, from, seq, items (JSON list, '' = none), ms to live, end ('' = goes on), state (JSON),
---          channels of the nodes that follow it]
+--          channels of the nodes that follow it, it begins (or nothing): what is said next is its first entry]
 -- Returns for each generation: "ok", "dup" or "gap" with the last seq that is kept, "gone", "fenced"
 -- Only numbers that follow what is kept are accepted, and only from the owner: a command that was sent
 -- twice, or too late, or by a node that was taken for dead, changes nothing.
@@ -26,7 +26,7 @@ end
 
 for at, one in ipairs(cjson.decode(ARGV[1])) do
   local hash, stream = KEYS[2 * at], KEYS[2 * at + 1]
-  local id, epoch, from, seq, items, ttl, ending, state, followers = unpack(one)
+  local id, epoch, from, seq, items, ttl, ending, state, followers, begins = unpack(one)
   local kept = redis.call('HMGET', hash, 'epoch', 'seq', 'end')
   local top = tonumber(kept[2])
   if not kept[1] then
@@ -46,7 +46,7 @@ for at, one in ipairs(cjson.decode(ARGV[1])) do
     end
     if state ~= '' then redis.call('HSET', hash, 'state', state) end
     -- What has begun is not begun anew: its request is not needed any more.
-    if items ~= '' and from == 1 then redis.call('HDEL', hash, 'request') end
+    if begins or (items ~= '' and from == 1) then redis.call('HDEL', hash, 'request') end
     if ending ~= '' then
       redis.call('HSET', hash, 'end', ending)
       redis.call('SREM', KEYS[1], id)
