@@ -11,6 +11,8 @@ export class Tally {
   tokens = 0;
   /** From each request to its first token, in ms. */
   firstTokens = [];
+  /** From each request to its answer, the 201, in ms. */
+  accepted = [];
   faults = [];
   /** Called for each token with its latency in ms. */
   onToken;

@@ -40,7 +40,10 @@ async function startAll({ count, begin, spreadUs, prompt }, tally, onStarted, an
       answers.push(answer);
       started.push(
         doors[at % doors.length].start(prompt, answer).then(
-          (response) => (onStarted ?? refused)(answer, response),
+          (response) => {
+            tally.accepted.push((nowUs() - answer.requestedAt) / 1000);
+            return (onStarted ?? refused)(answer, response);
+          },
           (error) => tally.fault(error.message),
         ),
       );
@@ -65,6 +68,7 @@ const summary = (tally) => ({
     p50: percentile(tally.firstTokens, 0.5),
     p99: percentile(tally.firstTokens, 0.99),
   },
+  accepted: { p50: percentile(tally.accepted, 0.5), p99: percentile(tally.accepted, 0.99) },
   faults: tally.faults,
 });
 

@@ -126,6 +126,18 @@ class SocketIoDoor {
   }
 }
 
+/** Asks for answers that no socket is named for, and joins them with a socket of another node. */
+class JoiningDoor extends SocketIoDoor {
+  async start(prompt, answer) {
+    const asked = { prompt, onDisconnect: 'keep' };
+    const response = await post(`${this.restUrl}/llm/generate`, asked);
+    const { generationId } = response.body;
+    if (generationId === undefined) return response;
+    const ack = await this.join(Object.assign(answer, { generationId }));
+    return ack.ok ? response : { status: ack.error.statusCode, body: ack.error };
+  }
+}
+
 /** Lines over a bare WebSocket. */
 class WebSocketDoor {
   constructor([url]) {
@@ -168,4 +180,9 @@ class HttpDoor {
   close() {}
 }
 
-export const DOORS = { 'socket.io': SocketIoDoor, ws: WebSocketDoor, http: HttpDoor };
+export const DOORS = {
+  'socket.io': SocketIoDoor,
+  joining: JoiningDoor,
+  ws: WebSocketDoor,
+  http: HttpDoor,
+};

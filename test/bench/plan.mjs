@@ -3,6 +3,7 @@ import { coldStart, memory, overload, ramp, stall, starts, steady, storm } from 
 
 const ALL = ['llm-cast', 'tutorial', 'bare ws', 'http pipe', 'direct'];
 const OURS = ['llm-cast'];
+const NODES = ['one node', 'kept', 'read elsewhere', 'asked elsewhere'];
 
 /** @typedef {{ rows: string[], rounds: number, run: (row: string) => Promise<object> }} Part */
 
@@ -21,7 +22,17 @@ export function plan(quick) {
   return {
     ...(!quick && { '100x40': steadily(ALL, { streams: 100, rate: 40 }) }),
     '500x40': steadily(ALL, { streams: 500, rate: 40, ...(quick && { perSecond: 1_000 }) }),
+    nodes: {
+      rows: NODES.slice(0, 3),
+      rounds: quick ? 1 : 5,
+      run: (row) => steady(row, { warmMs, windowMs, streams: 200, rate: 25 }),
+    },
     ...(!quick && {
+      'starts of nodes': {
+        rows: NODES,
+        rounds,
+        run: (row) => starts(row, { count: 600, spreadMs: 3_000 }),
+      },
       '2000x20': steadily(ALL, { streams: 2_000, rate: 20 }),
       '100x40x5': steadily(OURS, { streams: 100, rate: 40, readers: 5 }),
       memory: {

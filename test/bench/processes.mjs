@@ -51,13 +51,9 @@ export class Process {
     return this.#child.pid;
   }
 
-  /** CPU time of all its threads so far, in µs, as the scheduler counts it. */
+  /** CPU time so far, in µs. */
   get cpuUs() {
-    let ns = 0;
-    for (const thread of readdirSync(`/proc/${this.pid}/task`)) {
-      ns += Number(read(`/proc/${this.pid}/task/${thread}/schedstat`).split(' ')[0]);
-    }
-    return ns / 1000;
+    return cpuUsOf(this.pid);
   }
 
   /** Resident memory now and at its highest, in bytes. */
@@ -113,6 +109,15 @@ export class Process {
       });
     });
   }
+}
+
+/** CPU time of all threads of a process so far, in µs, as the scheduler counts it. */
+export function cpuUsOf(pid) {
+  let ns = 0;
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    ns += Number(read(`/proc/${pid}/task/${thread}/schedstat`).split(' ')[0]);
+  }
+  return ns / 1000;
 }
 
 function read(file) {

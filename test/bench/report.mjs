@@ -6,6 +6,8 @@ const COMPARED = [
   'cpuUs',
   'p50',
   'p99',
+  'firstMs',
+  'acceptedMs',
   'tokensPerSecond',
   'memoryMb',
   'kbPerStream',
@@ -72,6 +74,18 @@ function columns(part, rows) {
     return {
       'KB a stream': ({ kbPerStream }) => shown(kbPerStream),
       '÷ tutorial': ({ kbPerStream }) => ratio(kbPerStream, tutorial?.kbPerStream),
+    };
+  }
+  if (part.endsWith('nodes')) {
+    const one = rows['one node'];
+    return {
+      'CPU ÷ one node': ({ norm }) => ratio(norm, one?.norm),
+      [part === 'nodes' ? 'µs a token' : 'µs a start']: ({ cpuUs }) => shown(cpuUs),
+      'p50 ms': ({ p50 }) => shown(p50),
+      'p99 ms': ({ p99 }) => shown(p99),
+      ...(part === 'nodes'
+        ? { 'first token ms': ({ firstMs }) => shown(firstMs) }
+        : { 'accepted ms': ({ acceptedMs }) => shown(acceptedMs) }),
     };
   }
   const latency = {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { nowUs } from './clock.mjs';
 import { CORES, Process } from './processes.mjs';
+import { Redis } from './redis.mjs';
 
 /** A window in which the upstream itself was later than this counts for nothing. */
 const UPSTREAM_LATE_MS = 25;
@@ -22,8 +23,18 @@ const { scripts } = JSON.parse(
 /** `node`, its switches, and the file. */
 const [, ...start] = scripts['start:prod'].split(' ');
 
+const OURS = { file: `../../${start.at(-1)}`, args: start.slice(0, -1), door: 'socket.io' };
+
+/**
+ * What is measured: the program, the door of the load, and where several nodes share a Redis how many,
+ * which of them is asked over REST, and which has the sockets.
+ */
 export const ROWS = {
-  'llm-cast': { file: `../../${start.at(-1)}`, args: start.slice(0, -1), door: 'socket.io' },
+  'llm-cast': OURS,
+  'one node': OURS,
+  kept: { ...OURS, nodes: 1 },
+  'asked elsewhere': { ...OURS, nodes: 2, asked: 1, sockets: 0 },
+  'read elsewhere': { ...OURS, nodes: 2, asked: 0, sockets: 1, door: 'joining' },
   tutorial: { file: 'peers/tutorial.mjs', door: 'socket.io' },
   'bare ws': { file: 'peers/bare-ws.mjs', door: 'ws' },
   'http pipe': { file: 'peers/pipe.mjs', door: 'http' },
@@ -36,41 +47,57 @@ export class Rig {
   static async with(row, measure, { env = {} } = {}) {
     const rig = new Rig();
     try {
-      const { file, door, args } = ROWS[row];
-      rig.door = door;
-      rig.upstream = await Process.start('upstream.mjs', { core: CORES.load });
-      const [url] = rig.upstream.urls;
-      if (file !== undefined) {
-        const all = { UPSTREAM: url, OLLAMA_BASE_URL: url, ...SERVER_ENV, ...env };
-        rig.server = await Process.start(file, { core: CORES.server, env: all, args });
-      }
-      rig.client = await Process.start('client.mjs', { core: CORES.load });
+      await rig.#start(ROWS[row], env);
       return await measure(rig);
     } finally {
-      await Promise.all([rig.client?.stop(), rig.server?.stop()]);
-      await rig.upstream?.stop();
+      await Promise.all([rig.client, ...rig.servers].map((process) => process?.stop()));
+      await Promise.all([rig.upstream?.stop(), rig.redis?.stop()]);
     }
+  }
+
+  servers = [];
+
+  async #start({ file, door, args, nodes, asked = 0, sockets = 0 }, env) {
+    this.door = door;
+    this.upstream = await Process.start('upstream.mjs', { core: CORES.load });
+    [this.urls] = [this.upstream.urls];
+    if (nodes !== undefined) this.redis = await Redis.start();
+    if (file !== undefined) {
+      const [url] = this.upstream.urls;
+      const all = { UPSTREAM: url, OLLAMA_BASE_URL: url, ...SERVER_ENV, ...env };
+      if (nodes !== undefined) all.REDIS_URL = this.redis.url;
+      for (let node = 0; node < (nodes ?? 1); node++) {
+        this.servers.push(await Process.start(file, { core: CORES.server, env: all, args }));
+      }
+      this.urls = this.servers[0].urls;
+    }
+    if (nodes !== undefined) {
+      this.urls = [this.servers[asked].urls[0], this.servers[sockets].urls[1]];
+      await untilOpen(this.urls[0]);
+    }
+    this.client = await Process.start('client.mjs', { core: CORES.load });
   }
 
   connect(count) {
     return this.client.ask('connect', {
       door: this.door,
-      urls: (this.server ?? this.upstream).urls,
+      urls: this.urls,
       count,
     });
   }
 
-  /** CPU time so far and the time of asking. */
+  /** CPU time so far and the time of asking; of all nodes, and of their Redis. */
   cpu() {
+    const measured = [...this.servers, ...(this.redis === undefined ? [] : [this.redis])];
     return {
       at: nowUs(),
-      server: this.server?.cpuUs ?? 0,
+      server: measured.reduce((sum, { cpuUs }) => sum + cpuUs, 0),
       upstream: this.upstream.cpuUs,
     };
   }
 
   get memory() {
-    return this.server?.memory ?? { now: 0, peak: 0 };
+    return this.servers[0]?.memory ?? { now: 0, peak: 0 };
   }
 
   /** Why the time between `from` and `to` does not count, if it does not. */
@@ -78,4 +105,14 @@ export class Rig {
     const { max } = await this.upstream.ask('lateness', { from, to });
     return max > UPSTREAM_LATE_MS ? [`upstream ${max.toFixed(0)} ms late`] : [];
   }
+}
+
+/** The line of new nodes opens after some beats: an answer that is whole has been through it. */
+async function untilOpen(url) {
+  const response = await fetch(`${url}/llm/generate`, {
+    method: 'POST',
+    headers: { accept: 'text/event-stream', 'content-type': 'application/json' },
+    body: JSON.stringify({ prompt: '{"tokens":1}' }),
+  });
+  await response.text();
 }

@@ -37,9 +37,9 @@ export function steady(row, load, options) {
       const running = rig.client.ask('load', { ...plan, readers, from, to });
       const { serverUs, upstreamUs, cores } = await between(rig, from, to);
       const memory = rig.memory.now;
-      const { tokens, p50, p99, faults } = await running;
+      const { tokens, p50, p99, firstToken, faults } = await running;
       return {
-        ...(rig.server !== undefined && {
+        ...(rig.servers.length > 0 && {
           norm: serverUs / upstreamUs,
           cpuUs: serverUs / tokens,
           memoryMb: memory / 1024 / 1024,
@@ -47,6 +47,7 @@ export function steady(row, load, options) {
         cores,
         p50,
         p99,
+        firstMs: firstToken.p50,
         tokensPerSecond: (tokens * MS) / windowMs,
         faults,
         rejected: await rig.lateness(from, to),
@@ -81,7 +82,7 @@ export function starts(row, { count, spreadMs }, options) {
       const spreadUs = spreadMs * MS;
       const prompt = JSON.stringify({ tokens: 1 });
       const first = rig.cpu();
-      const { firstToken, faults } = await rig.client.ask('load', {
+      const { firstToken, accepted, faults } = await rig.client.ask('load', {
         count,
         begin,
         spreadUs,
@@ -90,7 +91,7 @@ export function starts(row, { count, spreadMs }, options) {
       const last = rig.cpu();
       const serverUs = last.server - first.server;
       const norm = serverUs / (last.upstream - first.upstream);
-      return { norm, cpuUs: serverUs / count, ...firstToken, faults };
+      return { norm, cpuUs: serverUs / count, acceptedMs: accepted.p50, ...firstToken, faults };
     },
     options,
   );
