@@ -1,125 +1,121 @@
-import { ClusterStage, type ClusterServer } from './support/cluster-stage.js';
-import { describeIf } from './support/needs.js';
+import type { ClusterServer, ClusterStage } from './support/cluster-stage.js';
+import { faultSuite } from './support/fault-suite.js';
 import { Oracle } from './support/oracle.js';
 import type { OracleClient } from './support/oracle-client.js';
-import { ENGINES } from './support/redis-server.js';
 import { call } from './support/rest.js';
 import { until } from './support/until.js';
 
-for (const { name, program, missing } of ENGINES) {
-  describeIf(program !== undefined, missing)(`what waits for its turn on ${name}`, () => {
-    let stage: ClusterStage;
-    afterEach(() => stage?.close());
+faultSuite('what waits for its turn', ({ often, stage: openStage }) => {
+  let stage: ClusterStage;
 
-    const open = async (env: Record<string, string | number> = {}): Promise<ClusterServer[]> => {
-      stage = await ClusterStage.open(program ?? '', { env: { MAX_CONCURRENT: 1, ...env } });
-      return stage.start(2);
-    };
-    /** A request that waits; read by the client that asked, and by another one. */
-    const waits = async (
-      here: OracleClient,
-      there: OracleClient,
-      prompt: string,
-    ): Promise<{ id: string; oracle: Oracle }> => {
-      const oracle = new Oracle();
-      const id = await here.ask(oracle.reader('who asked'), prompt);
-      await there.read(id, oracle.reader('who joined'));
-      return { id, oracle };
-    };
-    /** The next request that reaches the upstream is this one; it is answered. */
-    const serve = async (prompt: string, { oracle }: { oracle: Oracle }): Promise<void> => {
-      const request = await stage.upstream.nextCall();
-      expect(request.body['prompt']).toBe(prompt);
-      oracle.sent('text', `${prompt} at last`);
-      request.text(`${prompt} at last`).done();
-    };
+  const open = async (env: Record<string, string | number> = {}): Promise<ClusterServer[]> => {
+    stage = await openStage({ env: { MAX_CONCURRENT: 1, ...env } });
+    return stage.start(2);
+  };
+  /** A request that waits; read by the client that asked, and by another one. */
+  const waits = async (
+    here: OracleClient,
+    there: OracleClient,
+    prompt: string,
+  ): Promise<{ id: string; oracle: Oracle }> => {
+    const oracle = new Oracle();
+    const id = await here.ask(oracle.reader('who asked'), prompt);
+    await there.read(id, oracle.reader('who joined'));
+    return { id, oracle };
+  };
+  /** The next request that reaches the upstream is this one; it is answered. */
+  const serve = async (prompt: string, { oracle }: { oracle: Oracle }): Promise<void> => {
+    const request = await stage.upstream.nextCall();
+    expect(request.body['prompt']).toBe(prompt);
+    oracle.sent('text', `${prompt} at last`);
+    request.text(`${prompt} at last`).done();
+  };
 
-    it('survives the node that was killed, at its place in the line', async () => {
-      const [a, b] = (await open()) as [ClusterServer, ClusterServer];
-      const [there, other] = [await stage.connect(b), await stage.connect(b)];
-      const [running] = await stage.ask(there, 1);
-      const here = await stage.connect(a);
-      const first = await waits(here, there, 'first');
-      const second = await waits(here, there, 'second');
-      const behind = await waits(other, there, 'behind');
-      await a.program.kill();
-      await here.move(b.socketUrl);
-      await until(async () => (await stage.redis.ask((client) => client.hlen('lc:nodes'))) === 1);
-      expect((await call('GET', `${b.url}/llm/queue`)).body).toMatchObject({ waiting: 3 });
-      running?.request.done();
-      // In the order in which they came.
-      await serve('first', first);
-      await serve('second', second);
-      await serve('behind', behind);
-      for (const { id, oracle } of [first, second, behind]) {
-        expect(await there.ended(id)).toMatchObject({ state: 'completed' });
-        await until(() => oracle.problems().length === 0);
-      }
-      expect([...here.refusals, ...there.refusals]).toEqual([]);
-    });
+  often('survives the node that was killed, at its place in the line', async () => {
+    const [a, b] = (await open()) as [ClusterServer, ClusterServer];
+    const [there, other] = [await stage.connect(b), await stage.connect(b)];
+    const [running] = await stage.ask(there, 1);
+    const here = await stage.connect(a);
+    const first = await waits(here, there, 'first');
+    const second = await waits(here, there, 'second');
+    const behind = await waits(other, there, 'behind');
+    await a.program.kill();
+    await here.move(b.socketUrl);
+    await until(async () => (await stage.redis.ask((client) => client.hlen('lc:nodes'))) === 1);
+    expect((await call('GET', `${b.url}/llm/queue`)).body).toMatchObject({ waiting: 3 });
+    running?.request.done();
+    // In the order in which they came.
+    await serve('first', first);
+    await serve('second', second);
+    await serve('behind', behind);
+    for (const { id, oracle } of [first, second, behind]) {
+      expect(await there.ended(id)).toMatchObject({ state: 'completed' });
+      await until(() => oracle.problems().length === 0);
+    }
+    expect([...here.refusals, ...there.refusals]).toEqual([]);
+  });
 
-    it('begins anew on another node where it had a slot and nothing was said yet', async () => {
-      const [a, b] = (await open()) as [ClusterServer, ClusterServer];
-      const [here, there] = [await stage.connect(a), await stage.connect(b)];
-      const starting = await waits(here, there, 'starting');
-      await stage.upstream.nextCall();
-      await until(() => there.states.some(({ state }) => state === 'starting'));
-      await a.program.kill();
-      await here.move(b.socketUrl);
-      await serve('starting', starting);
-      expect(await there.ended(starting.id)).toMatchObject({ state: 'completed' });
-      expect(there.states.some(({ attempt }) => attempt === 2)).toBe(true);
-      await until(() => starting.oracle.problems().length === 0);
-    });
+  often('begins anew on another node where it had a slot and nothing was said yet', async () => {
+    const [a, b] = (await open()) as [ClusterServer, ClusterServer];
+    const [here, there] = [await stage.connect(a), await stage.connect(b)];
+    const starting = await waits(here, there, 'starting');
+    await stage.upstream.nextCall();
+    await until(() => there.states.some(({ state }) => state === 'starting'));
+    await a.program.kill();
+    await here.move(b.socketUrl);
+    await serve('starting', starting);
+    expect(await there.ended(starting.id)).toMatchObject({ state: 'completed' });
+    expect(there.states.some(({ attempt }) => attempt === 2)).toBe(true);
+    await until(() => starting.oracle.problems().length === 0);
+  });
 
-    it('goes to another node at SIGTERM, while what runs goes on to its end', async () => {
-      const [a, b] = (await open({ DRAIN_MS: 20_000 })) as [ClusterServer, ClusterServer];
-      const [here, there] = [await stage.connect(a), await stage.connect(b)];
-      const [running] = await stage.ask(here, 1);
-      running?.oracle.sent('text', 'begun ');
-      running?.request.text('begun ');
-      const waiting = await waits(here, there, 'waits');
-      a.program.child.kill('SIGTERM');
-      const owner = (): Promise<string | null | undefined> =>
-        stage.redis.ask((client) => {
-          const key = `lc:{${waiting.id.slice(22)}}:m:${waiting.id}`;
-          return client.hget(key, 'owner');
-        });
-      await until(async () => (await owner()) !== waiting.id.slice(22));
-      running?.oracle.sent('text', 'and ended');
-      running?.request.text('and ended').done();
-      expect(await here.ended(running?.id ?? '')).toMatchObject({ state: 'completed' });
-      // Its own clients heard it to the end, and then go on elsewhere.
-      expect(await a.program.exited).toBe(0);
-      await here.move(b.socketUrl);
-      await serve('waits', waiting);
-      for (const client of [here, there]) {
-        expect(await client.ended(waiting.id)).toMatchObject({ state: 'completed' });
-      }
-      expect(waiting.oracle.problems()).toEqual([]);
-      expect(stage.problems()).toEqual([]);
-    });
-
-    it('ends where nobody may keep it: retryable, as nothing was said', async () => {
-      const [a, b] = (await open({ CLUSTER_KEEP_REQUESTS: 'false' })) as [
-        ClusterServer,
-        ClusterServer,
-      ];
-      const there = await stage.connect(b);
-      await stage.ask(there, 1);
-      const here = await stage.connect(a);
-      const { id } = await waits(here, there, 'a secret');
-      const keys = (await stage.redis.ask((client) => client.keys('lc:*:m:*'))) ?? [];
-      const kept = await stage.redis.ask((client) =>
-        Promise.all(keys.map((key) => client.hgetall(key))),
-      );
-      expect(JSON.stringify(kept)).not.toContain('a secret');
-      await a.program.kill();
-      expect(await there.ended(id)).toMatchObject({
-        state: 'interrupted',
-        code: 'node_lost',
-        retryable: true,
+  often('goes to another node at SIGTERM, while what runs goes on to its end', async () => {
+    const [a, b] = (await open({ DRAIN_MS: 20_000 })) as [ClusterServer, ClusterServer];
+    const [here, there] = [await stage.connect(a), await stage.connect(b)];
+    const [running] = await stage.ask(here, 1);
+    running?.oracle.sent('text', 'begun ');
+    running?.request.text('begun ');
+    const waiting = await waits(here, there, 'waits');
+    a.program.child.kill('SIGTERM');
+    const owner = (): Promise<string | null | undefined> =>
+      stage.redis.ask((client) => {
+        const key = `lc:{${waiting.id.slice(22)}}:m:${waiting.id}`;
+        return client.hget(key, 'owner');
       });
+    await until(async () => (await owner()) !== waiting.id.slice(22));
+    running?.oracle.sent('text', 'and ended');
+    running?.request.text('and ended').done();
+    expect(await here.ended(running?.id ?? '')).toMatchObject({ state: 'completed' });
+    // Its own clients heard it to the end, and then go on elsewhere.
+    expect(await a.program.exited).toBe(0);
+    await here.move(b.socketUrl);
+    await serve('waits', waiting);
+    for (const client of [here, there]) {
+      expect(await client.ended(waiting.id)).toMatchObject({ state: 'completed' });
+    }
+    expect(waiting.oracle.problems()).toEqual([]);
+    expect(stage.problems()).toEqual([]);
+  });
+
+  often('ends where nobody may keep it: retryable, as nothing was said', async () => {
+    const [a, b] = (await open({ CLUSTER_KEEP_REQUESTS: 'false' })) as [
+      ClusterServer,
+      ClusterServer,
+    ];
+    const there = await stage.connect(b);
+    await stage.ask(there, 1);
+    const here = await stage.connect(a);
+    const { id } = await waits(here, there, 'a secret');
+    const keys = (await stage.redis.ask((client) => client.keys('lc:*:m:*'))) ?? [];
+    const kept = await stage.redis.ask((client) =>
+      Promise.all(keys.map((key) => client.hgetall(key))),
+    );
+    expect(JSON.stringify(kept)).not.toContain('a secret');
+    await a.program.kill();
+    expect(await there.ended(id)).toMatchObject({
+      state: 'interrupted',
+      code: 'node_lost',
+      retryable: true,
     });
   });
-}
+});

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { io, type Socket } from 'socket.io-client';
 import type { Refusal } from '../../src/protocol/errors.js';
 import type { StreamRecord } from '../../src/protocol/records.js';
@@ -5,6 +6,9 @@ import type { StreamState } from '../../src/protocol/stream-state.js';
 import type { TerminalRecord } from '../../src/protocol/terminal-record.js';
 import type { OracleReader } from './oracle.js';
 import { PATIENCE_MS, until } from './until.js';
+
+/** Before a `join` that was refused for now is asked again, in milliseconds. */
+const AGAIN_MS = 200;
 
 type Ack = { ok: true; generationId: string; state: string } | { ok: false; error: Refusal };
 
@@ -35,11 +39,22 @@ export class OracleClient {
     return this.socket.id ?? '';
   }
 
-  /** Asks for an answer and reads it from its first record on. @returns its id */
-  async ask(reader: OracleReader, prompt: string): Promise<string> {
-    const request = { prompt, idempotencyKey: `${Math.random()}` };
+  /**
+   * Asks for an answer and reads it from its first record on.
+   * @returns its id
+   * @throws Error with `retryable`, where it is refused; without it where the connection is lost
+   */
+  async ask(
+    reader: OracleReader,
+    prompt: string,
+    idempotencyKey = `${Math.random()}`,
+  ): Promise<string> {
+    const request = { prompt, idempotencyKey };
     const ack = (await this.socket.timeout(PATIENCE_MS).emitWithAck('generate', request)) as Ack;
-    if (!ack.ok) throw new Error(`${ack.error.code}: ${ack.error.message}`);
+    if (!ack.ok) {
+      const { code, message, retryable } = ack.error;
+      throw Object.assign(new Error(`${code}: ${message}`), { retryable });
+    }
     this.readers.set(ack.generationId, reader);
     // Records may have come before this line ran.
     for (const record of this.early.splice(0)) this.receive(record);
@@ -50,6 +65,11 @@ export class OracleClient {
   async read(id: string, reader: OracleReader): Promise<void> {
     this.readers.set(id, reader);
     await this.join(id);
+  }
+
+  /** It was read to its end, and is judged. */
+  forget(id: string): void {
+    this.readers.delete(id);
   }
 
   /** Goes on at another node. */
@@ -110,6 +130,10 @@ export class OracleClient {
       .emitWithAck('join', asked)
       .catch(() => undefined)) as Ack | undefined;
     this.joining.delete(id);
-    if (ack?.ok === false) this.refusals.push(ack.error);
+    if (ack?.ok !== false) return;
+    this.refusals.push(ack.error);
+    if (!ack.error.retryable) return;
+    await sleep(AGAIN_MS);
+    if (socket === this.socket && socket.connected) await this.join(id);
   }
 }
