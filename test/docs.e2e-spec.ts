@@ -10,7 +10,7 @@ import { MAX_UNREAD_BYTES } from '../src/http/unread-output.js';
 import { HEADERS_TIMEOUT_MS, REQUEST_TIMEOUT_MS } from '../src/http/security.js';
 import { BODY_MS, MAX_UNFINISHED_BODIES, MIN_BYTES_PER_MS } from '../src/http/unfinished-input.js';
 import { ERRORS } from '../src/protocol/errors.js';
-import { MAX_JSON_VALUES } from '../src/protocol/json-values.js';
+import { MAX_JSON_LEVELS, MAX_JSON_VALUES } from '../src/protocol/json-values.js';
 import {
   MAX_IMAGES,
   MAX_MESSAGES,
@@ -43,6 +43,7 @@ const BOUNDS = {
   REQUEST_TIMEOUT_MS,
   MAX_UNFINISHED_BODIES,
   MAX_JSON_VALUES,
+  MAX_JSON_LEVELS,
   PACKETS_PER_SECOND,
   PACKET_BURST,
   MAX_WAITING_PACKETS,

@@ -3,25 +3,50 @@
  * event loop waits while it is read.
  */
 export const MAX_JSON_VALUES = 100_000;
+/** Deepest nesting of one JSON text: what walks through a value must not run out of stack. */
+export const MAX_JSON_LEVELS = 128;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
-/** One of these stands before each value but the first: `,` `[` `{`. */
-const BEFORE_A_VALUE = new Set([0x2c, 0x5b, 0x7b]);
+/** `,` `[` `{`: one of these stands before each value but the first. */
+const COMMA = 0x2c;
+const OPENING = new Set([0x5b, 0x7b]);
+const CLOSING = new Set([0x5d, 0x7d]);
 
 /**
- * Whether a JSON text has more values than may be read. It is counted before the text is parsed; texts
- * inside are skipped, so a large image costs nothing.
+ * Counts the values of a JSON text before it is parsed; texts inside are skipped, so a large image
+ * costs nothing.
  * @param from where the JSON begins
+ * @returns how many values it has, and how deep they are nested; where one is more than may be, it
+ *   stops counting
  */
-export function hasTooManyValues(json: string | Buffer, from = 0): boolean {
+export function measureJson(json: string | Buffer, from = 0): { values: number; levels: number } {
   let values = 0;
+  let level = 0;
+  let levels = 0;
   for (let at = from; at < json.length; at++) {
     const code = codeAt(json, at);
     if (code === QUOTE) at = endOfText(json, at);
-    else if (BEFORE_A_VALUE.has(code) && ++values > MAX_JSON_VALUES) return true;
+    else if (code === COMMA) values++;
+    else if (OPENING.has(code)) {
+      values++;
+      levels = Math.max(levels, ++level);
+    } else if (CLOSING.has(code)) level--;
+    if (values > MAX_JSON_VALUES || levels > MAX_JSON_LEVELS) break;
   }
-  return false;
+  return { values, levels };
+}
+
+/** Why a JSON text of this measure is not read; undefined where it is. */
+export function tooLarge({
+  values,
+  levels,
+}: {
+  values: number;
+  levels: number;
+}): string | undefined {
+  if (values > MAX_JSON_VALUES) return `has more than ${MAX_JSON_VALUES} values`;
+  return levels > MAX_JSON_LEVELS ? `is nested deeper than ${MAX_JSON_LEVELS} levels` : undefined;
 }
 
 /** Where the text ends that begins at this quote; the end of all where it does not. */

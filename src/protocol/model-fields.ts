@@ -7,7 +7,7 @@ import { isShallow, TOO_DEEP } from './json-depth.js';
 /** Most characters of a model name. */
 const MODEL_NAME_CHARS = 256;
 /** Most elements of the lists of one request. They are counted before one of them is looked at. */
-const STOP_SEQUENCES = 64;
+export const MAX_STOPS = 64;
 export const MAX_MESSAGES = 10_000;
 export const MAX_IMAGES = 64;
 export const MAX_TOOLS = 1_000;
@@ -31,7 +31,7 @@ export const samplingOptions = z
     presence_penalty: z.number(),
     frequency_penalty: z.number(),
     seed: int32,
-    stop: boundedList(z.string().min(1).max(1000), STOP_SEQUENCES),
+    stop: boundedList(z.string().min(1).max(1000), MAX_STOPS),
     num_predict: int32,
   })
   .partial()
@@ -105,7 +105,7 @@ export const toolCall = z
       name: z.string(),
       arguments: z
         .record(z.string(), z.unknown())
-        .refine(isShallow, TOO_DEEP)
+        .refine(isShallow, { error: TOO_DEEP, abort: true })
         .refine(isExact, 'a number beyond 2^53 keeps its digits only as a text here'),
     }),
   })

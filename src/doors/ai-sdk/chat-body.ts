@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { boundedList } from '../../protocol/bounded-list.js';
+import { boundedRecord } from '../../protocol/bounded-record.js';
 import { chatFields, MAX_TOOLS, samplingOptions } from '../../protocol/model-fields.js';
 import { ID_CHARS, uiMessage, uiMessages } from './ui-message.js';
 
@@ -35,10 +36,9 @@ const name = z.string().min(1);
 /** A list; or, as assistant-ui sends it, an object with the names as its keys. */
 const tools = z.union([
   boundedList(tool.extend({ name }), MAX_TOOLS),
-  z
-    .record(name, tool)
-    .refine((byName) => Object.keys(byName).length <= MAX_TOOLS, `at most ${MAX_TOOLS} tools`)
-    .transform((byName) => Object.entries(byName).map(([name, one]) => ({ name, ...one }))),
+  boundedRecord(tool, MAX_TOOLS).transform((byName) =>
+    Object.entries(byName).map(([name, one]) => ({ name, ...one })),
+  ),
 ]);
 
 /** The body of `POST /ai/chat`: what the transports send, and what an app adds to it. */

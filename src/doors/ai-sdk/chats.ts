@@ -57,8 +57,6 @@ export class Chats {
       return void response.status(204).end();
     }
     await this.generations.readAfter('ai-sdk', generation.id, caller, 0);
-    // A HEAD has no body: it would wait for the end.
-    if (request.method === 'HEAD') return void response.status(200).end();
     const { messageId, earlier } = messageOf(generation);
     const queueAsData = request.get(QUEUE_HEADER) === 'data';
     setStreamHeaders(response, generation);
@@ -90,7 +88,6 @@ export class Chats {
     if (skip === 0) await this.generations.readAfter('ai-sdk', generation.id, caller, 0);
     setStreamHeaders(response, generation);
     response.setHeader('x-workflow-stream-tail-index', count - 1);
-    if (request.method === 'HEAD') return void response.status(200).end();
     const { messageId } = messageOf(generation);
     const wording = frameStream(generation, { messageId, skip });
     this.delivery.stream(generation, response, caller, 'grace', wording);

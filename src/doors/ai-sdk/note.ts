@@ -22,7 +22,8 @@ export function messageOf(generation: { id: string; note: unknown }): {
   /** The frames of its parts that stood there before. */
   earlier: readonly Frame[];
 } {
-  if (generation.note === undefined) return { messageId: generation.id, earlier: [] };
-  const { messageId, earlier } = note.parse(generation.note);
-  return { messageId, earlier: earlier as unknown as Frame[] };
+  // An answer of another door may be read here too: its note is another one, or none.
+  const { data } = note.safeParse(generation.note);
+  if (data === undefined) return { messageId: generation.id, earlier: [] };
+  return { messageId: data.messageId, earlier: data.earlier as unknown as Frame[] };
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { boundedList } from '../../protocol/bounded-list.js';
-import { MAX_MESSAGES, MAX_TOOL_CALLS } from '../../protocol/model-fields.js';
+import { MAX_MESSAGES, MAX_STOPS, MAX_TOOL_CALLS, MAX_TOOLS } from '../../protocol/model-fields.js';
 import { maybe } from './maybe.js';
 
 /** Most parts of one message. */
@@ -41,7 +41,7 @@ export const chatBody = z.looseObject({
   messages: boundedList(message, MAX_MESSAGES).min(1),
   stream: maybe(z.boolean()),
   stream_options: maybe(z.looseObject({ include_usage: maybe(z.boolean()) })),
-  tools: maybe(z.array(z.unknown())),
+  tools: maybe(boundedList(z.unknown(), MAX_TOOLS)),
   tool_choice: maybe(z.unknown()),
   parallel_tool_calls: maybe(z.boolean()),
   response_format: maybe(
@@ -57,7 +57,7 @@ export const chatBody = z.looseObject({
   top_k: maybe(z.number()),
   min_p: maybe(z.number()),
   seed: maybe(z.number()),
-  stop: maybe(z.union([z.string(), z.array(z.string())])),
+  stop: maybe(z.union([z.string(), boundedList(z.string(), MAX_STOPS)])),
   presence_penalty: maybe(z.number()),
   frequency_penalty: maybe(z.number()),
   reasoning_effort: maybe(z.string()),

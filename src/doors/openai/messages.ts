@@ -1,6 +1,6 @@
-import { parseExact } from '../../protocol/exact-json.js';
-import type { ChatFields, ToolCall } from '../../protocol/model-fields.js';
+import type { ChatFields } from '../../protocol/model-fields.js';
 import { notServed } from '../refused.js';
+import { CallTexts } from './call-texts.js';
 import type { ContentPart, Message } from './chat-body.js';
 
 type ChatMessage = ChatFields['messages'][number];
@@ -15,15 +15,16 @@ const IMAGE = /^data:image\/[\w.+-]+(?:;[\w=.+-]+)*;base64,/i;
  */
 export function messagesOf(messages: readonly Message[]): ChatMessage[] {
   const names = new Map<string, string>();
+  const texts = new CallTexts();
   return messages.map((message, at) => {
     const path = `messages.${at}`;
     const { role, content, refusal, reasoning_content: thinking, tool_call_id: callId } = message;
     const parts: readonly ContentPart[] =
       typeof content === 'string' ? [{ type: 'text', text: content }] : (content ?? []);
-    const texts = parts.flatMap((part, index) => textOf(part, `${path}.content.${index}`) ?? []);
+    const said = parts.flatMap((part, index) => textOf(part, `${path}.content.${index}`) ?? []);
     const images = parts.flatMap((part, index) => imageOf(part, `${path}.content.${index}`) ?? []);
     const calls = message.tool_calls?.map((call, index) =>
-      toolCallOf(call, `${path}.tool_calls.${index}.function.arguments`),
+      texts.read(call, `${path}.tool_calls.${index}.function.arguments`),
     );
     for (const { id, function: called } of calls ?? []) {
       if (id !== undefined) names.set(id, called.name);
@@ -31,7 +32,7 @@ export function messagesOf(messages: readonly Message[]): ChatMessage[] {
     const name = callId === undefined ? undefined : names.get(callId);
     return {
       role: role === 'developer' ? 'system' : role,
-      content: texts.join('\n') || (refusal ?? ''),
+      content: said.join('\n') || (refusal ?? ''),
       ...(images.length > 0 && { images }),
       ...(thinking !== undefined && role === 'assistant' && { thinking }),
       ...(calls !== undefined && calls.length > 0 && { tool_calls: calls }),
@@ -73,27 +74,4 @@ export function base64Of(image: string | { url: string } | undefined, path: stri
     );
   }
   return url.slice(begin.length);
-}
-
-/**
- * A call that the model has made before.
- * @throws CastError `invalid_request` where its arguments are no JSON object
- */
-export function toolCallOf(
-  { id, function: { name, arguments: json } }: NonNullable<Message['tool_calls']>[number],
-  path: string,
-): ToolCall {
-  return { ...(id !== undefined && { id }), function: { name, arguments: objectIn(json, path) } };
-}
-
-function objectIn(json: string, path: string): Record<string, unknown> {
-  try {
-    const value = parseExact(json.trim() === '' ? '{}' : json);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-      return value as Record<string, unknown>;
-    }
-  } catch {
-    // Said below.
-  }
-  throw notServed(path, 'must be a JSON object as text');
 }

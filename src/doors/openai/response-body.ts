@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { boundedList } from '../../protocol/bounded-list.js';
-import { MAX_MESSAGES } from '../../protocol/model-fields.js';
+import { boundedRecord } from '../../protocol/bounded-record.js';
+import { MAX_MESSAGES, MAX_TOOLS } from '../../protocol/model-fields.js';
 import { maybe } from './maybe.js';
 
 /** Most parts of one item. */
@@ -40,7 +41,7 @@ export const responseBody = z.looseObject({
   stream: maybe(z.boolean()),
   background: maybe(z.boolean()),
   store: maybe(z.boolean()),
-  tools: maybe(z.array(z.looseObject({ type: z.string() }))),
+  tools: maybe(boundedList(z.looseObject({ type: z.string() }), MAX_TOOLS)),
   tool_choice: maybe(z.unknown()),
   parallel_tool_calls: maybe(z.boolean()),
   text: maybe(
@@ -57,11 +58,7 @@ export const responseBody = z.looseObject({
   max_output_tokens: maybe(z.number()),
   temperature: maybe(z.number()),
   top_p: maybe(z.number()),
-  metadata: maybe(
-    z
-      .record(z.string(), z.string().max(MAX_METADATA_CHARS))
-      .refine((all) => Object.keys(all).length <= MAX_METADATA, `at most ${MAX_METADATA} pairs`),
-  ),
+  metadata: maybe(boundedRecord(z.string().max(MAX_METADATA_CHARS), MAX_METADATA)),
   user: maybe(z.string()),
   safety_identifier: maybe(z.string()),
 });

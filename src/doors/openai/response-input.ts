@@ -1,6 +1,7 @@
 import type { ChatFields } from '../../protocol/model-fields.js';
 import { notServed } from '../refused.js';
-import { base64Of, toolCallOf } from './messages.js';
+import { CallTexts } from './call-texts.js';
+import { base64Of } from './messages.js';
 import type { InputItem, InputPart, ResponseBody } from './response-body.js';
 
 type ChatMessage = ChatFields['messages'][number];
@@ -14,6 +15,7 @@ export function inputMessages(input: ResponseBody['input']): ChatMessage[] {
   if (typeof input === 'string') return [{ role: 'user', content: input }];
   const messages: ChatMessage[] = [];
   const names = new Map<string, string>();
+  const texts = new CallTexts();
   /** The assistant's message that is not finished: thinking and calls are added to it. */
   let open: ChatMessage | undefined;
   const assistant = (): ChatMessage => {
@@ -45,8 +47,7 @@ export function inputMessages(input: ResponseBody['input']): ChatMessage[] {
         const { call_id: id, name = '', arguments: json = '' } = item;
         const call = { id, function: { name, arguments: json } };
         if (id !== undefined) names.set(id, name);
-        const message = assistant();
-        message.tool_calls = [...(message.tool_calls ?? []), toolCallOf(call, `${path}.arguments`)];
+        (assistant().tool_calls ??= []).push(texts.read(call, `${path}.arguments`));
         break;
       }
       case 'function_call_output': {

@@ -1,0 +1,46 @@
+import { CastError } from '../../protocol/errors.js';
+import { parseExact } from '../../protocol/exact-json.js';
+import { measureJson, tooLarge } from '../../protocol/json-values.js';
+import type { ToolCall } from '../../protocol/model-fields.js';
+import { notServed } from '../refused.js';
+import type { Message } from './chat-body.js';
+
+/**
+ * Reads the tool calls of one request, whose arguments OpenAI writes as JSON inside of a text. Nobody
+ * has counted the values in those texts: all of them together may have as many as a request.
+ */
+export class CallTexts {
+  private values = 0;
+
+  /**
+   * A call that the model has made before.
+   * @param path where its arguments stand
+   * @throws CastError `invalid_request` where they are no JSON object; `payload_too_large`
+   */
+  read(
+    { id, function: { name, arguments: json } }: NonNullable<Message['tool_calls']>[number],
+    path: string,
+  ): ToolCall {
+    const { values, levels } = measureJson(json);
+    this.values += values;
+    const why = tooLarge({ values: this.values, levels });
+    if (why !== undefined) {
+      const message = `The request ${why}.`;
+      throw new CastError('payload_too_large', { message, details: [{ path, message: why }] });
+    }
+    const given = objectIn(json, path);
+    return { ...(id !== undefined && { id }), function: { name, arguments: given } };
+  }
+}
+
+function objectIn(json: string, path: string): Record<string, unknown> {
+  try {
+    const value = parseExact(json.trim() === '' ? '{}' : json);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+      return value as Record<string, unknown>;
+    }
+  } catch {
+    // Said below.
+  }
+  throw notServed(path, 'must be a JSON object as text');
+}
