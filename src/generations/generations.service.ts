@@ -84,7 +84,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
 
   /**
    * Starts what is asked, or puts it in line.
-   * @param note what the door keeps with the generation; a key that is known has its first one
+   * @param note what the door keeps with the generation; part of what an idempotency key stands for
    * @throws CastError `shutting_down`, `forbidden`, `payload_too_large`, `invalid_request`,
    * `queue_full`, `rate_limited`, `idempotency_conflict`; `generation_not_found` for a known key whose
    * log had to make room

@@ -23,8 +23,10 @@ function scopeOf({ principal, turn }: Caller): string {
 }
 
 /** What claims the key of an order, if it has one. */
-export function claimOf({ asked, caller, idempotencyKey: key }: Order): Claim | undefined {
-  return key === undefined ? undefined : { key, user: scopeOf(caller), asked };
+export function claimOf({ asked, caller, idempotencyKey: key, note }: Order): Claim | undefined {
+  if (key === undefined) return undefined;
+  // A door that keeps something with its answer can do nothing with the answer of another door.
+  return { key, user: scopeOf(caller), asked: note === undefined ? asked : [asked, note] };
 }
 
 /** What a name means that this caller says. */

@@ -61,7 +61,8 @@ export class StreamedResponse implements LogSink {
   private isOver = false;
 
   /**
-   * Streams the entries after `after`, then those to come. Nothing where the caller has gone.
+   * Streams the entries after `after`, then those to come. Nothing where the caller has gone, or asked
+   * for the headers alone.
    * @param onSlow called when a caller is cut because it took nothing
    */
   static open(
@@ -74,6 +75,14 @@ export class StreamedResponse implements LogSink {
   ): StreamedResponse | undefined {
     // Its `close` has been told already: nothing would ever take the reader off again.
     if (response.destroyed || response.closed) return undefined;
+    response.status(200).set({
+      'Content-Type': wording.contentType,
+      'Cache-Control': 'no-cache, no-transform',
+      // nginx would gather the tokens.
+      'X-Accel-Buffering': 'no',
+    });
+    // The answer to a HEAD has no body: it would wait for the end of the generation.
+    if (response.req.method === 'HEAD') return void response.end();
     const stream = new StreamedResponse(response, bounds, generation, after, wording, onSlow);
     stream.reader.advance();
     if (generation.log.end === undefined) stream.state(generation.status);
@@ -90,12 +99,6 @@ export class StreamedResponse implements LogSink {
   ) {
     this.door = wording.door;
     this.unmerged = wording.unmerged ?? false;
-    response.status(200).set({
-      'Content-Type': wording.contentType,
-      'Cache-Control': 'no-cache, no-transform',
-      // nginx would gather the tokens.
-      'X-Accel-Buffering': 'no',
-    });
     if (wording.holdMs === undefined) this.begin('');
     else this.hold = setTimeout(() => this.begin(''), wording.holdMs);
     this.stall = new StallWatch(

@@ -29,6 +29,14 @@ export function cutUnread(
     open.set(socket, { taken: '', looks: 0 });
     socket.once('close', () => open.delete(socket));
   });
+  const streamed = STREAMED_BUFFERS * SOCKET_BUFFER_BYTES;
+  const cut = (): void => cutLargest(open.keys(), streamed);
+  server.on('request', (_request, response) => {
+    // It has just been written as a whole: a moment later there might be many of them.
+    response.once('prefinish', () => {
+      if ((response.socket?.writableLength ?? 0) > streamed) cut();
+    });
+  });
   const timers = [
     setInterval(() => {
       for (const [socket, last] of open) {
@@ -38,7 +46,7 @@ export function cutUnread(
         if (last.looks >= LOOKS) socket.destroy();
       }
     }, SLOW_READER_MS / LOOKS),
-    setInterval(() => cutLargest(open.keys(), STREAMED_BUFFERS * SOCKET_BUFFER_BYTES), LOOK_MS),
+    setInterval(cut, LOOK_MS),
   ];
   for (const timer of timers) timer.unref();
   server.once('close', () => timers.forEach(clearInterval));

@@ -179,10 +179,6 @@ export class LlmService {
     if (generation.log.end && after === generation.log.seq) {
       return void response.status(204).end();
     }
-    // A HEAD has no body: it would wait for the end of the generation.
-    if (response.req.method === 'HEAD') {
-      return void response.status(200).type('text/event-stream').end();
-    }
     this.stream(generation, after, response, caller);
   }
 
