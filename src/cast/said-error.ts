@@ -31,6 +31,9 @@ const MESSAGES = [
 ];
 /** Where they put another error that says more. */
 const INNER = ['error', 'errors', 'detail', 'base_resp', 'Error', 'Response'];
+/** What says whether it worked; and what only an answer has, or something else that is no error. */
+const CODES = ['code', 'status_code', 'error_code', 'errorCode'];
+const OF_AN_ANSWER = ['choices', 'usage', 'object', 'success', 'type', 'status', 'event'];
 const LABELS = ['type', 'code', 'error_code', 'errorCode', 'status_code', 'status', 'param'];
 
 /** Reads an error in whatever form: text, an object, a list, JSON inside text. */
@@ -68,7 +71,8 @@ export function readError(said: unknown, depth = 0): SaidError {
 /**
  * The error that a frame of a good answer holds, in whatever form; undefined where it holds none.
  * Known: `error` (OpenAI), a flat `code` and `message`, `object: "error"` (vLLM), `error_code`
- * (FastChat, Baidu), `base_resp` (MiniMax), `header.code` (Spark), `errors`, `success: false`.
+ * (FastChat, Baidu), `base_resp` (MiniMax), `header.code` (Spark), `errors`, `success: false`, and a
+ * message with nothing else.
  */
 export function errorIn(frame: JsonObject): SaidError | undefined {
   const { error } = frame;
@@ -85,9 +89,16 @@ export function errorIn(frame: JsonObject): SaidError | undefined {
     (name) => name === 'error' || name === 'failed',
   );
   if (isNamed || frame['success'] === false) return readError(frame);
+  if (frame['detail'] !== undefined) return readError(frame);
   const hasMessage = MESSAGES.some((name) => typeof frame[name] === 'string');
-  const isRefusal = isFailure(frame['code']) || isFailure(frame['status_code']);
-  return (hasMessage && isRefusal) || frame['detail'] !== undefined ? readError(frame) : undefined;
+  return hasMessage && !isWell(frame) ? readError(frame) : undefined;
+}
+
+/** Whether a frame with a message says that nothing is wrong, or is a chunk of an answer after all. */
+function isWell(frame: JsonObject): boolean {
+  const codes = CODES.map((name) => frame[name]).filter(isLabel);
+  if (codes.some(isFailure)) return false;
+  return codes.length > 0 || OF_AN_ANSWER.some((name) => name in frame);
 }
 
 function readText(said: string, depth: number): SaidError {

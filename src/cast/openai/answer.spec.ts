@@ -106,14 +106,31 @@ describe('OpenAiDecoder', () => {
     ['content_filter', 'content_filter'],
     ['function_call', 'tool_calls'],
     ['something new', 'unknown'],
+    // Together, Anthropic, Cohere; Mistral, Zhipu; Gemini in its own words.
+    ['eos', 'stop'],
+    ['end_turn', 'stop'],
+    ['COMPLETE', 'stop'],
+    ['model_length', 'length'],
+    ['model_context_window_exceeded', 'length'],
+    ['MAX_TOKENS', 'length'],
+    ['sensitive', 'content_filter'],
+    ['SAFETY', 'content_filter'],
+    ['tool_use', 'tool_calls'],
   ])('calls the end %j: %s', (said, reason) => {
     expect(events(choice({}, said), DONE)).toEqual([done(reason)]);
   });
 
-  it.each(['error', 'abort'])('takes finish_reason %s for a failure', (reason) => {
+  it.each([
+    ['error', 'upstream_error'],
+    ['abort', 'upstream_error'],
+    // Zhipu, Gemini, DeepSeek.
+    ['network_error', 'upstream_error'],
+    ['MALFORMED_FUNCTION_CALL', 'upstream_error'],
+    ['insufficient_system_resource', 'upstream_busy'],
+  ])('takes finish_reason %s for a failure', (reason, code) => {
     expect(events(choice({ content: 'a' }), choice({}, reason), DONE)).toEqual([
       text('a'),
-      error('upstream_error'),
+      error(code),
     ]);
   });
 
@@ -264,6 +281,34 @@ describe('OpenAiDecoder', () => {
       expect(JSON.stringify(parts)).toContain('"arguments":{"id":"12345678901234567890","n":7}');
     });
 
+    it('may have an object for arguments, which keeps every digit too', () => {
+      const frame = choice({ tool_calls: [{ function: { name: 'f', arguments: { id: 7 } } }] });
+      const wire = frame.replace('"id":7', '"id":12345678901234567890') + STOP + DONE;
+      expect(stringifyExact(read([Buffer.from(wire)]))).toContain(
+        '"arguments":{"id":12345678901234567890}',
+      );
+      const whole = wire.slice('data: '.length, wire.indexOf('\n')).replace('delta', 'message');
+      expect(stringifyExact(read([Buffer.from(whole.replace('null', '"stop"'))]))).toContain(
+        '"arguments":{"id":12345678901234567890}',
+      );
+    });
+
+    it('with one index, whose pieces come by turns, are told apart by their ids', () => {
+      expect(
+        events(
+          whole(0, 'a', 'f', '{"x":'),
+          whole(0, 'b', 'g', ''),
+          whole(0, 'a', '', '1}'),
+          whole(0, 'b', '', '{"y":2}'),
+          STOP,
+          DONE,
+        ),
+      ).toMatchObject([
+        { type: 'tool_calls', calls: [{ name: 'f', arguments: { x: 1 } }, { name: 'g' }] },
+        done('tool_calls'),
+      ]);
+    });
+
     it('have a limit, also in many small pieces', () => {
       const pieces = Array.from({ length: 40 }, () =>
         Buffer.from(piece(0, { function: { arguments: 'x'.repeat(50) } })),
@@ -296,6 +341,10 @@ describe('OpenAiDecoder', () => {
     { error_code: 7, error_msg: 'm' },
     { base_resp: { status_code: 1000, status_msg: 'm' }, choices: null },
     { choices: [{ delta: {}, error: { message: 'm' }, finish_reason: 'error' }] },
+    { choices: [{ delta: {}, error: 'm' }] },
+    { message: 'm', request_id: 'r' },
+    { msg: 'm' },
+    { error_msg: 'm', id: 'x' },
   ])('fails with an error of another form, whatever [DONE] says: %j', (frame) => {
     expect(events(data(frame), DONE)).toEqual([error('upstream_error')]);
   });
@@ -394,6 +443,29 @@ describe('OpenAiDecoder', () => {
       ]);
     });
 
+    it('is told once where it is the delta of a frame that is no chunk', () => {
+      const chunk = { object: 'chat.completion.chunk' };
+      expect(
+        events(
+          choice({ content: 'a' }, null, chunk),
+          choice({ content: 'b' }, null, chunk),
+          choice({ content: 'ab' }, 'stop', { object: 'chat.completion' }),
+          DONE,
+        ),
+      ).toEqual([text('a'), text('b'), done()]);
+    });
+
+    it('is no repetition where the server calls every frame a completion', () => {
+      const frame = { object: 'chat.completion' };
+      expect(
+        events(
+          choice({ content: 'a' }, null, frame),
+          choice({ content: 'b' }, 'stop', frame),
+          DONE,
+        ),
+      ).toEqual([text('a'), text('b'), done()]);
+    });
+
     it('is no repetition where the server writes message for delta', () => {
       const message = (content: string): string => data({ choices: [{ message: { content } }] });
       expect(events(message('a'), message('b'), STOP, DONE)).toEqual([
@@ -445,7 +517,7 @@ describe('OpenAiDecoder', () => {
     ['tool calls that are no list', choice({ tool_calls: {} })],
     ['a tool call that is no object', choice({ tool_calls: ['x'] })],
     ['a function that is no object', choice({ tool_calls: [{ function: 'x' }] })],
-    ['arguments that are no text', choice({ tool_calls: [{ function: { arguments: {} } }] })],
+    ['arguments that are a list', choice({ tool_calls: [{ function: { arguments: [] } }] })],
   ])('refuses what is not of the protocol, and skips nothing: %s', (_what, wrong) => {
     expect(events(choice({ content: 'a' }), wrong, choice({ content: 'b' }), DONE)).toEqual([
       text('a'),

@@ -1,5 +1,6 @@
 import { CastError } from '../../protocol/errors.js';
-import { type FinishReason, type Statistics, type Usage } from '../../protocol/usage.js';
+import { parseExact } from '../../protocol/exact-json.js';
+import type { Statistics, Usage } from '../../protocol/usage.js';
 import { AnswerText } from '../decoding/answer-text.js';
 import type { Decoder } from '../decoding/decoder.js';
 import { isObject, type JsonObject, jsonOrText, number, parseObject } from '../decoding/json.js';
@@ -8,7 +9,8 @@ import type { Part } from '../part.js';
 import { errorIn, readError, type SaidError } from '../said-error.js';
 import { upstreamError } from '../upstream-error.js';
 import { readContent } from './content.js';
-import { ToolCalls } from './tool-calls.js';
+import { checkFinish, finishReason } from './finish-reason.js';
+import { hasObjects, ToolCalls } from './tool-calls.js';
 
 const OPENING_BRACE = 0x7b;
 
@@ -29,12 +31,16 @@ export class OpenAiDecoder implements Decoder<Part> {
   private wentOn = false;
   /** Some choice had a delta. */
   private sawDelta = false;
+  /** Some frame called itself a chunk. */
+  private sawChunk = false;
   private readonly told = { thinking: false, text: false, refusal: false };
   private usage: Usage = null;
   private statistics: Statistics = {};
   private createdAt = '';
   private model: string | undefined;
   private parts: Part[] = [];
+  /** The chunk that is read, as it came. */
+  private json = '';
   /** The pieces of a body that is JSON and not SSE; undefined until the first byte has told. */
   private body: Buffer[] | undefined;
   private bodyBytes = 0;
@@ -78,7 +84,10 @@ export class OpenAiDecoder implements Decoder<Part> {
   end(into: Part[]): void {
     this.parts = into;
     if (this.body === undefined) this.endEvents();
-    else this.readChunk(parseObject(Buffer.concat(this.body).toString()));
+    else {
+      this.json = Buffer.concat(this.body).toString();
+      this.readChunk(parseObject(this.json));
+    }
     if (!this.done) this.complete();
   }
 
@@ -86,6 +95,7 @@ export class OpenAiDecoder implements Decoder<Part> {
     if (this.done || data === '') return;
     if (data.trim() === '[DONE]') return this.complete(true);
     if (event === 'error') throw errorOf(readError(jsonOrText(data)));
+    this.json = data;
     this.readChunk(parseObject(data));
   }
 
@@ -105,13 +115,19 @@ export class OpenAiDecoder implements Decoder<Part> {
     const [choice]: unknown[] = choices;
     if (choice === undefined) return;
     if (!isObject(choice)) throw new CastError('upstream_protocol_error');
-    if (isObject(choice['error'])) throw errorOf(readError(choice['error']));
+    if (choice['error']) throw errorOf(readError(choice['error']));
     const delta = choice['delta'] ?? choice['message'] ?? {};
     if (!isObject(delta)) throw new CastError('upstream_protocol_error');
+    // Some servers (MiniMax) send the whole answer once more at its end, as a message, or as a delta
+    // of a frame that is no chunk.
+    const isWhole =
+      delta === choice['delta']
+        ? this.sawChunk && chunk['object'] === 'chat.completion'
+        : this.sawDelta;
     if (choice['delta'] !== undefined) this.sawDelta = true;
-    // Some servers (MiniMax) send the whole answer once more at its end, as a message.
-    if (delta === choice['delta'] || !this.sawDelta) this.readDelta(delta);
-    else this.readMissing(delta);
+    if (chunk['object'] === 'chat.completion.chunk') this.sawChunk = true;
+    if (isWhole) this.readMissing(delta);
+    else this.readDelta(delta);
     // Null on the chunks before; some servers write ''.
     const finish = choice['finish_reason'] || undefined;
     if (finish === undefined) this.sawOpen = true;
@@ -145,7 +161,15 @@ export class OpenAiDecoder implements Decoder<Part> {
     if (!Array.isArray(pieces)) throw new CastError('upstream_protocol_error');
     if (pieces.length === 0) return;
     this.wentOn = this.finish !== undefined;
-    this.calls.add(pieces);
+    this.calls.add(hasObjects(pieces) ? this.exact(pieces) : pieces);
+  }
+
+  /** The same pieces of tool calls, with every digit of their numbers. */
+  private exact(pieces: unknown[]): unknown[] {
+    const chunk = parseExact(this.json) as { choices?: { [field: string]: JsonObject }[] };
+    const [choice] = chunk.choices ?? [];
+    const said = (choice?.['delta'] ?? choice?.['message'])?.['tool_calls'];
+    return Array.isArray(said) ? said : pieces;
   }
 
   /** Running totals: the last ones count. */
@@ -184,7 +208,7 @@ export class OpenAiDecoder implements Decoder<Part> {
   /** @param marked the upstream said itself that it is done */
   private complete(marked = false): void {
     if (this.finish === undefined && !marked) throw new CastError('upstream_truncated');
-    if (this.finish === 'error' || this.finish === 'abort') throw new CastError('upstream_error');
+    checkFinish(this.finish);
     const createdAt = this.createdAt || timeOf(undefined);
     this.text.end(createdAt, this.parts);
     const calls = this.calls.finish();
@@ -232,20 +256,4 @@ function isEmpty(field: unknown): boolean {
 
 function errorOf({ message, labels, status }: SaidError): CastError {
   return upstreamError(status, `${message} ${labels}`.trim(), {}, message);
-}
-
-function finishReason(said: unknown, calledTools: boolean): FinishReason {
-  switch (said) {
-    case 'stop':
-      // vLLM says `stop` for a tool that was asked for by name.
-      return calledTools ? 'tool_calls' : 'stop';
-    case 'length':
-    case 'content_filter':
-    case 'tool_calls':
-      return said;
-    case 'function_call':
-      return 'tool_calls';
-    default:
-      return 'unknown';
-  }
 }

@@ -275,6 +275,13 @@ describe('openAi', () => {
         { max_completion_tokens: 9 },
       ],
       [
+        'a limit that is too large for the model',
+        chat({ options: { num_predict: 9 } }),
+        'max_tokens is too large: 9. This model supports at most 4 completion tokens',
+        { max_tokens: 9 },
+        { max_tokens: 4 },
+      ],
+      [
         'stream_options',
         chat(),
         'body.stream_options: Extra inputs are not permitted',
@@ -320,13 +327,31 @@ describe('openAi', () => {
       expect(JSON.stringify(second?.body)).toContain('"tool_call_id":"call_0"');
     });
 
-    it.each([
-      'max_tokens is too large: 9. This model supports at most 4 completion tokens',
-      'temperature must be 1',
-      '',
-    ])('does not ask otherwise for what it names differently: %s', (said) => {
+    it.each(['max_tokens must be a whole number', 'temperature must be 1', ''])(
+      'does not ask otherwise for what it names differently: %s',
+      (said) => {
+        const dialect = openAi(settings);
+        expect(
+          dialect.call(chat({ options: { num_predict: 9 } })).otherwise?.(said),
+        ).toBeUndefined();
+      },
+    );
+
+    it('remembers the limit of a model, but not what one prompt left of the context', () => {
       const dialect = openAi(settings);
-      expect(dialect.call(chat({ options: { num_predict: 9 } })).otherwise?.(said)).toBeUndefined();
+      const request = chat({ options: { num_predict: 4096 } });
+      const ofPrompt = dialect
+        .call(request)
+        .otherwise?.('The maximum context length is 2048 tokens; 30 in the messages.');
+      expect(ofPrompt?.body).toMatchObject({ max_tokens: 2018 });
+      ofPrompt?.accepted?.();
+      expect(dialect.call(request).body).toMatchObject({ max_tokens: 4096 });
+      const ofModel = dialect.call(request).otherwise?.('max_tokens must be at most 1024');
+      ofModel?.accepted?.();
+      expect(dialect.call(request).body).toMatchObject({ max_tokens: 1024 });
+      expect(dialect.call(chat({ options: { num_predict: 7 } })).body).toMatchObject({
+        max_tokens: 7,
+      });
     });
 
     it('remembers it for that model once it was accepted, and not before', () => {

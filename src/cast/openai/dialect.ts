@@ -127,13 +127,17 @@ const PARAMETER: Readonly<Record<string, string>> = {
   num_predict: 'max_tokens',
 };
 
-function sampling(options: object, { limit }: Wishes): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(options)
-      // Ollama's "no limit" is the default here.
-      .filter(([name, value]) => name !== 'num_predict' || (value as number) >= 0)
-      .map(([name, value]) => [name === 'num_predict' ? limit : (PARAMETER[name] ?? name), value]),
-  );
+function sampling(
+  { num_predict: asked, ...options }: Partial<Record<string, unknown>>,
+  { limit, most, mostNow }: Wishes,
+): Record<string, unknown> {
+  const named = Object.entries(options).map(([name, value]) => [PARAMETER[name] ?? name, value]);
+  // Ollama's "no limit" is the default here.
+  const isLimited = typeof asked === 'number' && asked >= 0;
+  return {
+    ...(Object.fromEntries(named) as Record<string, unknown>),
+    ...(isLimited && { [limit]: Math.min(asked, most, mostNow) }),
+  };
 }
 
 /** llama.cpp knows "any JSON" only with a schema, and takes none for no wish. */

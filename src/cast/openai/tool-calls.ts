@@ -1,5 +1,5 @@
 import { CastError } from '../../protocol/errors.js';
-import { parseExact } from '../../protocol/exact-json.js';
+import { parseExact, stringifyExact } from '../../protocol/exact-json.js';
 import { isShallow } from '../../protocol/json-depth.js';
 import type { ToolCall } from '../../protocol/model-fields.js';
 import { isObject, number, text } from '../decoding/json.js';
@@ -16,8 +16,8 @@ interface PartialCall {
 }
 
 /**
- * Gathers the pieces of an answer's tool calls. A piece belongs to the call of its index, else of its
- * id, else of its place in the list, else to the newest call. Where the piece begins a call although
+ * Gathers the pieces of an answer's tool calls. A piece belongs to the call of its index (of several to
+ * that of its id), else of its id, else of its place in the list, else to the newest call. Where the piece begins a call although
  * that one has begun (another id with a name, or a name behind whole arguments), it is a new call:
  * some servers (Gemini) send each call whole, all with index 0.
  */
@@ -42,7 +42,9 @@ export class ToolCalls {
       if (!isObject(piece) || !isObject(called)) throw new CastError('upstream_protocol_error');
       const id = text(piece['id']) || undefined;
       const name = text(called['name']);
-      const more = text(called['arguments']);
+      const given = called['arguments'];
+      // Some servers write the object itself, as Ollama does.
+      const more = isObject(given) ? stringifyExact(given) : text(given);
       const index = number(piece['index']);
       const at = this.find(index, id, pieces.length > 1 ? place : undefined);
       const call =
@@ -66,7 +68,10 @@ export class ToolCalls {
     place: number | undefined,
   ): PartialCall | undefined {
     const { calls } = this;
-    if (index !== undefined) return calls.findLast((call) => call.index === index);
+    if (index !== undefined) {
+      const same = calls.filter((call) => call.index === index);
+      return same.find((call) => id !== undefined && call.id === id) ?? same.at(-1);
+    }
     if (id !== undefined) {
       const known = calls.find((call) => call.id === id);
       if (known !== undefined || place === undefined) return known;
@@ -82,16 +87,25 @@ export class ToolCalls {
   }
 }
 
+/** Whether one of the pieces has its arguments as an object, whose numbers a plain reading rounds. */
+export function hasObjects(pieces: readonly unknown[]): boolean {
+  return pieces.some((piece) => {
+    const called = isObject(piece) ? piece['function'] : undefined;
+    return isObject(called) && isObject(called['arguments']);
+  });
+}
+
 /** Whether a piece begins a new call behind one that has begun. A continuation need not have a name. */
 function begins(
   call: PartialCall,
   { id, name, more }: { id: string | undefined; name: string; more: string },
 ): boolean {
   if (name === '' || call.name === '') return false;
+  const isOther = id !== undefined && call.id !== undefined && id !== call.id;
   const canEnd = call.arguments.trim() === '' || isWhole(call.arguments);
-  if (name !== call.name) return canEnd;
+  if (name !== call.name) return isOther || canEnd;
   // Some servers repeat the name with each piece, and some give each piece an id of its own.
-  if (id !== undefined && call.id !== undefined) return id !== call.id && canEnd;
+  if (id !== undefined && call.id !== undefined) return isOther && canEnd;
   return more !== '' && isWhole(call.arguments);
 }
 

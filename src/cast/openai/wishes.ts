@@ -1,7 +1,12 @@
+import { smallerLimit } from './smaller-limit.js';
+
 /** What servers of this kind want differently, some of them for some models only. */
 export interface Wishes {
   /** The name of the limit of tokens. */
   limit: 'max_tokens' | 'max_completion_tokens';
+  /** The largest limit that the model may be given, and that this one request may be given. */
+  most: number;
+  mostNow: number;
   /** `stream_options` may be sent. */
   streamOptions: boolean;
   /** "Any JSON" may have a schema. */
@@ -15,6 +20,8 @@ export interface Wishes {
 /** What most of them take. */
 export const USUAL: Wishes = {
   limit: 'max_tokens',
+  most: Infinity,
+  mostNow: Infinity,
   streamOptions: true,
   jsonSchema: true,
   toolNames: true,
@@ -35,6 +42,11 @@ export function adjusted(
   body: Record<string, unknown>,
   said: string,
 ): Wishes | undefined {
+  const sent = body['max_tokens'] ?? body['max_completion_tokens'];
+  const smaller = typeof sent === 'number' ? smallerLimit(said, sent) : undefined;
+  if (smaller !== undefined) {
+    return { ...wishes, [smaller.isOfPrompt ? 'mostNow' : 'most']: smaller.most };
+  }
   const wanted = { ...wishes };
   if (said.includes('max_completion_tokens') && 'max_tokens' in body) {
     wanted.limit = 'max_completion_tokens';
@@ -81,7 +93,7 @@ export class KnownWishes {
 
   remember(model: string, wishes: Wishes): void {
     this.known.delete(model);
-    this.known.set(model, wishes);
+    this.known.set(model, { ...wishes, mostNow: Infinity });
     if (this.known.size <= MAX_MODELS) return;
     const [oldest] = this.known.keys();
     if (oldest !== undefined) this.known.delete(oldest);
