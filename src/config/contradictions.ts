@@ -1,4 +1,4 @@
-import type { Config } from './config.js';
+import { type Config, hasCredentials } from './config.js';
 
 /** Where clouds answer to their own machines, keys included. No model server is there. */
 const METADATA =
@@ -16,10 +16,62 @@ function upstreamsOf({ OLLAMA_BASE_URL, OPENAI_BASE_URL }: Config): [string, URL
   ];
 }
 
+/** Ends of addresses that people copy from examples. */
+const ENDPOINT = /\/(chat\/completions|completions|responses|embeddings|models|api(\/\w+)?)$/;
+/** Names of the limit that each request has. */
+const LIMITS = ['max_tokens', 'max_completion_tokens'];
+
 /** Why these settings must not start; undefined where they may. */
 export function fatal(config: Config): string | undefined {
   const [name] = upstreamsOf(config).find(([, { hostname }]) => METADATA.test(hostname)) ?? [];
-  return name && `${name} must not be the metadata address of a cloud: no model server is there.`;
+  if (name !== undefined) {
+    return `${name} must not be the metadata address of a cloud: no model server is there.`;
+  }
+  const { METRICS_PORT: port = 0 } = config;
+  const taken = (['PORT', 'SOCKET_PORT'] as const).find((other) => config[other] === port);
+  return port !== 0 && taken !== undefined
+    ? `METRICS_PORT must not be the same as ${taken}.`
+    : undefined;
+}
+
+/** Settings that do nothing where what they belong to is missing. */
+function withoutEffect(config: Config): [boolean, (keyof Config)[], string][] {
+  return [
+    [
+      config.OPENAI_BASE_URL === undefined,
+      ['OPENAI_API_KEY', 'OPENAI_MODEL', 'OPENAI_HEADERS', 'OPENAI_BODY'],
+      'OPENAI_BASE_URL',
+    ],
+    [
+      config.OLLAMA_BASE_URL.length === 0,
+      [
+        'ALLOW_PULL',
+        'OLLAMA_MODEL',
+        'OLLAMA_API_KEY',
+        'OLLAMA_HEADERS',
+        'OLLAMA_TRUNCATE',
+        'OLLAMA_SHIFT',
+        'OLLAMA_KEEP_ALIVE',
+      ],
+      'an Ollama',
+    ],
+    [!config.ALLOW_PULL, ['PULL_REGISTRIES'], 'ALLOW_PULL'],
+    [
+      config.REDIS_URL === undefined,
+      ['REDIS_PREFIX', 'NODE_ID', 'NODE_LEASE_MS', 'CLUSTER_KEEP_REQUESTS'],
+      'REDIS_URL',
+    ],
+    [
+      config.JWT_SECRET === undefined && config.JWT_JWKS_URL === undefined,
+      ['JWT_ISSUER', 'JWT_AUDIENCE'],
+      'JWT_SECRET or JWT_JWKS_URL',
+    ],
+    [
+      config.OTEL_EXPORTER_OTLP_ENDPOINT === undefined,
+      ['OTEL_SERVICE_NAME'],
+      'OTEL_EXPORTER_OTLP_ENDPOINT',
+    ],
+  ];
 }
 
 /**
@@ -39,14 +91,12 @@ export function contradictions(config: Config, given: object): string[] {
         `${name} is a link-local address, which is another machine in each network.`,
       ],
     ]),
-    ...(['OPENAI_API_KEY', 'OPENAI_MODEL'] as const).map((name): [boolean, string] => [
-      isSet(name) && config.OPENAI_BASE_URL === undefined,
-      `${name} has no effect without OPENAI_BASE_URL.`,
-    ]),
-    [
-      config.ALLOW_PULL && config.OLLAMA_BASE_URL.length === 0,
-      'ALLOW_PULL has no effect without an Ollama.',
-    ],
+    ...withoutEffect(config).flatMap(([applies, names, needed]) =>
+      names.map((name): [boolean, string] => [
+        applies && isSet(name),
+        `${name} has no effect without ${needed}.`,
+      ]),
+    ),
     [
       config.MAX_QUEUE_PER_USER > config.MAX_QUEUE,
       'MAX_QUEUE_PER_USER is more than MAX_QUEUE, which counts first.',
@@ -59,6 +109,39 @@ export function contradictions(config: Config, given: object): string[] {
       config[name] > config.MAX_LOG_BYTES,
       `${name} is more than MAX_LOG_BYTES, which all generations together may take.`,
     ]),
+    ...upstreamsOf(config).map(([name, url]): [boolean, string] => [
+      ENDPOINT.test(url.pathname),
+      `${name} is the address of one endpoint: it must end before ${ENDPOINT.exec(url.pathname)?.[0]}.`,
+    ]),
+    [
+      new Set(config.OLLAMA_BASE_URL).size < config.OLLAMA_BASE_URL.length,
+      'OLLAMA_BASE_URL names one server twice: each counts as a server of its own.',
+    ],
+    [
+      config.ALLOW_ANONYMOUS === false && !hasCredentials(config),
+      'ALLOW_ANONYMOUS is false without API_KEYS_FILE, JWT_SECRET or JWT_JWKS_URL: nobody is served.',
+    ],
+    [
+      config.MAX_TOKENS > 0 && LIMITS.some((name) => name in config.OPENAI_BODY),
+      `OPENAI_BODY names a limit of tokens, which MAX_TOKENS sets for each request.`,
+    ],
+    [
+      config.MAX_TOKENS > 0 &&
+        Number(config.OLLAMA_OPTIONS['num_predict'] ?? 0) > config.MAX_TOKENS,
+      'OLLAMA_OPTIONS has a num_predict that is more than MAX_TOKENS, which counts.',
+    ],
+    [
+      isSet('LIMIT_WAITING') && config.LIMIT_WAITING > config.MAX_QUEUE,
+      'LIMIT_WAITING is more than MAX_QUEUE, which counts first.',
+    ],
+    ...(['LIMIT_SOCKETS', 'LIMIT_SOCKETS_PER_ADDRESS'] as const).map((name): [boolean, string] => [
+      isSet(name) && config[name] > config.MAX_CONNECTIONS,
+      `${name} is more than MAX_CONNECTIONS, which counts first.`,
+    ]),
+    [
+      isSet('MAX_PROMPT_CHARS') && config.MAX_PROMPT_CHARS > config.MAX_BODY_BYTES,
+      'MAX_PROMPT_CHARS is more than MAX_BODY_BYTES, which counts first.',
+    ],
     [
       config.ALLOWED_HOSTS.includes('*'),
       'ALLOWED_HOSTS is *: pages of any name that leads here may use this server (DNS rebinding).',

@@ -14,6 +14,18 @@ describe('a misspelt setting', () => {
     ['LLM_CAST_PORT', 'PORT'],
     ['LLMCAST_MAX_TOKENS', 'MAX_TOKENS'],
     ['max-queue', 'MAX_QUEUE'],
+    ['DOOR', 'DOORS'],
+    ['METRIC', 'METRICS'],
+    ['METRIC_PORT', 'METRICS_PORT'],
+    ['METRICS_ENABLED', 'METRICS'],
+    ['REDIS_URI', 'REDIS_URL'],
+    ['REDIS_HOST', 'REDIS_URL'],
+    ['NODEID', 'NODE_ID'],
+    ['LIMIT_SOCKETS_PER_ADRESS', 'LIMIT_SOCKETS_PER_ADDRESS'],
+    ['LIMIT_RUNING', 'LIMIT_RUNNING'],
+    ['JWT_SECRETS', 'JWT_SECRET'],
+    ['OPENAI_API_BASE', 'OPENAI_BASE_URL'],
+    ['OLLAMA_URL', 'OLLAMA_BASE_URL'],
   ])('%s is told, with %s', (name, meant) => {
     expect(misspelt({ [name]: 'x' })).toEqual([
       `${name} is no setting and is not read: is ${meant} meant?`,
@@ -23,7 +35,7 @@ describe('a misspelt setting', () => {
   it('is none of ours, and none of the names that others have', () => {
     const ours = Object.keys(settings.shape);
     const others =
-      'HOME HOSTNAME PATH PORTS LANG TERM SHELL NODE_ENV NODE_OPTIONS USER LOGNAME HOSTS';
+      'HOME HOSTNAME PATH PORTS LANG TERM SHELL NODE_ENV NODE_OPTIONS USER LOGNAME HOSTS COLORS POST';
     const ollamas =
       'OLLAMA_HOST OLLAMA_MODELS OLLAMA_NUM_PARALLEL OLLAMA_MAX_QUEUE OLLAMA_ORIGINS OLLAMA_DEBUG';
     const names = [...ours, ...others.split(' '), ...ollamas.split(' ')];

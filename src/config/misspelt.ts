@@ -3,10 +3,27 @@ import { settings } from './settings.js';
 const KNOWN = [...Object.keys(settings.shape), 'OLLAMA_HOST'];
 /** Names of others that are near to one of ours. */
 const FOREIGN = new Set(['OLLAMA_MODELS']);
-/** Shorter names are near to too many others. */
-const MIN_CHARS = 7;
+/** What other programs call one of ours. */
+const SYNONYMS: Readonly<Record<string, string>> = {
+  OLLAMA_URL: 'OLLAMA_BASE_URL',
+  OLLAMA_API_BASE: 'OLLAMA_BASE_URL',
+  OLLAMA_API_URL: 'OLLAMA_BASE_URL',
+  OLLAMA_API_BASE_URL: 'OLLAMA_BASE_URL',
+  OPENAI_URL: 'OPENAI_BASE_URL',
+  OPENAI_API_BASE: 'OPENAI_BASE_URL',
+  OPENAI_API_URL: 'OPENAI_BASE_URL',
+  OPENAI_API_BASE_URL: 'OPENAI_BASE_URL',
+  OPENAI_KEY: 'OPENAI_API_KEY',
+  REDIS_HOST: 'REDIS_URL',
+  METRICS_ENABLED: 'METRICS',
+  ALLOWED_ORIGINS: 'CORS_ORIGINS',
+  JWKS_URL: 'JWT_JWKS_URL',
+  WS_PORT: 'SOCKET_PORT',
+};
 /** A name with so few characters put in, left out, changed or swapped is one that was meant. */
 const MAX_SLIPS = 2;
+/** In a short name fewer, and none in the shortest: they are near to too many others. */
+const slipsIn = (name: string): number => (name.length < 5 ? 0 : name.length < 7 ? 1 : MAX_SLIPS);
 
 /** One sentence for each variable that is not read, but looks like a setting. */
 export function misspelt(env: NodeJS.ProcessEnv): string[] {
@@ -24,9 +41,7 @@ export function misspelt(env: NodeJS.ProcessEnv): string[] {
 
 function meantBy(name: string): string | undefined {
   if (KNOWN.includes(name)) return name;
-  if (name.length < MIN_CHARS) return undefined;
-  const near = KNOWN.filter((known) => known.length >= MIN_CHARS);
-  return near.find((known) => slips(name, known) <= MAX_SLIPS);
+  return SYNONYMS[name] ?? KNOWN.find((known) => slips(name, known) <= slipsIn(known));
 }
 
 /** Damerau-Levenshtein distance; more than `MAX_SLIPS` where the lengths alone say so. */

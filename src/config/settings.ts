@@ -205,7 +205,7 @@ export const settings = z.object({
     .transform(list)
     .pipe(
       z
-        .array(z.string().regex(/^rediss?:\/\/[^\s]+$/))
+        .array(z.url({ protocol: /^rediss?$/ }).regex(/^rediss?:\/\/[^\s/?#]/))
         .min(1)
         .max(64),
     )
