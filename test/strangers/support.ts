@@ -20,7 +20,8 @@ export const python = (file: string, ...args: string[]): Promise<string> =>
 export const tool = (name: string, ...args: string[]): Promise<string> =>
   run(join(dirname(STRANGERS_PYTHON ?? ''), name), ...args);
 
-async function run(program: string, ...args: string[]): Promise<string> {
+/** Runs a program. @returns what it printed */
+export async function run(program: string, ...args: string[]): Promise<string> {
   const options = {
     // schemathesis leaves a folder where it runs.
     cwd: tmpdir(),
