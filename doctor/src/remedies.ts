@@ -142,14 +142,17 @@ export const otherScheme = (url: string): Remedy => ({
   lines: url,
 });
 
+/** The servers of OPENAI_BASE_URL are called `openai`, `openai-2`, …. */
+const isOpenAi = (name: string): boolean => /^openai(-\d+)?$/.test(name);
+
 /** @param name of the upstream, as llm-cast calls it */
 export const upstreamRedirects = (name: string): Remedy => ({
   how: 'It is not the model server that answers there: a sign-in page, or a proxy that moved. Set the address to where the redirect points, if that is the model server.',
-  lines: `${name === 'openai' ? 'OPENAI_BASE_URL' : 'OLLAMA_BASE_URL'}=…`,
+  lines: `${isOpenAi(name) ? 'OPENAI_BASE_URL' : 'OLLAMA_BASE_URL'}=…`,
 });
 
 export const upstreamDown = (name: string): Remedy =>
-  name === 'openai'
+  isOpenAi(name)
     ? {
         how: 'Check the address and the key in the settings of llm-cast.',
         lines: 'OPENAI_BASE_URL=https://api.openai.com/v1\nOPENAI_API_KEY=…',
