@@ -1,5 +1,6 @@
 import type { RunningServer } from '../../src/server.js';
 import { startApp } from '../support/app.js';
+import { ClusterStage } from '../support/cluster-stage.js';
 import { describeIf } from '../support/needs.js';
 import { ENGINES, RedisServer } from '../support/redis-server.js';
 import { call } from '../support/rest.js';
@@ -102,5 +103,44 @@ describeIf(program !== undefined, missing)(`doors of two nodes on ${name}`, () =
     const said = (await Promise.all(answers)).map(({ body }) => body.message.content as string);
     expect(new Set(said)).toEqual(new Set(['0', '1', '2', '3', '4']));
     expect(upstream.mostOpen).toBeLessThanOrEqual(4);
+  });
+});
+
+describeIf(program !== undefined, missing)(`a door whose node is lost, on ${name}`, () => {
+  it('tells those who read on another node, and those who come later', async () => {
+    const stage = await ClusterStage.open(program ?? '');
+    try {
+      const [a, b] = await stage.start(2);
+      const post = (path: string, body: object): Promise<Response> =>
+        fetch(`${a?.url}${path}`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify(body),
+        });
+      const messages = [{ role: 'user', parts: [{ type: 'text', text: 'x' }] }];
+      const chat = post('/ai/chat', { id: 'chat', messages });
+      (await stage.upstream.nextCall()).text('The sky');
+      const input = { model: 'llama3.2', input: 'x', stream: true, background: true };
+      const response = post('/v1/responses', input);
+      (await stage.upstream.nextCall()).text('The sky');
+      const id = (await response).headers.get('x-llm-cast-generation-id');
+      await chat;
+      const path = `${b?.url}/v1/responses/resp_${id}`;
+      const readers = [`${b?.url}/ai/chat/chat/stream`, `${path}?stream=true`];
+      const reading = await Promise.all(readers.map((url) => fetch(url)));
+      // What was said has come to the other node.
+      await until(async () => (await call('GET', path)).body.output.length > 0);
+      await a?.program.kill();
+      const [frames = '', events = ''] = await Promise.all(reading.map((one) => one.text()));
+      expect(frames).toMatch(/The sky[^]*"code":"node_lost"[^]*"type":"error"[^]*\[DONE\]/);
+      expect(events).toMatch(/The sky[^]*event: response.failed\n[^]*event: error\n.*"node_lost"/);
+      expect((await call('GET', path)).body).toMatchObject({
+        status: 'failed',
+        error: { code: 'node_lost' },
+      });
+      expect((await fetch(`${b?.url}/ai/chat/chat/stream`)).status).toBe(204);
+    } finally {
+      await stage.close();
+    }
   });
 });

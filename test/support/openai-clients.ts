@@ -93,7 +93,7 @@ export const OPENAI_CLIENTS = {
 } satisfies Record<string, Run>;
 
 /** The same wishes as a response has them. */
-function responseFields(fields: Record<string, unknown>): Record<string, unknown> {
+export function responseFields(fields: Record<string, unknown>): Record<string, unknown> {
   const { tools, n: _n, ...rest } = fields as { tools?: { function: object }[]; n?: number };
   return {
     ...rest,
