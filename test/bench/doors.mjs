@@ -180,9 +180,40 @@ class HttpDoor {
   close() {}
 }
 
+/** A streamed chat completion of OpenAI's API. */
+class OpenAiDoor {
+  constructor([url]) {
+    this.url = url;
+  }
+
+  async connect() {}
+
+  async start(prompt, answer) {
+    const messages = [{ role: 'user', content: prompt }];
+    const body = JSON.stringify({ model: 'bench', messages, stream: true });
+    readLines(`${this.url}/v1/chat/completions`, body, {
+      onLine: (line) => {
+        if (!line.startsWith('data: ')) return;
+        const { done = false, choices = [], error } = this.read(line.slice(6));
+        const response = choices[0]?.delta.content ?? undefined;
+        answer.line({ response, done, error: error?.message });
+      },
+      onError: (error) => answer.tally.fault(error.message),
+    });
+    return { status: 201, body: {} };
+  }
+
+  read(data) {
+    return data === '[DONE]' ? { done: true } : JSON.parse(data);
+  }
+
+  close() {}
+}
+
 export const DOORS = {
   'socket.io': SocketIoDoor,
   joining: JoiningDoor,
   ws: WebSocketDoor,
   http: HttpDoor,
+  openai: OpenAiDoor,
 };

@@ -1,5 +1,16 @@
 // What is measured, in full and with `--quick`. Each part says for which rows, and how one run of it goes.
-import { coldStart, memory, overload, ramp, stall, starts, steady, storm } from './scenarios.mjs';
+import { OPENAI_ROWS } from './rig.mjs';
+import {
+  coldStart,
+  memory,
+  openAi,
+  overload,
+  ramp,
+  stall,
+  starts,
+  steady,
+  storm,
+} from './scenarios.mjs';
 
 const ALL = ['llm-cast', 'tutorial', 'bare ws', 'http pipe', 'direct'];
 const OURS = ['llm-cast'];
@@ -7,8 +18,8 @@ const NODES = ['one node', 'kept', 'read elsewhere', 'asked elsewhere'];
 
 /** @typedef {{ rows: string[], rounds: number, run: (row: string) => Promise<object> }} Part */
 
-/** @returns {Record<string, Part>} */
-export function plan(quick) {
+/** @param peers also programs that have to be installed for it @returns {Record<string, Part>} */
+export function plan(quick, peers) {
   const rounds = quick ? 1 : 3;
   const windowMs = quick ? 2_000 : 3_000;
   // Until the code that a token runs through is compiled.
@@ -53,6 +64,20 @@ export function plan(quick) {
       rows: few.filter((row) => row !== 'direct'),
       rounds,
       run: (row) => starts(row, { count: quick ? 500 : 1_500, spreadMs: quick ? 1_000 : 3_000 }),
+    },
+    openai: {
+      rows: Object.keys(OPENAI_ROWS).filter((row) => peers || row !== 'litellm'),
+      rounds,
+      // LiteLLM has to carry it, too.
+      run: (row) =>
+        openAi(OPENAI_ROWS[row], {
+          streams: 20,
+          rate: 20,
+          warmMs,
+          windowMs,
+          count: quick ? 50 : 200,
+          spreadMs: quick ? 2_500 : 10_000,
+        }),
     },
     'cold start': { rows: ['llm-cast', 'nest new'], rounds: quick ? 2 : 7, run: coldStart },
     storm: { rows: OURS, rounds: 1, run: () => storm({ sockets: quick ? 300 : 1_000, rate: 10 }) },

@@ -1,16 +1,20 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 /** What is measured has a core of its own, where there are two; load and upstream share the other. */
 export const CORES = { load: 0, server: 1 };
 export const pins = availableParallelism() > 1 && spawnSync('taskset', ['--version']).status === 0;
 const READY_MS = 20_000;
+/** A program of Python imports for long. */
+const FOREIGN_READY_MS = 120_000;
+const POLL_MS = 100;
 const ANSWER_MS = 120_000;
 const GOODBYE_MS = 3_000;
 
-/** A Node process of the benchmark, ready when it has printed where it listens. */
+/** A process of the benchmark; one of Node is ready when it has printed where it listens. */
 export class Process {
   /** Where it listens: the URLs of the line it printed, without their paths. */
   urls = [];
@@ -19,25 +23,30 @@ export class Process {
   #questions = new Map();
   #child;
 
-  /** @param {string} file relative to this folder */
-  static async start(file, { core, env = {}, args = [] }) {
+  /**
+   * @param {string} file relative to this folder
+   * @param {object} options `command`: a program in place of Node and the file, which is ready when
+   * `url` answers `readyPath`
+   */
+  static async start(file, { core, env = {}, args = [], command, url, readyPath }) {
     const started = performance.now();
-    const process = new Process(file, core, env, args);
-    await process.#ready();
+    const process = new Process(file, core, env, args, command);
+    if (command === undefined) await process.#ready();
+    else await process.#answers(url, readyPath);
     process.readyMs = performance.now() - started;
     return process;
   }
 
-  constructor(file, core, env, args) {
+  constructor(file, core, env, args, foreign) {
     const path = fileURLToPath(new URL(file, import.meta.url));
-    const command = [process.execPath, ...args, path];
+    const command = foreign === undefined ? [process.execPath, ...args, path] : [foreign, ...args];
     if (pins) command.unshift('taskset', '-c', String(core));
     this.name = file;
     this.#child = spawn(command[0], command.slice(1), {
       env: { PATH: process.env.PATH, ...env },
       // Away from anybody's .env file.
       cwd: tmpdir(),
-      stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+      stdio: foreign === undefined ? ['ignore', 'pipe', 'inherit', 'ipc'] : 'ignore',
     });
     this.#child.on('message', ({ id, answer, error }) => {
       const question = this.#questions.get(id);
@@ -87,6 +96,27 @@ export class Process {
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), GOODBYE_MS);
     await gone;
     clearTimeout(timer);
+  }
+
+  async #answers(url, path) {
+    let why = '';
+    this.#child.once('exit', (code) => (why = `ended with ${code}`));
+    this.#child.once('error', ({ message }) => (why = message));
+    const until = performance.now() + FOREIGN_READY_MS;
+    while (
+      !(await fetch(url + path).then(
+        ({ ok }) => ok,
+        () => false,
+      ))
+    ) {
+      if (performance.now() > until) why = 'was not ready in time';
+      if (why !== '') {
+        this.#child.kill('SIGKILL');
+        throw new Error(`${this.name} ${why}`);
+      }
+      await sleep(POLL_MS);
+    }
+    this.urls = [url];
   }
 
   #ready() {

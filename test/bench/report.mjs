@@ -12,6 +12,7 @@ const COMPARED = [
   'memoryMb',
   'kbPerStream',
   'readyMs',
+  'firstMs',
 ];
 
 /** @returns for each part, row and number: median, lowest and highest */
@@ -64,6 +65,20 @@ function columns(part, rows) {
     'CPU ÷ bare ws': ({ norm }) => ratio(norm, ws?.norm),
   };
   if (part === 'cold start') return { 'ready ms': ({ readyMs }) => shown(readyMs) };
+  if (part === 'openai') {
+    const { litellm, direct } = rows;
+    return {
+      'CPU ÷ litellm': ({ norm }) => ratio(norm, litellm?.norm),
+      'µs a token': ({ cpuUs }) => shown(cpuUs),
+      'p50 ms': ({ p50 }) => shown(p50),
+      'p99 ms': ({ p99 }) => shown(p99),
+      'first text p50 ms': ({ firstMs }) => shown(firstMs),
+      'added ms': ({ firstMs }) =>
+        firstMs === undefined || direct?.firstMs === undefined
+          ? '–'
+          : digits(firstMs.median - direct.firstMs.median),
+    };
+  }
   if (part === 'ramp') {
     return {
       'tokens/s, p99 < 50 ms': ({ tokensPerSecond }) => shown(tokensPerSecond),

@@ -1,4 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { nowUs } from './clock.mjs';
 import { CORES, Process } from './processes.mjs';
 import { Redis } from './redis.mjs';
@@ -41,13 +43,49 @@ export const ROWS = {
   direct: { file: undefined, door: 'http' },
 };
 
+const LITELLM_PORT = 21_400;
+
+/** OpenAI's stream in, OpenAI's stream out. */
+export const OPENAI_ROWS = {
+  'llm-cast': {
+    ...ROWS['llm-cast'],
+    door: 'openai',
+    env: (url) => ({
+      OLLAMA_BASE_URL: '',
+      OPENAI_BASE_URL: `${url}/v1`,
+      OPENAI_MODEL: 'bench',
+    }),
+  },
+  litellm: {
+    // In PATH, of `pip install 'litellm[proxy]'`.
+    file: 'litellm',
+    door: 'openai',
+    start: (url) => ({
+      command: 'litellm',
+      args: ['--config', litellmConfig(url), '--host', '127.0.0.1', '--port', `${LITELLM_PORT}`],
+      url: `http://127.0.0.1:${LITELLM_PORT}`,
+      readyPath: '/health/liveliness',
+    }),
+  },
+  direct: { file: undefined, door: 'openai' },
+};
+
+/** One model, at the synthetic upstream. JSON is YAML. */
+function litellmConfig(url) {
+  const file = join(mkdtempSync(join(tmpdir(), 'llm-cast-bench-')), 'litellm.yaml');
+  const params = { model: 'openai/bench', api_base: `${url}/v1`, api_key: 'none' };
+  const list = [{ model_name: 'bench', litellm_params: params }];
+  writeFileSync(file, JSON.stringify({ model_list: list }));
+  return file;
+}
+
 /** One upstream, one server and one load client, each a process of its own. */
 export class Rig {
-  /** @returns {Promise<object>} what `measure` says */
+  /** @param row a name of {@link ROWS}, or a row itself @returns {Promise<object>} what `measure` says */
   static async with(row, measure, { env = {} } = {}) {
     const rig = new Rig();
     try {
-      await rig.#start(ROWS[row], env);
+      await rig.#start(typeof row === 'string' ? ROWS[row] : row, env);
       return await measure(rig);
     } finally {
       await Promise.all([rig.client, ...rig.servers].map((process) => process?.stop()));
@@ -57,17 +95,18 @@ export class Rig {
 
   servers = [];
 
-  async #start({ file, door, args, nodes, asked = 0, sockets = 0 }, env) {
+  async #start({ file, door, args, nodes, asked = 0, sockets = 0, start, env: own }, env) {
     this.door = door;
     this.upstream = await Process.start('upstream.mjs', { core: CORES.load });
     [this.urls] = [this.upstream.urls];
     if (nodes !== undefined) this.redis = await Redis.start();
     if (file !== undefined) {
       const [url] = this.upstream.urls;
-      const all = { UPSTREAM: url, OLLAMA_BASE_URL: url, ...SERVER_ENV, ...env };
+      const all = { UPSTREAM: url, OLLAMA_BASE_URL: url, ...SERVER_ENV, ...own?.(url), ...env };
       if (nodes !== undefined) all.REDIS_URL = this.redis.url;
       for (let node = 0; node < (nodes ?? 1); node++) {
-        this.servers.push(await Process.start(file, { core: CORES.server, env: all, args }));
+        const options = { core: CORES.server, env: all, args, ...start?.(url) };
+        this.servers.push(await Process.start(file, options));
       }
       this.urls = this.servers[0].urls;
     }

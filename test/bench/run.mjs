@@ -1,4 +1,4 @@
-// npm run bench [-- --quick] [--only part,part] [--rows row,row] [--json file] [--svg]
+// npm run bench [-- --quick] [--peers] [--only part,part] [--rows row,row] [--json file] [--svg]
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { arch, availableParallelism, cpus, platform, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +13,7 @@ import { SERVER_ENV } from './rig.mjs';
 const { values: options } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
+    peers: { type: 'boolean', default: false },
     only: { type: 'string' },
     rows: { type: 'string' },
     json: { type: 'string' },
@@ -23,9 +24,11 @@ const { values: options } = parseArgs({
 const MAX_TRIES = options.quick ? 1 : 4;
 const only = options.only?.split(',');
 const rows = options.rows?.split(',');
-const parts = Object.entries(plan(options.quick)).filter(([name]) => only?.includes(name) ?? true);
+const parts = Object.entries(plan(options.quick, options.peers)).filter(
+  ([name]) => only?.includes(name) ?? true,
+);
 if (parts.length === 0) {
-  const names = Object.keys(plan(options.quick)).join(', ');
+  const names = Object.keys(plan(options.quick, options.peers)).join(', ');
   throw new Error(`--only takes some of: ${names}`);
 }
 

@@ -97,6 +97,13 @@ export function starts(row, { count, spreadMs }, options) {
   );
 }
 
+/** OpenAI's stream in and out: CPU a token under a steady load, and how soon the first text is there. */
+export async function openAi(row, { count, spreadMs, ...load }) {
+  const { memoryMb: _memory, ...said } = await steady(row, load);
+  const first = await starts(row, { count, spreadMs });
+  return { ...said, firstMs: first.p50, faults: [...said.faults, ...first.faults] };
+}
+
 /** The highest rate with p99 under 50 ms, on the way to more streams than one core carries. */
 export function ramp(row, { streams, rate, spreadMs }) {
   return Rig.with(row, async (rig) => {

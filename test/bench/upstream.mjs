@@ -1,4 +1,4 @@
-// The synthetic upstream: answers like Ollama, one write a token, each token due at a time on a grid of
+// The synthetic upstream: answers like Ollama, or like OpenAI at /v1, one write a token, each token due at a time on a grid of
 // 1 ms. The prompt says what to send, so that it passes through every relay:
 //   {"rate": 40, "until": µs}   tokens 25 ms apart until that time
 //   {"tokens": 1}               so many at once, at least one: the head goes with it
@@ -13,7 +13,21 @@ import { piece } from './piece.mjs';
 
 const TICK_US = 1000;
 const HEAD = '{"model":"bench","created_at":"2026-01-02T03:04:05.678901Z","response":"';
-const LAST = `${HEAD}","done":true,"done_reason":"stop","eval_count":1,"eval_duration":1000000}\n`;
+const CHUNK =
+  'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1767323045,"model":"bench","choices":[{"index":0,"delta":{';
+/** What stands around a token's text, and the last words. */
+const OLLAMA = {
+  type: 'application/x-ndjson',
+  head: HEAD,
+  tail: '","done":false}\n',
+  last: `${HEAD}","done":true,"done_reason":"stop","eval_count":1,"eval_duration":1000000}\n`,
+};
+const OPENAI = {
+  type: 'text/event-stream',
+  head: `${CHUNK}"content":"`,
+  tail: '"},"finish_reason":null}]}\n\n',
+  last: `${CHUNK}},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n`,
+};
 
 /** For each period in ticks: for each phase, the streams whose token is due then. */
 const wheel = new Map();
@@ -28,8 +42,9 @@ let open = 0;
 let mostOpen = 0;
 
 class Stream {
-  constructor(response, { until = 0, pad = 0 }) {
+  constructor(response, { until = 0, pad = 0 }, form) {
     this.response = response;
+    this.form = form;
     this.socket = response.socket;
     /** A client of HTTP/1.0 takes the lines as they are. */
     this.isChunked = response.req.httpVersion === '1.1';
@@ -42,7 +57,7 @@ class Stream {
   write(due) {
     if (this.socket.destroyed) return false;
     if (due >= this.until || finishing) {
-      this.response.end(LAST);
+      this.response.end(this.form.last);
       return false;
     }
     const line = this.line(due);
@@ -52,7 +67,7 @@ class Stream {
   }
 
   line(due) {
-    return `${HEAD}${piece(this.index++, due)}${this.filler}","done":false}\n`;
+    return `${this.form.head}${piece(this.index++, due)}${this.filler}${this.form.tail}`;
   }
 }
 
@@ -90,25 +105,26 @@ function enter(stream, rate) {
   setImmediate(tick);
 }
 
-function answer(response, prompt) {
+function answer(response, prompt, form) {
   const script = JSON.parse(prompt);
-  const stream = new Stream(response, script);
+  const stream = new Stream(response, script, form);
   open++;
   mostOpen = Math.max(mostOpen, open);
   response.once('close', () => open--);
-  response.writeHead(200, { 'Content-Type': 'application/x-ndjson' });
+  response.writeHead(200, { 'Content-Type': form.type });
   for (let token = 0; token < (script.tokens ?? 1); token++) {
     response.write(stream.line(nowUs()));
   }
   if (script.rate !== undefined) return enter(stream, script.rate);
-  if (script.serviceMs === undefined) response.end(LAST);
-  else setTimeout(() => response.end(LAST), script.serviceMs);
+  if (script.serviceMs === undefined) response.end(form.last);
+  else setTimeout(() => response.end(form.last), script.serviceMs);
 }
 
 const known = {
   '/api/version': { version: '0.0.0-bench' },
   '/api/tags': { models: [{ name: 'bench', model: 'bench', size: 1 }] },
   '/api/ps': { models: [] },
+  '/v1/models': { object: 'list', data: [{ id: 'bench', object: 'model' }] },
 };
 
 const server = createServer((request, response) => {
@@ -118,7 +134,11 @@ const server = createServer((request, response) => {
   }
   let body = '';
   request.on('data', (bytes) => (body += bytes));
-  request.on('end', () => answer(response, JSON.parse(body).prompt));
+  request.on('end', () => {
+    const { prompt, messages } = JSON.parse(body);
+    if (messages === undefined) answer(response, prompt, OLLAMA);
+    else answer(response, messages.at(-1).content, OPENAI);
+  });
 });
 
 serve({
