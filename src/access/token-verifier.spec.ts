@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { createHmac, createSecretKey, generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -307,6 +308,24 @@ describe('a token whose key is at JWT_JWKS_URL', () => {
     answer = () => ({ keys: [{ kty: 'oct', k, kid: 'one', alg: 'HS256' }] });
     const token = await signed({}, SECRET, { kid: 'one' });
     expect(await outcome(verifier({ JWT_JWKS_URL: url }), token)).toBe('unauthorized');
+  });
+
+  it('may be rotated without a restart: a new key is found at once, one that is gone is good no more', async () => {
+    const [first, second] = [await jwk('ES256', 'one'), await jwk('RS256', 'two')];
+    answer = () => ({ keys: [first] });
+    const tokens = verifier({ JWT_JWKS_URL: url });
+    expect(await outcome(tokens, await sign('ES256', 'one'))).toBe('ok');
+    answer = () => ({ keys: [second] });
+    // The set was fetched a moment ago.
+    expect(await outcome(tokens, await sign('RS256', 'two'))).toBe('unauthorized');
+    const [old, fresh] = [await sign('ES256', 'one'), await sign('RS256', 'two')];
+    const clock = jest.spyOn(Date, 'now').mockReturnValue(Date.now() + 30_000);
+    try {
+      expect(await outcome(tokens, fresh)).toBe('ok');
+      expect(await outcome(tokens, old)).toBe('unauthorized');
+    } finally {
+      clock.mockRestore();
+    }
   });
 
   it('stays good while the address does not answer', async () => {
