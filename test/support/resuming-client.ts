@@ -48,9 +48,10 @@ export class ResumingClient {
       this.joining = false;
       this.resume();
     });
-    // Refused by a server whose token was over before it came: Socket.IO does not try again by itself.
+    // Socket.IO does not try again where it was refused (its token was over before it came), and not
+    // always where an attempt after that fails.
     this.socket.on('connect_error', () => {
-      if (!this.socket.active) setTimeout(() => !this.isClosed && this.socket.connect(), AGAIN_MS);
+      setTimeout(() => !this.isClosed && this.socket.connect(), AGAIN_MS);
     });
     this.socket.on('streamData', (record: StreamRecord) => {
       // A record can come before the ack of its own request only when the ack was lost.
