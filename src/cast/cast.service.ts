@@ -59,11 +59,11 @@ export class CastService implements OnModuleInit, OnApplicationShutdown {
           ...common,
         }),
     );
-    const others = OPENAI_BASE_URL.map(
-      (baseUrl, at) =>
+    const others = (OPENAI_BASE_URL === undefined ? [] : [OPENAI_BASE_URL]).map(
+      (baseUrl) =>
         new HttpUpstream({
-          name: at === 0 ? 'openai' : `openai-${at + 1}`,
-          slots: slots(ollamas.length + at, 16),
+          name: 'openai',
+          slots: slots(ollamas.length, 16),
           baseUrl,
           dialect: openAi(config),
           defaultModel: config.OPENAI_MODEL,

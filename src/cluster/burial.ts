@@ -46,7 +46,7 @@ export class Burial {
   private readonly busy = new Set<string>();
   /** What this node has fenced and not yet settled, and whose it was. */
   private readonly unsettled = new Map<string, string>();
-  /** Those that are taken over now. */
+  /** Those that are taken over now, by whose they were and their ids. */
   private readonly going = new Map<string, Promise<void>>();
   private taking = 0;
   private isClosed = false;
@@ -106,8 +106,11 @@ export class Burial {
    * @throws CastError `store_unavailable`, `shutting_down`
    */
   take(from: string, id: string): Promise<void> {
-    const going = this.going.get(id) ?? this.takeInTurn(from, id);
-    this.going.set(id, going);
+    // Of two nodes that are lost at one time either may have it: one as its owner, one as its adopter.
+    const key = `${from} ${id}`;
+    const going =
+      this.going.get(key) ?? this.takeInTurn(from, id).finally(() => this.going.delete(key));
+    this.going.set(key, going);
     return going;
   }
 
@@ -120,7 +123,6 @@ export class Burial {
       this.unsettled.delete(id);
     } finally {
       this.taking--;
-      this.going.delete(id);
       this.waiting.shift()?.();
     }
   }
