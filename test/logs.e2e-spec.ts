@@ -21,6 +21,21 @@ describe('the log', () => {
     server = Program.server({ OLLAMA_BASE_URL: upstream.url, DRAIN_MS: 0, ...env });
   };
 
+  it('is coloured on a terminal, unless NO_COLOR is set, and never in a file', async () => {
+    const written = async (program: Program): Promise<string> => {
+      server = program;
+      await server.said(/chat page on/);
+      await server.kill();
+      return server.stdout;
+    };
+    const env = { PORT: 0, SOCKET_PORT: 0, OLLAMA_BASE_URL: upstream.url };
+    expect(await written(Program.server(env))).not.toContain('\x1b');
+    expect(await written(Program.onTerminal('main.js', [], env))).toContain('\x1b[32m');
+    expect(await written(Program.onTerminal('main.js', [], { ...env, NO_COLOR: 1 }))).not.toContain(
+      '\x1b',
+    );
+  });
+
   it('has one line a generation, with what an operator wants to know of it', async () => {
     start({ LOG_FORMAT: 'json' });
     const { url, socketUrl } = await server.listening();

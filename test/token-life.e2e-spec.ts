@@ -198,7 +198,7 @@ describe('JWT_SECRET in .env', () => {
     const next = async (sub: string): Promise<string> => tokenOf(sub, undefined, 600, OTHER_SECRET);
     env(SECRET);
     const server = Program.run('main.js', [], {
-      env: { PORT: 0, SOCKET_PORT: 0, NO_COLOR: 1, OLLAMA_BASE_URL: 'http://127.0.0.1:1' },
+      env: { PORT: 0, SOCKET_PORT: 0, OLLAMA_BASE_URL: 'http://127.0.0.1:1' },
       cwd,
     });
     try {

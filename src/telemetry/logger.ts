@@ -34,7 +34,8 @@ export class ServerLogger extends ConsoleLogger {
       prefix: 'llm-cast',
       json: LOG_FORMAT === 'json',
       flattenParams: true,
-      colors: LOG_FORMAT === 'text' && process.stdout.isTTY,
+      // Never undefined, which Nest takes for yes: then there would be colours in files.
+      colors: LOG_FORMAT === 'text' && process.stdout.isTTY === true && process.stdout.hasColors(),
       compact: true,
       breakLength: Infinity,
       logLevels: LEVELS.slice(LEVELS.indexOf(LOG_LEVEL)),

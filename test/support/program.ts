@@ -50,7 +50,7 @@ export class Program {
   /** The server, on free ports. */
   static server(env: Record<string, string | number>): Program {
     return Program.run('main.js', [], {
-      env: { PORT: 0, SOCKET_PORT: 0, NO_COLOR: 1, ...env },
+      env: { PORT: 0, SOCKET_PORT: 0, ...env },
     });
   }
 

@@ -50,7 +50,7 @@ export class Victim {
 
   static async start(env: Record<string, string | number> = {}): Promise<Victim> {
     if (!existsSync(MAIN)) throw new Error('run `npm run build` first: this tests dist/main.js');
-    const given = { PORT: 0, SOCKET_PORT: 0, NO_COLOR: 1, DRAIN_MS: 0, OLLAMA_BASE_URL: NOBODY };
+    const given = { PORT: 0, SOCKET_PORT: 0, DRAIN_MS: 0, OLLAMA_BASE_URL: NOBODY };
     const child = spawn(process.execPath, ['--expose-gc', '--require', PROBE, MAIN], {
       cwd: tmpdir(),
       env: Object.fromEntries(
