@@ -1,3 +1,4 @@
+import { isatty } from 'node:tty';
 import { ConsoleLogger, type LogLevel } from '@nestjs/common';
 import type { Config } from '../config/config.js';
 import { allVisible } from './visible.js';
@@ -34,8 +35,8 @@ export class ServerLogger extends ConsoleLogger {
       prefix: 'llm-cast',
       json: LOG_FORMAT === 'json',
       flattenParams: true,
-      // Never undefined, which Nest takes for yes: then there would be colours in files.
-      colors: LOG_FORMAT === 'text' && process.stdout.isTTY === true && process.stdout.hasColors(),
+      // Nest's own default colours files too.
+      colors: LOG_FORMAT === 'text' && isatty(1) && process.stdout.hasColors(),
       compact: true,
       breakLength: Infinity,
       logLevels: LEVELS.slice(LEVELS.indexOf(LOG_LEVEL)),
