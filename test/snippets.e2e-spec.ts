@@ -10,7 +10,7 @@ import { programInPath } from './support/needs.js';
 import { call } from './support/rest.js';
 import type { UpstreamCall } from './support/scripted-upstream.js';
 import { Stage } from './support/stage.js';
-import { read, ROOT } from './support/tables.js';
+import { read, ROOT, section } from './support/tables.js';
 
 /* Every code block of the documents is run, compiled or read by a test: those of this list elsewhere. */
 
@@ -19,6 +19,7 @@ const run = promisify(execFile);
 /** `file language` of what other tests take from the documents. */
 const ELSEWHERE = [
   'README.md js', // test/docs.e2e-spec.ts
+  'README.md html', // here
   'client/README.md html', // client/test/examples.e2e-spec.ts, as the next three
   'client/README.md ts', // and client/test/snippets.e2e-spec.ts
   'client/README.md tsx',
@@ -141,6 +142,17 @@ describe('the code in the documents', () => {
       }
     }
     expect(unknown).toEqual([]);
+  });
+
+  it('of the README for an app shows an answer as it comes', async () => {
+    const [, script = ''] =
+      /<script type="module">(.*)<\/script>/s.exec(section('README.md', 'in-your-app')) ?? [];
+    const page = `globalThis.document = {
+      querySelector: () => ({ append: (text) => process.stdout.write(text) }),
+    };`;
+    // Node.js imports nothing over HTTP; that the server has the file, client/test shows.
+    const code = script.replace('http://localhost:4321/client.js', 'llm-cast-client');
+    expect(await answered(node(`${page}\n${code}\ncast.close();`))).toBe('Because of Rayleigh.');
   });
 
   it('of docs/access.md makes a key and tokens that are taken', async () => {
