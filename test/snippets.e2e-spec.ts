@@ -124,9 +124,11 @@ describe('the code in the documents', () => {
       execFileSync(process.execPath, [join(ROOT, 'dist/cli.js'), ...command, '--help'], {
         encoding: 'utf8',
       });
-    const commands = ['chat', 'models', 'pull', 'doctor', 'demo', 'key', 'token'];
-    const texts = new Map(commands.map((name) => [name, help(name)]));
     const server = help();
+    const commands = new Set(
+      [...server.matchAll(/^ {2}llm-cast ([a-z-]+)/gm)].map(([, one]) => one!),
+    );
+    const texts = new Map([...commands].map((name) => [name, help(name)]));
     const unknown: string[] = [];
     for (const { file, language, code } of BLOCKS) {
       if (language !== 'sh') continue;
@@ -346,13 +348,12 @@ printf '%s\\n' "$JWT_SECRET"`,
     expect(snippets.length).toBeGreaterThan(4);
     for (const { file, code } of snippets) {
       const text = code.replaceAll('/etc/letsencrypt/live/llm.example.com', folder);
-      const isServer = /^\s*(?:location|listen|ssl|client_max_body_size|proxy)/.test(text);
       const config = `pid ${folder}/nginx.pid; error_log ${folder}/error.log; events {}
         http {
           access_log off;
           upstream llm_cast_rest { server 127.0.0.1:3000; }
           upstream llm_cast_socket { server 127.0.0.1:4321; }
-          ${isServer ? `server { listen 127.0.0.1:8080; ${text} }` : text}
+          server { listen 127.0.0.1:8080; ${text} }
         }`;
       writeFileSync(join(folder, 'nginx.conf'), config);
       const said = await run(nginx!, ['-t', '-p', folder, '-c', join(folder, 'nginx.conf')]).then(
