@@ -1,4 +1,6 @@
 import { mkdtemp, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,6 +11,7 @@ import { textOf } from '../support/client.js';
 import { describeIf } from '../support/needs.js';
 import { call } from '../support/rest.js';
 import { ScriptedUpstream } from '../support/scripted-upstream.js';
+import { DOORS } from './doors-document.js';
 import { FarAway, python, STRANGERS, tool } from './support.js';
 
 const ROUND_TRIP_MS = 300;
@@ -149,18 +152,16 @@ describeIf(...STRANGERS)('clients in Python', () => {
       expect((await used).trim().split('\n').at(-1)).toBe('The sky is blue stop');
     });
 
-    it('schemathesis finds no answer that it does not describe', async () => {
-      const said = await tool(
+    /** Asks all that a document describes, and much that it does not. @returns what it said */
+    const schemathesis = (file: string, url: string, ...options: string[]): Promise<string> =>
+      tool(
         'schemathesis',
         'run',
-        document,
+        file,
         '--url',
-        app.url,
+        url,
         '--checks',
         'not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance',
-        // One is a stream, and one asks for what is to be pulled.
-        '--exclude-path-regex',
-        '/(events|stream)$',
         '--max-examples',
         '15',
         '--seed',
@@ -168,8 +169,47 @@ describeIf(...STRANGERS)('clients in Python', () => {
         '--request-timeout',
         '10',
         '--no-color',
+        ...options,
       );
-      expect(said).toMatch(/(\d{3,}) generated, \1 passed/);
+    const ALL_PASSED = /(\d{3,}) generated, \1 passed/;
+
+    it('schemathesis finds no answer that it does not describe', async () => {
+      // One is a stream, and one asks for what is to be pulled.
+      const said = await schemathesis(
+        document,
+        app.url,
+        '--exclude-path-regex',
+        '/(events|stream)$',
+      );
+      expect(said).toMatch(ALL_PASSED);
+    });
+
+    it('schemathesis finds no answer of the doors that docs/doors.md does not promise', async () => {
+      const file = join(folder, 'doors.json');
+      await writeFile(file, JSON.stringify(DOORS));
+      // It answers whatever it is asked.
+      const model = createServer((request, response) => {
+        const isList = request.method === 'GET';
+        response.setHeader('content-type', isList ? 'application/json' : 'application/x-ndjson');
+        response.end(
+          isList ? '{"models":[],"version":"1"}' : '{"done":true,"done_reason":"stop"}\n',
+        );
+      });
+      await new Promise<void>((resolve) => model.listen(0, '127.0.0.1', resolve));
+      const { port } = model.address() as AddressInfo;
+      const doors = await startApp({
+        OLLAMA_BASE_URL: `http://127.0.0.1:${port}`,
+        MAX_CONCURRENT: 8,
+        LIMIT_STARTS_PER_MINUTE: 0,
+        LIMIT_JOINS_PER_10S: 0,
+      });
+      try {
+        expect(await schemathesis(file, doors.url)).toMatch(ALL_PASSED);
+      } finally {
+        await doors.close();
+        model.close();
+        model.closeAllConnections();
+      }
     });
   });
 });
