@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { Request, RequestHandler } from 'express';
 import { CastError } from '../protocol/errors.js';
 import { parseExact } from '../protocol/exact-json.js';
-import { measureJson, tooLarge } from '../protocol/json-values.js';
+import { measureJson, refuseLarge } from '../protocol/json-values.js';
 
 /** What is put aside for a body before its size is known. */
 const FIRST_BYTES = 16_384;
@@ -67,10 +67,8 @@ function isJsonInUtf8(request: Request): boolean {
 function parse(body: Buffer): unknown {
   // RFC 8259, section 8.1; Express's own parser would put U+FFFD in place of what is not UTF-8.
   if (!isUtf8(body)) throw notJson('the body is not UTF-8');
-  const why = tooLarge(measureJson(body));
-  if (why !== undefined) {
-    throw new CastError('payload_too_large', { message: `The request ${why}.` });
-  }
+  const refused = refuseLarge(measureJson(body));
+  if (refused !== undefined) throw refused;
   try {
     return parseExact(body.toString());
   } catch {

@@ -1,3 +1,5 @@
+import { CastError } from './errors.js';
+
 /**
  * Most values of one JSON text: a small text of many values takes a hundred times its size, and the
  * event loop waits while it is read.
@@ -37,16 +39,22 @@ export function measureJson(json: string | Buffer, from = 0): { values: number; 
   return { values, levels };
 }
 
-/** Why a JSON text of this measure is not read; undefined where it is. */
-export function tooLarge({
-  values,
-  levels,
-}: {
-  values: number;
-  levels: number;
-}): string | undefined {
-  if (values > MAX_JSON_VALUES) return `has more than ${MAX_JSON_VALUES} values`;
-  return levels > MAX_JSON_LEVELS ? `is nested deeper than ${MAX_JSON_LEVELS} levels` : undefined;
+/**
+ * Why a JSON text of this measure is not read; undefined where it is.
+ * @param path where the text stands in the request
+ */
+export function refuseLarge(
+  { values, levels }: { values: number; levels: number },
+  path = '',
+): CastError | undefined {
+  if (values > MAX_JSON_VALUES) {
+    return new CastError('payload_too_large', {
+      message: `The request has more than ${MAX_JSON_VALUES} values.`,
+    });
+  }
+  if (levels <= MAX_JSON_LEVELS) return undefined;
+  const message = `nested deeper than ${MAX_JSON_LEVELS} levels`;
+  return new CastError('invalid_request', { details: [{ path, message }] });
 }
 
 /** Where the text ends that begins at this quote; the end of all where it does not. */

@@ -1,4 +1,4 @@
-import { measureJson, tooLarge } from '../protocol/json-values.js';
+import { measureJson, refuseLarge } from '../protocol/json-values.js';
 
 /** Most characters before the JSON of a packet: its type, its attachments, its namespace, its ack's id. */
 const MAX_HEAD_CHARS = 256;
@@ -17,7 +17,7 @@ export function isHostile(packet: string): boolean {
   if (packet.startsWith(CONNECT) && packet.length > MAX_CONNECT_CHARS) return true;
   const json = packet.slice(0, MAX_HEAD_CHARS).search(/[[{]/);
   if (json === -1) return packet.length > MAX_HEAD_CHARS;
-  return tooLarge(measureJson(packet, json)) !== undefined;
+  return refuseLarge(measureJson(packet, json)) !== undefined;
 }
 
 /** How many binary attachments a packet announces; each is a packet of its own. */

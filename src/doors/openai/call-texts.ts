@@ -1,6 +1,5 @@
-import { CastError } from '../../protocol/errors.js';
 import { parseExact } from '../../protocol/exact-json.js';
-import { measureJson, tooLarge } from '../../protocol/json-values.js';
+import { measureJson, refuseLarge } from '../../protocol/json-values.js';
 import type { ToolCall } from '../../protocol/model-fields.js';
 import { notServed } from '../refused.js';
 import type { Message } from './chat-body.js';
@@ -15,7 +14,8 @@ export class CallTexts {
   /**
    * A call that the model has made before.
    * @param path where its arguments stand
-   * @throws CastError `invalid_request` where they are no JSON object; `payload_too_large`
+   * @throws CastError `invalid_request` where they are no JSON object, or nested too deeply;
+   * `payload_too_large`
    */
   read(
     { id, function: { name, arguments: json } }: NonNullable<Message['tool_calls']>[number],
@@ -23,11 +23,8 @@ export class CallTexts {
   ): ToolCall {
     const { values, levels } = measureJson(json);
     this.values += values;
-    const why = tooLarge({ values: this.values, levels });
-    if (why !== undefined) {
-      const message = `The request ${why}.`;
-      throw new CastError('payload_too_large', { message, details: [{ path, message: why }] });
-    }
+    const refused = refuseLarge({ values: this.values, levels }, path);
+    if (refused !== undefined) throw refused;
     const given = objectIn(json, path);
     return { ...(id !== undefined && { id }), function: { name, arguments: given } };
   }
