@@ -1,10 +1,13 @@
 /** How models mark thinking inside their text, where no server has taken it out. */
 const TAGS: readonly (readonly [open: string, close: string])[] = [
   ['<think>', '</think>'],
+  ['<thinking>', '</thinking>'],
   ['<thought>', '</thought>'],
+  ['<reasoning>', '</reasoning>'],
   ['<seed:think>', '</seed:think>'],
   ['[THINK]', '[/THINK]'],
   ['◁think▷', '◁/think▷'],
+  ['<|begin_of_thought|>', '<|end_of_thought|>'],
   ['<|START_THINKING|>', '<|END_THINKING|>'],
 ];
 
