@@ -93,7 +93,7 @@ describe('responses through the OpenAI SDK', () => {
   });
 
   it('lose and repeat nothing over random cuts while the answer runs', async () => {
-    const CUTS = Number(process.env['RESUME_CUTS'] ?? 50);
+    const CUTS = 1_000;
     const asked = ask({ background: true });
     const call = await upstream.nextCall();
     call.text('begin');
