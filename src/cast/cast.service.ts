@@ -59,11 +59,11 @@ export class CastService implements OnModuleInit, OnApplicationShutdown {
           ...common,
         }),
     );
-    const others = (OPENAI_BASE_URL === undefined ? [] : [OPENAI_BASE_URL]).map(
-      (baseUrl) =>
+    const others = OPENAI_BASE_URL.map(
+      (baseUrl, at) =>
         new HttpUpstream({
-          name: 'openai',
-          slots: slots(ollamas.length, 16),
+          name: at === 0 ? 'openai' : `openai-${at + 1}`,
+          slots: slots(ollamas.length + at, 16),
           baseUrl,
           dialect: openAi(config),
           defaultModel: config.OPENAI_MODEL,

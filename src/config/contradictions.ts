@@ -10,9 +10,7 @@ const LINK_LOCAL = /^(169\.254\.|\[fe[89ab][0-9a-f]:)/;
 function upstreamsOf({ OLLAMA_BASE_URL, OPENAI_BASE_URL }: Config): [string, URL][] {
   return [
     ...OLLAMA_BASE_URL.map((url): [string, URL] => ['OLLAMA_BASE_URL', new URL(url)]),
-    ...(OPENAI_BASE_URL === undefined
-      ? []
-      : [['OPENAI_BASE_URL', new URL(OPENAI_BASE_URL)] as [string, URL]]),
+    ...OPENAI_BASE_URL.map((url): [string, URL] => ['OPENAI_BASE_URL', new URL(url)]),
   ];
 }
 
@@ -38,7 +36,7 @@ export function fatal(config: Config): string | undefined {
 function withoutEffect(config: Config): [boolean, (keyof Config)[], string][] {
   return [
     [
-      config.OPENAI_BASE_URL === undefined,
+      config.OPENAI_BASE_URL.length === 0,
       ['OPENAI_API_KEY', 'OPENAI_MODEL', 'OPENAI_HEADERS', 'OPENAI_BODY'],
       'OPENAI_BASE_URL',
     ],

@@ -80,10 +80,11 @@ const OTHERS: Record<string, [unknown, [string, unknown][]]> = {
     ],
   ],
   OPENAI_BASE_URL: [
-    undefined,
+    [],
     [
-      ['https://api.openai.com', 'https://api.openai.com/v1'],
-      ['http://vllm:8000/api/v3/', 'http://vllm:8000/api/v3'],
+      ['https://api.openai.com', ['https://api.openai.com/v1']],
+      ['http://vllm:8000/api/v3/', ['http://vllm:8000/api/v3']],
+      ['http://a:1, http://b:2/v1', ['http://a:1/v1', 'http://b:2/v1']],
     ],
   ],
   OPENAI_API_KEY: [undefined, [['sk-1', 'sk-1']]],
@@ -151,6 +152,7 @@ const OTHERS: Record<string, [unknown, [string, unknown][]]> = {
     ],
   ],
   ALLOWED_MODELS: [[], [[' llama3.2 , qwen3:8b,', ['llama3.2', 'qwen3:8b']]]],
+  ROUTE_BY_PREFIX: [true, [['false', false]]],
   TRUST_CLIENT_USER_ID: [
     false,
     [
@@ -412,6 +414,8 @@ describe('settings', () => {
     expect(loadConfig(env).MAX_CONCURRENT).toEqual([1, 2, 16]);
     const alone = { OLLAMA_BASE_URL: '', OPENAI_BASE_URL: 'http://c', OPENAI_MODEL: 'm' };
     expect(loadConfig(alone).OLLAMA_BASE_URL).toEqual([]);
+    const both = { ...alone, OPENAI_BASE_URL: 'http://c,http://d', MAX_CONCURRENT: '4,8' };
+    expect(loadConfig(both).MAX_CONCURRENT).toEqual([4, 8]);
   });
 
   it.each<NodeJS.ProcessEnv>([

@@ -50,8 +50,8 @@ export function loadConfig(
 
 /** Rules that need more than one setting. */
 function checkTogether(config: z.output<typeof settings>): void {
-  const { OLLAMA_BASE_URL: ollamas, OPENAI_BASE_URL, MAX_CONCURRENT: slots } = config;
-  const upstreams = ollamas.length + (OPENAI_BASE_URL === undefined ? 0 : 1);
+  const { OLLAMA_BASE_URL: ollamas, OPENAI_BASE_URL: others, MAX_CONCURRENT: slots } = config;
+  const upstreams = ollamas.length + others.length;
   if (upstreams === 0) {
     throw new ConfigError('OLLAMA_BASE_URL must not be empty without an OPENAI_BASE_URL.');
   }

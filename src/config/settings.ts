@@ -14,7 +14,7 @@ import {
   wholeNumber,
 } from './values.js';
 
-/** Most Ollama servers in one list. */
+/** Most model servers in one list. */
 const MAX_UPSTREAMS = 64;
 
 /**
@@ -64,11 +64,19 @@ export const settings = z.object({
     .default(['http://localhost:11434'])
     .describe('Where Ollama answers, one or several; empty = no Ollama; OLLAMA_HOST is an alias'),
   OLLAMA_MODEL: z.string().default('llama3.2').describe('Model of requests that name none'),
-  OPENAI_BASE_URL: upstreamUrl
-    .transform((url) => (new URL(url).pathname === '/' ? `${url}/v1` : url))
-    .meta({ expected: 'an http or https URL, such as https://api.openai.com/v1' })
-    .optional()
-    .describe('Where an OpenAI-compatible server answers; unset = there is none'),
+  OPENAI_BASE_URL: z
+    .string()
+    .transform(list)
+    .pipe(
+      z
+        .array(upstreamUrl.transform((url) => (new URL(url).pathname === '/' ? `${url}/v1` : url)))
+        .max(MAX_UPSTREAMS),
+    )
+    .meta({
+      expected: 'http or https URLs, such as https://api.openai.com/v1, separated by commas',
+    })
+    .default([])
+    .describe('Where an OpenAI-compatible server answers, one or several; empty = there is none'),
   OPENAI_API_KEY: apiKey
     .optional()
     .describe('Key for OPENAI_BASE_URL, sent there and nowhere else'),
@@ -192,6 +200,9 @@ export const settings = z.object({
   ),
   MAX_QUEUE_PER_USER: integer(0, 100_000, 0).describe(
     'Most requests of one user that wait; 0 = no limit',
+  ),
+  ROUTE_BY_PREFIX: flag(true).describe(
+    'Send the next turn of a conversation to the upstream that has read the turns before it (not with REDIS_URL)',
   ),
   ABANDON_AFTER_MS: milliseconds(120_000, 0).describe(
     'How long a generation goes on after its last reader has left',

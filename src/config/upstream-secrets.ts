@@ -8,7 +8,7 @@ export function upstreamSecrets(config: Config): string[] {
   const headers = [config.OLLAMA_HEADERS, config.OPENAI_HEADERS].flatMap((all) =>
     Object.values(all),
   );
-  const passwords = [...config.OLLAMA_BASE_URL, config.OPENAI_BASE_URL ?? ''].flatMap((url) =>
+  const passwords = [...config.OLLAMA_BASE_URL, ...config.OPENAI_BASE_URL].flatMap((url) =>
     URL.canParse(url) ? [decodeURIComponent(new URL(url).password)] : [],
   );
   const keys = [config.OPENAI_API_KEY ?? '', config.OLLAMA_API_KEY ?? '', ...passwords];

@@ -5,6 +5,7 @@ import { CastError } from '../protocol/errors.js';
 import type { StreamState } from '../protocol/stream-state.js';
 import type { Lifecycle, Life } from './lifecycle.js';
 import type { Durations } from './line/durations.js';
+import type { PrefixRouting } from './line/prefix-routing.js';
 import type { LineAccount, SlotKeeper, Ticket } from './line/slot-keeper.js';
 import type { Running } from './running.js';
 
@@ -22,6 +23,8 @@ export interface AttemptsContext {
   readonly cast: Pick<CastService, 'candidates' | 'refresh' | 'refusal' | 'puller'>;
   readonly slots: Pick<SlotKeeper, 'enter' | 'reenter' | 'leave' | 'release'>;
   readonly durations: Durations;
+  /** Undefined where there is nothing to choose, or it is switched off. */
+  readonly routing?: Pick<PrefixRouting, 'savingsOf'> | undefined;
   readonly lifecycle: Lifecycle;
 }
 
@@ -33,6 +36,7 @@ export interface AttemptsContext {
 export class Attempts implements Ticket {
   readonly id: string;
   readonly user: string;
+  savings: ReadonlyMap<Upstream, number> | undefined;
   private attempt: number;
   /** There is an upstream request now. */
   private isAsking = false;
@@ -67,7 +71,11 @@ export class Attempts implements Ticket {
    * @throws CastError `queue_full`, `rate_limited`, `store_unavailable`
    */
   async enter(): Promise<boolean> {
-    if (!this.isPull) this.position = await this.context.slots.enter(this);
+    if (!this.isPull) {
+      const { routing, slots } = this.context;
+      if (routing !== undefined) this.savings = routing.savingsOf(this.life);
+      this.position = await slots.enter(this);
+    }
     return this.position > 0;
   }
 
@@ -108,6 +116,10 @@ export class Attempts implements Ticket {
     return untried.length > 0 ? untried : able;
   }
 
+  get turnMs(): number | undefined {
+    return this.context.durations.of(this.life.request.model);
+  }
+
   prefers(upstream: Upstream): boolean {
     return upstream.hasLoaded(this.life.request.model);
   }
@@ -126,7 +138,7 @@ export class Attempts implements Ticket {
     this.position = position;
     // Between attempts it is not told to wait again: it goes first.
     if (!this.hasBegun || this.attempt > 0 || this.running.hasEnded) return;
-    const one = this.context.durations.of(this.life.request.model);
+    const one = this.turnMs;
     const slots = this.candidates().reduce((sum, upstream) => sum + upstream.slots, 0);
     const etaMs = one === undefined ? undefined : Math.round((one * position) / Math.max(1, slots));
     this.running.wait(position, etaMs);

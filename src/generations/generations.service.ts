@@ -20,6 +20,7 @@ import { type Life, Lifecycle } from './lifecycle.js';
 import { advised, comeBack } from './line/advice.js';
 import type { DoorName } from './log/reader.js';
 import { Durations } from './line/durations.js';
+import { PrefixRouting } from './line/prefix-routing.js';
 import { SlotKeeper } from './line/slot-keeper.js';
 import { claimOf, givenName, nameOf, type Order, type Which } from './order.js';
 import { type Orphan, Peers } from './peers.js';
@@ -50,6 +51,8 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
   /** Those that are on their way to a place: who asks for one of them by its key waits for it. */
   private readonly entering = new Map<string, Promise<Accepted>>();
   private readonly durations = new Durations();
+  /** Of one node with several upstreams: the line that nodes share knows no conversations. */
+  private readonly routing: PrefixRouting | undefined;
   private reassuring: NodeJS.Timeout | undefined;
   private draining = false;
 
@@ -65,6 +68,10 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
   ) {
     peers.onOrphan((life) => this.adopt(life));
     for (const listener of [store, this.durations]) lifecycle.listen(listener);
+    const isShared = config.REDIS_URL !== undefined;
+    if (cast.upstreams.length < 2 || isShared || !config.ROUTE_BY_PREFIX) return;
+    this.routing = new PrefixRouting(cast.upstreams);
+    lifecycle.listen(this.routing);
   }
 
   onModuleInit(): void {
@@ -340,7 +347,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     reservation: Reservation | undefined,
     timeoutMs: number,
   ): Active {
-    const { config, store, lifecycle, cast, slots, durations } = this;
+    const { config, store, lifecycle, cast, slots, durations, routing } = this;
     const limits = {
       keep,
       timeoutMs,
@@ -375,7 +382,7 @@ export class GenerationsService implements OnModuleInit, BeforeApplicationShutdo
     const attempts = new Attempts(
       life,
       running,
-      { cast, slots, durations, lifecycle },
+      { cast, slots, durations, lifecycle, routing },
       this.usage.lineAccounts(caller.principal),
     );
     return { life, running, attempts };

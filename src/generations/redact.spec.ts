@@ -159,6 +159,14 @@ describe('shown: what a client sees of a reason', () => {
     'body.stream_options: Extra inputs are not permitted',
     'registry.ollama.ai/library/smollm2:latest does not support tools',
     'time: missing unit in duration "300"',
+    'max_tokens: 9000 is more than 8192',
+    'prompt tokens: 9000, most: 8192',
+    "unknown key: 'min_p' in options",
+    'messages.0.content.1.image_url: Extra inputs are not permitted',
+    'hf.co/bartowski/x:Q4_K_M does not support tools',
+    'llama3.2:3b and qwen2.5-coder:32b do not support insert',
+    'litellm.BadRequestError: OpenAIException - Invalid parameter: messages',
+    'Invalid schema at $.properties.name: type is missing',
   ])('is the reason: %s', (said) => {
     expect(shown(said, [PROMPT, 'hi'])).toBe(said);
   });
@@ -174,6 +182,18 @@ describe('shown: what a client sees of a reason', () => {
     ['a key', 'wrong key sk-abcdefgh12345678 here', 'abcdefgh'],
     ['part of a key', 'wrong key sk-abc***xyz here', 'xyz'],
     ['a long token', 'wrong token 0123456789abcdef0123456789abcdef here', '0123456789'],
+    ['a host alone', 'dial tcp: lookup gpu-7.corp.example.com: no such host', 'gpu-7'],
+    ['a host of a cluster', 'no endpoints of ollama.models.svc.cluster.local now', 'ollama'],
+    ['a host of a home', 'cannot reach ollama.local now', 'ollama'],
+    ['a host with a short name', 'dial tcp gpu7:8000: connection refused', 'gpu7'],
+    ['a name in a line of credentials', 'got Authorization: Basic YWRhOnNlY3JldA== here', 'YWRh'],
+    ['a key by its name', 'got x-api-key: hunter2 here', 'hunter2'],
+    ['a key in a setting', 'started with api_key="hunter2" here', 'hunter2'],
+    ['a key in JSON', 'got {"api_key": "hunter2"} here', 'hunter2'],
+    ['a password', 'login with password=hunter2 failed', 'hunter2'],
+    ['a key of letters', 'wrong key AKIAIOSFODNNEXAMPLEKEY here', 'AKIA'],
+    ['a socket of the system', 'dial unix /run/gpu.sock: refused', 'gpu.sock'],
+    ['a share', 'cannot open \\\\nas7\\models\\x now', 'nas7'],
     ['an address of mail', 'ask ada.lovelace@example.com for it', 'lovelace'],
   ])('has no %s', (_what, said, secret) => {
     const safe = shown(said, []);
@@ -191,6 +211,36 @@ describe('shown: what a client sees of a reason', () => {
       const safe = shown(said, [PROMPT]) ?? '';
       expect(eights.filter((eight) => safe.includes(eight))).toEqual([]);
     }
+  });
+
+  const word = fc.stringMatching(/^[a-z][a-z0-9]{3,9}$/);
+  const secret = fc.stringMatching(/^[A-Za-z0-9]{24,48}$/).map((key) => `${key}7x`);
+  const number = fc.integer({ min: 1, max: 254 });
+  it('has no address and no key, whatever it is and wherever it stands', () => {
+    const end = fc.constantFrom('com', 'internal', 'local', 'lan', 'io', 'ai', 'net', 'dev');
+    const hidden = fc.oneof(
+      fc.tuple(word, word, end).map((names) => names.join('.')),
+      fc
+        .tuple(word, fc.integer({ min: 1024, max: 65_535 }))
+        .map(([name, port]) => `${name}:${port}`),
+      fc.tuple(number, number, number, number).map((bytes) => bytes.join('.')),
+      fc.tuple(word, word).map(([host, path]) => `http://${host}/${path}`),
+      fc.tuple(word, word, word).map((names) => `/${names.join('/')}`),
+      secret,
+      secret.map((key) => `Bearer ${key}`),
+    );
+    fc.assert(
+      fc.property(
+        hidden,
+        fc.constantFrom('cannot reach ', 'error: "', 'at=', '(', '[', '{"to":"'),
+        fc.constantFrom('', ' now', '"', ')', '": refused', ', again'),
+        (what, before, after) => {
+          const safe = shown(`The server ${before}${what}${after}`, []) ?? '';
+          expect(safe).not.toContain(what);
+        },
+      ),
+      { numRuns: 500 },
+    );
   });
 
   it.each(['<html><h1>502</h1></html>', '<!DOCTYPE html>', '', '…', PROMPT])(

@@ -10,6 +10,14 @@ const LOGGED_RUN = { letters: 10, chars: 12 };
 const SHOWN_RUN = { letters: 7, chars: 8 };
 /** Bearer tokens, API keys, `user:password@` and `?key=` in addresses. */
 const SECRET = /(bearer\s+|\bsk-|\/\/(?=[^\s/]*@)|[?&][\w-]*(?:key|token|ts)=)[^\s"'@&]+/gi;
+/** Names under which servers write keys and passwords, and what they write there. */
+const NAMED_SECRET =
+  /\b((?:authorization|(?:x[-_])?(?:api|access|secret|private|auth)[-_ ]?key|(?:\w{1,20}[-_])?(?:token|secret|password|passwd))["']?\s{0,3}[:=]\s{0,3}["']?(?:basic |bearer |digest )?)(?!\d+\b)[^\s"',;})\]…]+/gi;
+/** Registries of models: their names begin with them. */
+const KNOWN_HOSTS = 'registry\\.ollama\\.ai|ollama\\.com|hf\\.co|huggingface\\.co';
+/** How names of hosts end; other names with dots in them are those of fields and models. */
+const ENDS =
+  'internal|local|localdomain|lan|home|corp|intranet|private|svc|example|com|net|org|io|ai|dev|app|cloud|co|info|biz|xyz|tech|eu|de|uk|fr|cn|jp|ru|br|in|us|ch|at|nl|es|it|pl|se|ca|au';
 /** What else clients are not to see: addresses, paths, keys of any kind. */
 const PRIVATE: readonly RegExp[] = [
   /\b[a-z][a-z+.-]*:\/\/[^\s"'<>)]+/gi,
@@ -17,7 +25,13 @@ const PRIVATE: readonly RegExp[] = [
   /\b\d{1,3}(\.\d{1,3}){3}(:\d+)?\b/g,
   /\[?[0-9a-f]{0,4}(:[0-9a-f]{0,4}){3,7}\]?(:\d+)?/gi,
   /\b(?:localhost|[\w-]+(?:\.[\w-]+)+):\d{2,5}\b/gi,
-  /(^|[\s"'`(=:])(?:[a-z]:)?(?:[/\\][\w.@%+~-]+){2,}[/\\]?/gi,
+  /(?<![\w-])[a-z][a-z0-9-]*:(?:80|443|\d{4,5})\b/gi,
+  new RegExp(
+    `(?<![\\w.-])(?!(?:${KNOWN_HOSTS})(?![\\w.-]))(?:[a-z0-9][\\w-]{0,62}\\.){1,8}(?:${ENDS})(?![\\w-])(?:\\.[\\w-]+)*`,
+    'gi',
+  ),
+  /\b(?:AKIA|ASIA|AIza|gsk_|hf_|ghp_|xai-|r8_)[\w-]{8,}/g,
+  /(^|[\s"'`(=:[{<,;|>])(?:[a-z]:)?(?:[/\\][\w.@%+~-]+){2,}[/\\]?/gi,
   /\b(?:[a-z]{2,6}[-_])?(?=[\w-]*\d)(?=[\w-]*[a-z])[\w-]{20,}/gi,
   /\b\w{3,8}\*{2,}\w*/g,
 ];
@@ -44,7 +58,9 @@ export function redact(text: string, secrets: readonly string[]): string {
  */
 export function shown(said: string, secrets: readonly string[]): string | undefined {
   if (/^\s*<(!doctype|html|\?xml)/i.test(said)) return undefined;
-  let plain = unescaped(said.slice(0, READ_CHARS)).replace(SECRET, '$1…');
+  let plain = unescaped(said.slice(0, READ_CHARS))
+    .replace(SECRET, '$1…')
+    .replace(NAMED_SECRET, '$1…');
   for (const pattern of PRIVATE) plain = plain.replace(pattern, '…');
   const safe = withoutQuotations(
     plain.slice(0, LOGGED_CHARS + SHOWN_RUN.chars),
@@ -89,8 +105,13 @@ function oneLine(text: string): string {
 
 /** Undoes what JSON does to a text. */
 function unescaped(text: string): string {
-  return text
-    .replace(/\\u([0-9a-f]{4})/gi, (_, code: string) => String.fromCharCode(parseInt(code, 16)))
-    .replace(/\\[nrtbf]/g, ' ')
-    .replace(/\\(["'\\/])/g, '$1');
+  return text.replace(
+    /\\(?:u([0-9a-f]{4})|([nrtbf])|(["'\\/]))/gi,
+    (_, code?: string, white?: string, same = '') =>
+      code !== undefined
+        ? String.fromCharCode(parseInt(code, 16))
+        : white !== undefined
+          ? ' '
+          : same,
+  );
 }

@@ -1,6 +1,7 @@
 import type { Upstream } from '../../cast/upstream.js';
 import type { QueueView } from '../../protocol/answers.js';
 import { CastError } from '../../protocol/errors.js';
+import { Patience } from './patience.js';
 import type { LineAccount, LineLimits, SlotKeeper, Ticket } from './slot-keeper.js';
 import { accountKey, Slots } from './slots.js';
 import { WaitingLine } from './waiting-line.js';
@@ -12,6 +13,7 @@ const TELL_MS = 250;
 export class MemorySlotKeeper implements SlotKeeper {
   private readonly slots: Slots;
   private readonly line: WaitingLine;
+  private readonly patience: Patience;
   private telling: NodeJS.Timeout | undefined;
   private toldAt = Number.NEGATIVE_INFINITY;
 
@@ -22,16 +24,14 @@ export class MemorySlotKeeper implements SlotKeeper {
   ) {
     this.slots = new Slots(limits.maxConcurrentPerUser);
     this.line = new WaitingLine(upstreams);
+    this.patience = new Patience(this.line, this.slots, () => this.serve());
   }
 
-  /** Why there is no place for such a ticket; undefined if there is one, or it can start. */
+  /** Why such a ticket may not wait; undefined if it may. */
   private refusal(
     ticket: Pick<Ticket, 'user' | 'accounts'>,
-    candidates: readonly Upstream[],
   ): 'queue_full' | 'rate_limited' | undefined {
-    const { slots, line, limits } = this;
-    if (slots.mayRun(ticket) && candidates.some((upstream) => slots.isFree(upstream)))
-      return undefined;
+    const { line, limits } = this;
     const { maxQueue, maxQueuePerUser: most } = limits;
     if (most > 0 && line.lengthOf(ticket.user) >= most) return 'rate_limited';
     const isFull = ({ name, waiting = 0 }: LineAccount): boolean =>
@@ -42,8 +42,13 @@ export class MemorySlotKeeper implements SlotKeeper {
 
   enter(ticket: Ticket): number {
     const candidates = ticket.candidates();
-    const refusal = this.refusal(ticket, candidates);
-    if (refusal !== undefined) throw new CastError(refusal);
+    const refusal = this.refusal(ticket);
+    if (refusal !== undefined) {
+      const { slots } = this;
+      const canStart = slots.mayRun(ticket) && candidates.some((one) => slots.isFree(one));
+      if (!canStart) throw new CastError(refusal);
+      this.patience.end(ticket);
+    }
     this.line.add(ticket, candidates, false);
     this.serve(ticket);
     return this.line.position(ticket);
@@ -106,7 +111,10 @@ export class MemorySlotKeeper implements SlotKeeper {
   }
 
   private nextOf(upstream: Upstream): Ticket | undefined {
-    return this.line.first(upstream, (ticket) => this.slots.mayRun(ticket));
+    return this.line.first(
+      upstream,
+      (ticket) => this.slots.mayRun(ticket) && !this.patience.passes(ticket, upstream),
+    );
   }
 
   private start(ticket: Ticket, upstream: Upstream): void {

@@ -21,6 +21,13 @@ export interface Ticket {
   candidates(): readonly Upstream[];
   /** Whether this upstream would answer sooner than another one that is free too. */
   prefers(upstream: Upstream): boolean;
+  /**
+   * How much sooner each upstream would answer, as it knows the beginning of the request, in
+   * milliseconds; undefined where none does. Must not change while it waits.
+   */
+  readonly savings?: ReadonlyMap<Upstream, number> | undefined;
+  /** How long one like it holds a slot, in milliseconds; undefined where that is not known. */
+  readonly turnMs?: number | undefined;
   /** It has a slot of this upstream, until it is released. */
   start(upstream: Upstream): void;
   /** Its position in the line changed; 1 is next. */

@@ -1,4 +1,5 @@
 import type { Upstream } from '../../cast/upstream.js';
+import { NOTICEABLE_MS } from './patience.js';
 import type { Ticket } from './slot-keeper.js';
 
 /** Which ticket holds a slot of which upstream. */
@@ -28,15 +29,24 @@ export class Slots {
     );
   }
 
-  /** Of these upstreams the best one with a free slot: a preferred one, then the least busy. */
-  best(upstreams: readonly Upstream[], ticket: Pick<Ticket, 'prefers'>): Upstream | undefined {
+  /**
+   * Of these upstreams the best one with a free slot: a preferred one, of these one that saves most,
+   * then the least busy.
+   */
+  best(
+    upstreams: readonly Upstream[],
+    ticket: Pick<Ticket, 'prefers' | 'savings'>,
+  ): Upstream | undefined {
     const free = upstreams.filter((upstream) => this.isFree(upstream));
     if (free.length < 2) return free[0];
     const preferred = free.filter((upstream) => ticket.prefers(upstream));
+    const able = preferred.length > 0 ? preferred : free;
+    const saved = (upstream: Upstream): number => ticket.savings?.get(upstream) ?? 0;
+    const enough = Math.max(...able.map(saved)) - NOTICEABLE_MS;
     const load = (upstream: Upstream): number => this.running(upstream) / upstream.slots;
-    return (preferred.length > 0 ? preferred : free).reduce((best, upstream) =>
-      load(upstream) < load(best) ? upstream : best,
-    );
+    return able
+      .filter((upstream) => saved(upstream) > enough)
+      .reduce((best, upstream) => (load(upstream) < load(best) ? upstream : best));
   }
 
   take(ticket: Ticket, upstream: Upstream): void {

@@ -92,6 +92,11 @@ export class WaitingLine {
     return at.length === 0 ? 0 : Math.min(...at.map((place) => place.position(ticket) ?? Infinity));
   }
 
+  /** Its position before one upstream, 1 is next; undefined if it does not wait for that one. */
+  positionBefore(upstream: Upstream, ticket: Ticket): number | undefined {
+    return this.before.get(upstream)?.position(ticket);
+  }
+
   private forget(ticket: Ticket): void {
     this.waiting.delete(ticket);
     for (const name of namesOf(ticket)) {
