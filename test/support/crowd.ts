@@ -16,8 +16,6 @@ const AGAIN_MS = 100;
 /** What became of one answer. */
 export interface Outcome {
   readonly id: string;
-  /** How long its upstream takes for it, in milliseconds. */
-  readonly takesMs: number;
   readonly terminal: TerminalRecord;
   /** When the first of its readers was told the end, by the monotonic clock, in milliseconds. */
   readonly endedAt: number;
@@ -83,7 +81,7 @@ export class Crowd {
     for (const piece of keptOf(asked, readers, terminal)) oracle.sent('text', piece);
     const ends = readers.map((reader) => JSON.stringify(reader.terminals)).join(' ');
     this.problems.push(...oracle.problems().map((one) => `${prompt}, ${id}: ${one} (${ends})`));
-    this.outcomes.push({ id, takesMs, terminal, endedAt, attempts: asked.sent.length });
+    this.outcomes.push({ id, terminal, endedAt, attempts: asked.sent.length });
     this.asked.delete(prompt);
     for (const one of [client, other]) one.forget(id);
   }

@@ -8,6 +8,8 @@ type Env = Record<string, string | number>;
 export class Fleet {
   /** Where the balancer sends new connections. */
   readonly well: ClusterServer[] = [];
+  /** When each node was told to go, by the monotonic clock, in milliseconds. */
+  readonly toldToGoAt: number[] = [];
   private readonly ids = new Map<ClusterServer, string>();
   private readonly connections = new Set<Socket>();
 
@@ -19,8 +21,9 @@ export class Fleet {
     balancer.on('connection', (client) => this.pass(client));
   }
 
-  static async start(stage: ClusterStage, count: number, env: Env = {}): Promise<Fleet> {
-    const balancer = createServer().listen(0, '127.0.0.1');
+  /** @param port of the balancer; any, if it is not given */
+  static async start(stage: ClusterStage, count: number, env: Env = {}, port = 0): Promise<Fleet> {
+    const balancer = createServer().listen(port, '127.0.0.1');
     await once(balancer, 'listening');
     const fleet = new Fleet(stage, env, balancer);
     await Promise.all(Array.from({ length: count }, () => fleet.add()));
@@ -64,12 +67,18 @@ export class Fleet {
     await this.add();
     this.leave(node);
     node.program.child.kill('SIGTERM');
+    this.toldToGoAt.push(performance.now());
     const code = await node.program.exited;
     if (code !== 0) throw new Error(`it ended with ${code}: ${node.program.stderr.slice(-500)}`);
   }
 
-  async close(): Promise<void> {
+  /** All connections are lost. */
+  cut(): void {
     for (const socket of this.connections) socket.destroy();
+  }
+
+  async close(): Promise<void> {
+    this.cut();
     await new Promise((resolve) => this.balancer.close(resolve));
   }
 
