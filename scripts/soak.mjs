@@ -17,11 +17,11 @@ const env = options.chaos
   ? { CHAOS_SECONDS: String(60 * Number(options.minutes)) }
   : { SOAK_TIMES: options.times, ROLLING_CLIENTS: '60' };
 const files = options.chaos
-  ? ['test/chaos']
+  ? ['--testMatch', '**/test/chaos.soak-spec.ts', '--']
   : ['test/cluster-(faults|store-faults|handover|rolling)'];
 const engine = options.engine === undefined ? [] : ['-t', `on ${options.engine}`];
 const jest = ['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js'];
-const { status } = spawnSync(process.execPath, [...jest, '--runInBand', ...files, ...engine], {
+const { status } = spawnSync(process.execPath, [...jest, '--runInBand', ...engine, ...files], {
   env: { ...process.env, ...env },
   stdio: 'inherit',
 });

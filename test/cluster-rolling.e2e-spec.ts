@@ -29,7 +29,5 @@ faultSuite('a rolling restart', ({ often, stage: open, closeLater }) => {
       const toldToGoAt = fleet.toldToGoAt.findLast((at) => at < outcome.endedAt) ?? Infinity;
       expect(outcome.endedAt - toldToGoAt).toBeGreaterThan(DRAIN_MS * 0.95);
     }
-    // Nobody was sent away.
-    expect(clients.flatMap(({ refusals }) => refusals)).toEqual([]);
   });
 });

@@ -7,7 +7,7 @@ import { Fleet } from './support/fleet.js';
 import { ledgerOf } from './support/ledger.js';
 
 /** How long faults are made on each engine, in seconds; `npm run soak -- --chaos` says how long. */
-const SECONDS = Number(process.env['CHAOS_SECONDS'] ?? 10);
+const SECONDS = Number(process.env['CHAOS_SECONDS'] ?? 60);
 const CLIENTS = 16;
 const LONGEST_MS = 6_000;
 /** How long after its lease a dead node is named at the latest, in milliseconds. */
