@@ -25,6 +25,8 @@ const DAY_MS = 86_400_000;
 /**
  * Copies the logs of this node's generations to Redis: a cursor on each log, and one script call for
  * all that is new. No reader of this node waits for it.
+ * What is new, on its way, failed and removed of a generation is one state; so this file is longer than
+ * others.
  */
 export class Keeper {
   private readonly logger = new Logger('Keeper');

@@ -50,6 +50,7 @@ const BEATS_UNTIL_OPEN = 3;
 /**
  * The slots and the line of all nodes, in Redis. What this node holds and what of it waits is also
  * known here; at each beat both are compared, and what was lost on either side is told again.
+ * Each method reads and writes the same tickets; so this file is longer than others.
  */
 export class RedisLine implements SlotKeeper {
   private readonly logger = new Logger('Line');

@@ -50,6 +50,7 @@ export interface RunningEvents {
 /**
  * The producer of one generation: its state, its timers and its limits. It ends exactly once, and
  * only when the upstream request is over.
+ * Each timer and each limit may end it, and must know of the others; so this file is longer than others.
  */
 export class Running implements Driver {
   readonly generation: Generation;

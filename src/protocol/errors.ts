@@ -1,6 +1,9 @@
 import { z } from 'zod';
 
-/** The closed list of error codes. What each one means stands in {@link ERRORS}. */
+/**
+ * The closed list of error codes. What each one means stands in {@link ERRORS}: the list and the table
+ * stand in one file, which makes it longer than others.
+ */
 export const errorCode = z
   .enum([
     'invalid_request',

@@ -52,6 +52,7 @@ import { SocketSessions } from './socket-sessions.js';
 /**
  * The socket's door: takes requests, and turns log readers into emits. A request is answered through
  * its ack before the socket reads the generation, so no record can come before the ack.
+ * It has a handler for each event, and what all of them share; so this file is longer than others.
  */
 @WebSocketGateway({ namespace: 'events' })
 @UsePipes(validation)

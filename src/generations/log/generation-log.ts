@@ -31,6 +31,7 @@ interface Single {
  * The append-only log of one generation: entries 1, 2, 3, …, the last one its end. One producer
  * appends; each reader holds a cursor. In memory and synchronous, so between a read and the next
  * append there is no moment in which an entry could be missed or told twice.
+ * Append, merge and read work on the same arrays; so this file is longer than others.
  */
 export class GenerationLog {
   /** Seq of the last entry; 0 before the first. */
