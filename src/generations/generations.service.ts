@@ -44,7 +44,9 @@ interface Active {
   readonly attempts: Attempts;
 }
 
-/** Starts generations, with all decisions on model, options and limits; finds and drains them. * A start, a pull and what another node hands over are accepted by the same rules, and counted by the same
+/**
+ * Starts generations, with all decisions on model, options and limits; finds and drains them. A start,
+ * a pull and what another node hands over are accepted by the same rules, and counted by the same
  * bounds; so this file is longer than others.
  */
 @Injectable()
