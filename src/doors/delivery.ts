@@ -41,6 +41,8 @@ export function onDisconnectOf(request: Request, usual: OnDisconnect): OnDisconn
 /** Gives a generation to the one who asked for it, until it ends or the caller has gone. */
 @Injectable()
 export class Delivery {
+  private turn = Promise.resolve();
+
   constructor(
     private readonly lifecycle: Lifecycle,
     private readonly sessions: Sessions,
@@ -96,11 +98,19 @@ export class Delivery {
       });
     });
     try {
-      return await Promise.race([generation.ended, closed, revoked]);
+      const end = await Promise.race([generation.ended, closed, revoked]);
+      await this.takeTurn();
+      return response.closed ? undefined : end;
     } finally {
       session?.end();
       reader.leave();
     }
+  }
+
+  /** To write a large answer as a whole takes a while: of many that wait, one each time around the loop. */
+  private takeTurn(): Promise<void> {
+    this.turn = this.turn.then(() => new Promise((resolve) => setImmediate(resolve)));
+    return this.turn;
   }
 }
 
