@@ -65,12 +65,17 @@ for (const { name, program, missing } of ENGINES) {
         [b, here, there],
         [a, there, here],
       ] as const) {
-        const { status, body } = await call('POST', `${asked.url}/llm/generate`, {
-          clientId: client.id,
-          prompt: 'x',
+        let body: Record<string, unknown> = {};
+        // A node may be known to the others a moment before it hears them.
+        await until(async () => {
+          const started = await call('POST', `${asked.url}/llm/generate`, {
+            clientId: client.id,
+            prompt: 'x',
+          });
+          body = started.body;
+          return started.status === 201;
         });
-        expect(status).toBe(201);
-        const id = body.generationId as string;
+        const id = body['generationId'] as string;
         const request = (await upstream.nextCall()).text('one ');
         await reader.accepted('join', { generationId: id, after: 0 });
         request.text('two');

@@ -22,6 +22,9 @@ export type OnDisconnect = 'cancel' | 'grace' | 'keep';
  */
 export const HOLD_MS = 1_000;
 
+/** An answer is written at once unless it is larger, in bytes. */
+const LARGE_BYTES = 65_536;
+
 const HEADER = 'x-llm-cast-on-disconnect';
 /** What every answer of a door carries: with it the caller can go on through our own doors. */
 export const ID_HEADER = 'x-llm-cast-generation-id';
@@ -99,7 +102,7 @@ export class Delivery {
     });
     try {
       const end = await Promise.race([generation.ended, closed, revoked]);
-      await this.takeTurn();
+      if (generation.log.size > LARGE_BYTES) await this.takeTurn();
       return response.closed ? undefined : end;
     } finally {
       session?.end();
