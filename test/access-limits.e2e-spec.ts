@@ -1,7 +1,7 @@
-import { io } from 'socket.io-client';
 import { startApp } from './support/app.js';
 import { Client } from './support/client.js';
 import { bearer, KeysFile, SECRET, tokenOf } from './support/credentials.js';
+import { handshake } from './support/handshake.js';
 import { call } from './support/rest.js';
 import { ScriptedUpstream } from './support/scripted-upstream.js';
 import { until } from './support/until.js';
@@ -131,16 +131,3 @@ describe('the limits of users', () => {
     second.close();
   });
 });
-
-/** What a handshake is refused with; undefined where it is let in. */
-async function handshake(url: string, auth: object): Promise<unknown> {
-  const socket = io(`${url}/events`, { forceNew: true, reconnection: false, auth });
-  try {
-    return await new Promise((resolve) => {
-      socket.once('connect', () => resolve(undefined));
-      socket.once('connect_error', (error) => resolve((error as { data?: unknown }).data));
-    });
-  } finally {
-    socket.disconnect();
-  }
-}

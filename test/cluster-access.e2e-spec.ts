@@ -1,10 +1,10 @@
-import { io } from 'socket.io-client';
 import type { RunningServer } from '../src/server.js';
 import { startApp } from './support/app.js';
 import { Client } from './support/client.js';
 import { bearer, KeysFile, SECRET, tokenOf } from './support/credentials.js';
 import { describeIf } from './support/needs.js';
 import { ENGINES, RedisServer } from './support/redis-server.js';
+import { handshake } from './support/handshake.js';
 import { call } from './support/rest.js';
 import { ScriptedUpstream } from './support/scripted-upstream.js';
 import { until } from './support/until.js';
@@ -125,9 +125,9 @@ for (const { name, program, missing } of ENGINES) {
       expect((await generate(b, bob!)).status).toBe(201);
       expect((await generate(a, bob!)).status).toBe(429);
       const socket = await Client.connect(a.socketUrl, { auth: { token: ada } });
-      expect(await refusalOf(b, bob!)).toMatchObject({ code: 'rate_limited' });
+      expect(await handshake(b.socketUrl, { token: bob! })).toMatchObject({ code: 'rate_limited' });
       socket.close();
-      await until(async () => (await refusalOf(b, bob!)) === undefined);
+      await until(async () => (await handshake(b.socketUrl, { token: bob! })) === undefined);
     });
 
     it('counts the sockets of all nodes together', async () => {
@@ -135,13 +135,13 @@ for (const { name, program, missing } of ENGINES) {
       const ada = await tokenOf('ada');
       const first = await Client.connect(a.socketUrl, { auth: { token: ada } });
       const second = await Client.connect(b.socketUrl, { auth: { token: ada } });
-      expect(await refusalOf(a, ada)).toMatchObject({
+      expect(await handshake(a.socketUrl, { token: ada })).toMatchObject({
         code: 'rate_limited',
         retryAfterMs: expect.any(Number),
       });
-      expect(await refusalOf(b, await tokenOf('bob'))).toBeUndefined();
+      expect(await handshake(b.socketUrl, { token: await tokenOf('bob') })).toBeUndefined();
       first.close();
-      await until(async () => (await refusalOf(b, ada)) === undefined);
+      await until(async () => (await handshake(b.socketUrl, { token: ada })) === undefined);
       second.close();
       // Nothing is left in Redis of whoever has none.
       await until(async () => (await redis.ask((client) => client.keys('lc:w:*')))?.length === 0);
@@ -171,7 +171,9 @@ for (const { name, program, missing } of ENGINES) {
       await request.closed;
       for (const one of [a, b]) {
         expect(await rest(one, 'GET', '/llm/queue', ada)).toMatchObject({ status: 401 });
-        expect(await refusalOf(one, ada)).toMatchObject({ code: 'unauthorized' });
+        expect(await handshake(one.socketUrl, { token: ada })).toMatchObject({
+          code: 'unauthorized',
+        });
       }
       expect(other.socket.connected).toBe(true);
       // Who was not there when it was taken back reads it.
@@ -259,21 +261,4 @@ for (const { name, program, missing } of ENGINES) {
       client.close();
     });
   });
-}
-
-/** What a handshake is refused with; undefined where it is let in. */
-async function refusalOf({ socketUrl }: RunningServer, token: string): Promise<unknown> {
-  const socket = io(`${socketUrl}/events`, {
-    forceNew: true,
-    reconnection: false,
-    auth: { token },
-  });
-  try {
-    return await new Promise((resolve) => {
-      socket.once('connect', () => resolve(undefined));
-      socket.once('connect_error', (error) => resolve((error as { data?: unknown }).data));
-    });
-  } finally {
-    socket.disconnect();
-  }
 }

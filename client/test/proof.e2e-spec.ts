@@ -79,7 +79,7 @@ describe('what arrived wrong', () => {
 
   it('is read anew, once, where only the SHA-256 can tell', async () => {
     const stream = ask([chunk(1, 'The sky is blu?!'), end(2)], [chunk(1, TEXT), end(2)]);
-    // Whoever has used a wrong piece is told.
+    // A reader that has used a wrong piece is told.
     await expect(collect(stream)).rejects.toMatchObject({ code: 'text_damaged' });
     expect(await stream.result).toMatchObject({ state: 'cancelled', verified: true });
     expect(stream.text).toBe(TEXT);

@@ -62,7 +62,7 @@ export const CHECKS: readonly Check[] = [
   {
     id: 'store',
     title: 'Redis',
-    needs: ['ready'],
+    needs: ['ready', 'access'],
     isQuiet: true,
     limitMs: 5_000,
     run: checkStore,

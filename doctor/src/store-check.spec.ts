@@ -24,7 +24,10 @@ describe('what the doctor says of Redis', () => {
   const examined = async (of: object | undefined): Promise<[string, string | undefined][]> => {
     store = of;
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const verdicts = await checkStore(new Patient(url, url), new AbortController().signal);
+    const verdicts = await checkStore(
+      new Patient(url, url, undefined),
+      new AbortController().signal,
+    );
     return verdicts.map(({ status, mend }) => [status, mend?.lines]);
   };
 

@@ -19,10 +19,10 @@ interface Store {
  * The Redis of several nodes is new enough, near, and neither forgets nor loses what it is given. Of a
  * server that is alone, or tells only operators of its nodes, there is nothing to find.
  */
-export async function checkStore({ restUrl }: Patient, signal: AbortSignal): Promise<Verdict[]> {
-  const answer = await fetch(`${restUrl}/llm/cluster`, { signal });
-  if (!answer.ok) return [];
-  const { store } = (await answer.json()) as { store: Store };
+export async function checkStore(patient: Patient, signal: AbortSignal): Promise<Verdict[]> {
+  const answer = await patient.rest('/llm/cluster', { signal });
+  if (answer.status !== 200) return [];
+  const { store } = answer.json as unknown as { store: Store };
   const { version, latencyMs, maxMemoryPolicy, isPersistent } = store;
   if (version === null) return [];
   const wrong: Verdict[] = [];

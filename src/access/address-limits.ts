@@ -15,10 +15,8 @@ const WINDOW_S = 10;
  */
 @Injectable()
 export class AddressLimits {
-  private readonly handshakes = new WindowCounter(
-    new MemoryAccessStore().window('handshakes', WINDOW_S),
-  );
-  private readonly sockets = new Map<string, number>();
+  private readonly store = new MemoryAccessStore();
+  private readonly handshakes = new WindowCounter(this.store.window('handshakes', WINDOW_S));
   private readonly isOn: boolean;
 
   constructor(private readonly config: Config) {
@@ -35,20 +33,12 @@ export class AddressLimits {
   }
 
   /** Counts an open socket. @returns to be called when it is closed @throws CastError `rate_limited` */
-  openSocket(address: string): () => void {
+  async openSocket(address: string): Promise<() => void> {
     const most = this.config.LIMIT_SOCKETS_PER_ADDRESS;
     if (!this.isOn || most === 0) return () => undefined;
-    const network = networkOf(address);
-    const open = this.sockets.get(network) ?? 0;
-    if (open >= most) {
-      throw new CastError('rate_limited', { message: TOO_MANY, retryAfterMs: SOCKETS_RETRY_MS });
-    }
-    this.sockets.set(network, open + 1);
-    return () => {
-      const left = (this.sockets.get(network) ?? 0) - 1;
-      if (left > 0) this.sockets.set(network, left);
-      else this.sockets.delete(network);
-    };
+    const close = await this.store.openSocket([{ name: networkOf(address), most }]);
+    if (close !== undefined) return close;
+    throw new CastError('rate_limited', { message: TOO_MANY, retryAfterMs: SOCKETS_RETRY_MS });
   }
 }
 

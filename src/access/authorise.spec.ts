@@ -117,7 +117,7 @@ describe('who may do what', () => {
     const generation = { id: ID, owner: 'shop/ada' };
     for (const principal of [key(without(verb)), user(without(verb))]) {
       expect(outcome(() => authorise(principal, verb, generation))).toBe('forbidden');
-      // Whose it is makes no difference then.
+      // Its owner makes no difference then.
       const foreign = { id: ID, owner: 'bank/bob' };
       expect(outcome(() => authorise(principal, verb, foreign))).toBe('forbidden');
     }

@@ -17,7 +17,7 @@ const scoped = (scope: Scope, relation?: Relation): Rule => ({
   ...(relation !== undefined && { relation }),
 });
 
-/** Who may do what. Everything that a door does is asked here, each time. */
+/** What each principal may do. Everything that a door does is asked here, each time. */
 export const RULES: Readonly<Record<Verb | GenerationVerb, Readonly<Record<Column, Rule>>>> = {
   start: {
     key: scoped('start'),

@@ -1,9 +1,10 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
 import type { Upstream } from '../cast/upstream.js';
 import type { LineLimits, SlotKeeper, Ticket } from '../generations/line/slot-keeper.js';
 import type { QueueView } from '../protocol/answers.js';
 import { CastError } from '../protocol/errors.js';
+import { digest } from './keys.js';
 import type { RedisClient } from './redis.js';
 import type { ScriptName } from './scripts.js';
 
@@ -297,7 +298,7 @@ export class RedisLine implements SlotKeeper {
 
 /** A digest: the name of a user has no business in the line. */
 function nameOf(kind: 'user' | 'account', name: string): string {
-  return createHash('sha256').update(`${kind} ${name}`).digest('base64url').slice(0, 22);
+  return digest(`${kind} ${name}`).slice(0, 22);
 }
 
 /** Lua has no empty list: it writes `{}`. */

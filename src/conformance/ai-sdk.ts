@@ -1,6 +1,13 @@
 import type { Answer } from './answer.js';
-import { nothingSeen, objectIn, type Protocol, type Resume, type Seen, TOOL } from './protocol.js';
-import { isType } from './protocol.js';
+import {
+  isType,
+  nothingSeen,
+  objectIn,
+  type Protocol,
+  type Resume,
+  type Seen,
+  TOOL,
+} from './protocol.js';
 import { eventsIn } from './sse.js';
 
 type Part = Record<string, unknown> & { type?: string };

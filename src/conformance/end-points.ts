@@ -1,12 +1,9 @@
 import type { Asked, Examination } from './examination.js';
-import { expectError, expectRefusal, type Point } from './point.js';
+import { expectError, expectRefusal, notStreamed, type Point } from './point.js';
 import type { UpstreamAnswer } from './upstream-answer.js';
 
 const SAID = 'The sky ';
 const FAILURE = 'the model has crashed';
-
-const notStreamed: Point['skips'] = ({ canBeWhole }) =>
-  canBeWhole ? undefined : 'this protocol always streams';
 
 /** An answer whose upstream does not come to its end. */
 const broken =

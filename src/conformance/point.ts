@@ -15,6 +15,10 @@ export interface Point {
   check(examination: Examination): Promise<void>;
 }
 
+/** Skips what is about answers that are not streamed, where the protocol has none. */
+export const notStreamed: Point['skips'] = ({ canBeWhole }) =>
+  canBeWhole ? undefined : 'this protocol always streams';
+
 /** The server under test does not have what the point is about, and need not have it. */
 export class Absent extends Error {}
 

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Examination } from './examination.js';
 import { endPoints } from './end-points.js';
-import { Absent, expect, expectWhole, type Point } from './point.js';
+import { Absent, expect, expectWhole, notStreamed, type Point } from './point.js';
 import { CALL, objectIn } from './protocol.js';
 import { TOKENS } from './wire.js';
 
@@ -11,9 +11,6 @@ const CHARACTERS =
   'Tromsø – “ок” 你好 👩‍🚀\u2028\r\n\n data: [DONE]\n\t{"done":true} </think> \\u0041 é';
 /** Rather less than the patience of a reader who sees nothing, in milliseconds. */
 const AT_ONCE_MS = 3_000;
-
-const notStreamed: Point['skips'] = ({ canBeWhole }) =>
-  canBeWhole ? undefined : 'this protocol always streams';
 
 /** What every answer needs that comes to its end. */
 const wholePoints: readonly Point[] = [

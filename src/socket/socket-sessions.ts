@@ -28,7 +28,8 @@ export class SocketSessions {
    * it has gone in the meantime
    */
   async open(socket: ClientSocket, { principal }: Caller): Promise<Session> {
-    const leaveAddress = this.addresses.openSocket(clientAddress(socket.request, this.config));
+    const address = clientAddress(socket.request, this.config);
+    const leaveAddress = await this.addresses.openSocket(address);
     let leaveUser = (): void => undefined;
     try {
       leaveUser = await this.usage.openSocket(principal);

@@ -1,9 +1,9 @@
 import { createHmac, generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { io } from 'socket.io-client';
 import { bearer, KeysFile, SECRET, tokenOf } from '../support/credentials.js';
 import { Program } from '../support/program.js';
+import { handshake } from '../support/handshake.js';
 import { call } from '../support/rest.js';
 import { until } from '../support/until.js';
 
@@ -98,7 +98,7 @@ describe('a forged or spoilt token', () => {
       const rest = await call('GET', `${url}/llm/queue`, undefined, bearer(token));
       expect(rest).toMatchObject({ status: 401, body: { code: 'unauthorized' } });
       expect(JSON.stringify(rest.body)).not.toContain(token);
-      expect(await handshake(socketUrl, token)).toMatchObject({ code: 'unauthorized' });
+      expect(await handshake(socketUrl, { token })).toMatchObject({ code: 'unauthorized' });
     }
   });
 
@@ -108,7 +108,7 @@ describe('a forged or spoilt token', () => {
     const [{ url, socketUrl } = { url: '', socketUrl: '' }] = urls;
     const rest = await call('GET', `${url}/llm/queue`, undefined, bearer(token));
     expect(rest).toMatchObject({ status: 401, body: { code: 'auth_expired' } });
-    expect(await handshake(socketUrl, token)).toMatchObject({ code: 'auth_expired' });
+    expect(await handshake(socketUrl, { token })).toMatchObject({ code: 'auth_expired' });
   });
 
   it('none of them leads to a request, or stands in the log', async () => {
@@ -129,16 +129,3 @@ describe('a forged or spoilt token', () => {
 
 const urlOf = (server: ReturnType<typeof createServer>): string =>
   `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-
-/** What a handshake is refused with; undefined where it is let in. */
-async function handshake(url: string, token: string): Promise<unknown> {
-  const socket = io(`${url}/events`, { forceNew: true, reconnection: false, auth: { token } });
-  try {
-    return await new Promise((resolve) => {
-      socket.once('connect', () => resolve(undefined));
-      socket.once('connect_error', (error) => resolve((error as { data?: unknown }).data));
-    });
-  } finally {
-    socket.disconnect();
-  }
-}

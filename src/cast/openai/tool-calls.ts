@@ -17,9 +17,9 @@ interface PartialCall {
 
 /**
  * Gathers the pieces of an answer's tool calls. A piece belongs to the call of its index (of several to
- * that of its id), else of its id, else of its place in the list, else to the newest call. Where the piece begins a call although
- * that one has begun (another id with a name, or a name behind whole arguments), it is a new call:
- * some servers (Gemini) send each call whole, all with index 0.
+ * that of its id), else of its id, else of its place in the list, else to the newest call. Where the
+ * piece begins a call although that one has begun (another id with a name, or a name behind whole
+ * arguments), it is a new call: some servers (Gemini) send each call whole, all with index 0.
  */
 export class ToolCalls {
   private readonly calls: PartialCall[] = [];
