@@ -1,0 +1,211 @@
+import { type BeforeApplicationShutdown, Injectable, type OnModuleInit } from '@nestjs/common';
+import { type Reservation, UsageLimits } from '../access/usage-limits.js';
+import { CastService } from '../cast/cast.service.js';
+import { Config } from '../config/config.js';
+import { upstreamSecrets } from '../config/upstream-secrets.js';
+import { CastError } from '../protocol/errors.js';
+import { Attempts } from './attempts.js';
+import { lastRecords, within } from './draining.js';
+import type { Generation, GenerationFacts } from './generation.js';
+import { type Life, Lifecycle } from './lifecycle.js';
+import { Durations } from './line/durations.js';
+import { PrefixRouting } from './line/prefix-routing.js';
+import { SlotKeeper } from './line/slot-keeper.js';
+import { type Orphan, Peers } from './peers.js';
+import { privateTextsOf } from './private-texts.js';
+import { shown } from './redact.js';
+import { Running } from './running.js';
+import { GenerationStore, type Name } from './store/generation-store.js';
+import { mostTokens, usedTokens } from './token-count.js';
+
+/** Silent generations are told again at the second tick: at most 14 s after the last word. */
+const REASSURE_MS = 7_000;
+/** A pull may take hours; its upstream's silence ends it earlier. */
+const PULL_TIMEOUT_MS = 86_400_000;
+
+/** A generation that has not ended, and what drives it. */
+interface Active {
+  readonly life: Life;
+  readonly running: Running;
+  readonly attempts: Attempts;
+}
+
+/** The generations that this node runs: from their place in the line to their end, or to another node. */
+@Injectable()
+export class ActiveGenerations implements OnModuleInit, BeforeApplicationShutdown {
+  private readonly active = new Map<Generation, Active>();
+  private readonly durations = new Durations();
+  /** Of one node with several upstreams: the line that nodes share knows no conversations. */
+  private readonly routing: PrefixRouting | undefined;
+  private reassuring: NodeJS.Timeout | undefined;
+  private draining = false;
+
+  constructor(
+    private readonly cast: CastService,
+    private readonly store: GenerationStore,
+    private readonly slots: SlotKeeper,
+    private readonly lifecycle: Lifecycle,
+    private readonly usage: UsageLimits,
+    private readonly peers: Peers,
+    private readonly config: Config,
+  ) {
+    peers.onOrphan((life) => this.adopt(life));
+    for (const listener of [store, this.durations]) lifecycle.listen(listener);
+    const isShared = config.REDIS_URL !== undefined;
+    if (cast.upstreams.length < 2 || isShared || !config.ROUTE_BY_PREFIX) return;
+    this.routing = new PrefixRouting(cast.upstreams);
+    lifecycle.listen(this.routing);
+  }
+
+  onModuleInit(): void {
+    this.reassuring = setInterval(() => {
+      for (const { running } of this.active.values()) running.reassure();
+    }, REASSURE_MS).unref();
+    this.cast.onChange(() => {
+      for (const { attempts } of this.active.values()) attempts.failWithoutUpstream();
+      void this.slots.dispatch();
+    });
+  }
+
+  /** False once the server goes down. */
+  get accepting(): boolean {
+    return !this.draining;
+  }
+
+  /** All that have not ended. */
+  all(): Life[] {
+    return [...this.active.values()].map(({ life }) => life);
+  }
+
+  /** How long a generation of this model holds its slot, in milliseconds; undefined for a new model. */
+  turnMs(model: string): number | undefined {
+    return this.durations.of(model);
+  }
+
+  /**
+   * Begins a generation: with a slot, or with a place in the line.
+   * @param facts of a new one; or one that another node accepted
+   * @throws CastError `queue_full`, `rate_limited`, `store_unavailable`, `shutting_down`
+   */
+  async enter(
+    facts: GenerationFacts | Generation,
+    asked: Omit<Orphan, 'generation'>,
+    reservation: Reservation | undefined,
+    name?: Name,
+  ): Promise<Generation> {
+    const active = this.activeFor(facts, asked, reservation);
+    const { life, running, attempts } = active;
+    const { generation } = life;
+    try {
+      generation.waited = await attempts.enter();
+      await this.store.add(life, name);
+      if (this.draining) {
+        void this.store.remove(life);
+        throw new CastError('shutting_down');
+      }
+    } catch (error) {
+      running.discard();
+      attempts.discard();
+      throw error;
+    }
+    running.drive();
+    this.active.set(generation, active);
+    this.lifecycle.tell('accepted', life);
+    attempts.begin();
+    return generation;
+  }
+
+  /**
+   * Takes nothing new, gives what has not begun to another node, or ends what waits where there is none;
+   * lets what runs go on for `DRAIN_MS`, interrupts the rest and lets readers fetch their last records:
+   * as long as they take some, for what is left of `DRAIN_MS`.
+   */
+  async beforeApplicationShutdown(): Promise<void> {
+    this.draining = true;
+    const drainedAt = performance.now() + this.config.DRAIN_MS;
+    const ended = Promise.all([...this.active.values()].map((active) => this.drained(active)));
+    await within(this.config.DRAIN_MS, ended);
+    await Promise.all([...this.active.values()].map(({ running }) => running.interrupt()));
+    await lastRecords(this.store, drainedAt);
+    clearInterval(this.reassuring);
+  }
+
+  /** Resolves when it has ended, or goes on elsewhere. */
+  private async drained({ life, running }: Active): Promise<void> {
+    const { generation } = life;
+    if (this.peers.isAlone) {
+      if (generation.state === 'queued') void running.interrupt();
+    } else if (await this.handOver(life, running)) return;
+    await generation.ended;
+  }
+
+  /** @returns whether it goes on at another node, as nothing was said of it here */
+  private async handOver(life: Life, running: Running): Promise<boolean> {
+    if (!(await running.leave())) return false;
+    if (await this.peers.handOver(life)) {
+      this.active.delete(life.generation);
+      return true;
+    }
+    void running.stay();
+    return false;
+  }
+
+  /**
+   * Goes on with a request that another node accepted and did not begin.
+   * @throws CastError `shutting_down`, `store_unavailable`
+   */
+  private async adopt({ generation, ...asked }: Orphan): Promise<void> {
+    if (this.draining) throw new CastError('shutting_down');
+    const { request, caller } = asked;
+    const reservation = this.usage.resume(caller.principal, mostTokens(request));
+    await this.enter(generation, asked, reservation);
+  }
+
+  /** All that drives a generation; nothing is begun yet. */
+  private activeFor(
+    facts: GenerationFacts | Generation,
+    { request, caller, keep }: Omit<Orphan, 'generation'>,
+    reservation: Reservation | undefined,
+  ): Active {
+    const { config, store, lifecycle, cast, slots, durations, routing } = this;
+    const isPull = request.endpoint === 'pull';
+    const limits = {
+      keep,
+      timeoutMs: isPull ? PULL_TIMEOUT_MS : config.GENERATION_TIMEOUT_MS,
+      maxOutputBytes: config.MAX_OUTPUT_BYTES,
+      queueTimeoutMs: config.QUEUE_TIMEOUT_MS,
+      abandonAfterMs: config.ABANDON_AFTER_MS,
+    };
+    const running: Running = new Running(
+      facts,
+      limits,
+      {
+        onGrow: (bytes) => store.grow(bytes),
+        onFirst: () => lifecycle.tell('first', life),
+        onDelivered: (door, lagMs) => lifecycle.tell('delivered', door, lagMs),
+        confirm: (begins) => this.peers.confirm(life.generation.id, begins),
+        onTaken: async () => {
+          if (await this.handOver(life, running)) void reservation?.cancel();
+        },
+        reasonOf: (said) => shown(said, [...privateTextsOf(life), ...upstreamSecrets(config)]),
+        onEnd: (end) => {
+          // From here on nothing holds the request any more: it may be large.
+          this.active.delete(generation);
+          attempts.stop();
+          void reservation?.settle(usedTokens(life));
+          lifecycle.tell('ended', life, end, running.failure);
+        },
+      },
+      cast.cadence,
+    );
+    const { generation } = running;
+    const life: Life = { generation, request, caller, keep, trace: caller.trace };
+    const attempts = new Attempts(
+      life,
+      running,
+      { cast, slots, durations, lifecycle, routing },
+      this.usage.lineAccounts(caller.principal),
+    );
+    return { life, running, attempts };
+  }
+}
