@@ -7,7 +7,10 @@ import { Prefill } from './prefill.js';
 
 /** What is remembered of a request until it has ended. */
 interface Routed {
-  readonly prefixes: readonly Prefix[];
+  /** Of its prefixes, the shortest first. */
+  readonly digests: readonly string[];
+  /** The longest prefix: all of it. */
+  readonly whole: Prefix;
   /** How many of its characters each upstream knew when it came. */
   readonly knownChars: ReadonlyMap<Upstream, number>;
   upstream: Upstream | undefined;
@@ -34,8 +37,10 @@ export class PrefixRouting implements LifecycleListener {
   savingsOf(life: Life): ReadonlyMap<Upstream, number> | undefined {
     const { request, caller } = life;
     const prefixes = prefixesOf(request, caller.turn);
-    if (prefixes.length === 0) return undefined;
-    const longest = this.known.longest(prefixes.map(({ digest }) => digest));
+    const whole = prefixes.at(-1);
+    if (whole === undefined) return undefined;
+    const digests = prefixes.map(({ digest }) => digest);
+    const longest = this.known.longest(digests);
     const knownChars = new Map<Upstream, number>();
     const savings = new Map<Upstream, number>();
     for (const [upstream, at] of longest) {
@@ -45,7 +50,7 @@ export class PrefixRouting implements LifecycleListener {
       if (saved >= NOTICEABLE_MS) savings.set(upstream, saved);
     }
     const begin = { upstream: undefined, askedAt: 0, firstMs: undefined };
-    this.routed.set(life, { prefixes, knownChars, ...begin });
+    this.routed.set(life, { digests, whole, knownChars, ...begin });
     return savings.size > 0 ? savings : undefined;
   }
 
@@ -60,16 +65,14 @@ export class PrefixRouting implements LifecycleListener {
     const routed = this.routed.get(life);
     if (routed?.upstream === undefined) return;
     routed.firstMs = performance.now() - routed.askedAt;
-    const digests = routed.prefixes.map(({ digest }) => digest);
-    this.known.remember(routed.upstream, digests);
+    this.known.remember(routed.upstream, routed.digests);
   }
 
   ended(life: Life): void {
     const routed = this.routed.get(life);
     this.routed.delete(life);
     if (routed?.upstream === undefined || routed.firstMs === undefined) return;
-    const { prefixes, upstream, knownChars, firstMs } = routed;
-    const whole = prefixes.at(-1) as Prefix;
+    const { whole, upstream, knownChars, firstMs } = routed;
     const { log, done } = life.generation;
     // As the next turn will send it.
     const answer = extended(whole, {
