@@ -131,7 +131,7 @@ export type Revoked = {
   missing?: Array<string> | undefined;
 };
 
-/** Who the caller is, what it may and what is left. */
+/** The caller: its name, its rights, and what is left of its limits. */
 export type Me = {
   kind: 'key' | 'user' | 'link' | 'anonymous';
   tenant?: Tenant | undefined;

@@ -32,7 +32,10 @@ export class ShareController {
 
   @Get('me')
   @Header('Cache-Control', 'no-store')
-  @Route({ summary: 'Who the caller is, what it may and what is left', answers: { 200: me } })
+  @Route({
+    summary: 'The caller: its name, its rights, and what is left of its limits',
+    answers: { 200: me },
+  })
   async me(@Req() request: Request): Promise<Me> {
     const principal = principalOf(request);
     return {

@@ -197,7 +197,7 @@ export const me = z
   })
   .meta({
     id: 'Me',
-    description: 'Who the caller is, what it may and what is left.',
+    description: 'The caller: its name, its rights, and what is left of its limits.',
     examples: [
       {
         kind: 'user',
