@@ -264,6 +264,7 @@ describe('the audit of refusals', () => {
       const statuses = [];
       for (const [method, path, credential, body] of [
         ['POST', '/llm/generate', bob, asked],
+        ['POST', '/llm/generate', ada, { ...asked, userId: 'bob' }],
         ['POST', '/llm/generate', ada, asked],
         ['GET', `/llm/generations/${id}`, bob],
         ['DELETE', `/llm/generations/${id}`, ada],
@@ -272,7 +273,7 @@ describe('the audit of refusals', () => {
       ] as const) {
         statuses.push((await ask(method, path, credential, body)).status);
       }
-      expect(statuses).toEqual([403, 429, 404, 403, 403, 403]);
+      expect(statuses).toEqual([403, 403, 429, 404, 403, 403, 403]);
       expect((await ask('DELETE', `/admin/generations/${id}`, admin)).status).toBe(204);
       const first = await Client.connect(socketUrl, { auth: { token: ada } });
       await first.ask('join', { generationId: id, after: 0 });
@@ -290,6 +291,7 @@ describe('the audit of refusals', () => {
       const expected = [
         { message: 'start', tenant: 'default', sub: 'ada', generationId: id },
         { message: 'denied', verb: 'start', sub: 'bob', code: 'forbidden' },
+        { message: 'denied', verb: 'start', sub: 'ada', code: 'forbidden' },
         { message: 'limit', verb: 'start', sub: 'ada', code: 'rate_limited' },
         { message: 'denied', verb: 'read', sub: 'bob', generationId: id },
         { message: 'denied', verb: 'cancel', sub: 'ada', generationId: id },

@@ -2,7 +2,6 @@ import { Injectable, Logger } from '@nestjs/common';
 import { Config, hasCredentials } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
 import { authorise, type Verb } from './authorise.js';
-import type { Caller } from './caller.js';
 import type { Principal } from './principal.js';
 
 /** What is written down. */
@@ -21,6 +20,8 @@ export interface AuditFields {
   /** Of what was revoked. */
   revoked?: object | undefined;
 }
+
+type Asking = { principal: Principal } & Pick<AuditFields, 'requestId' | 'address'>;
 
 /** Writes a line of the log for each act of a caller, where there are credentials. */
 @Injectable()
@@ -41,12 +42,25 @@ export class Audit {
     );
   }
 
-  /** Lets through what the caller may do, and writes down a refusal. @throws CastError `forbidden` */
-  authorise({ principal, requestId }: Caller, verb: Verb): void {
+  /**
+   * Lets through what the principal may do, and writes down a refusal.
+   * @param asking a caller; or a principal, and where its request comes from
+   * @throws CastError `forbidden`
+   */
+  authorise(asking: Asking, verb: Verb): void {
+    this.decide(asking, verb, () => authorise(asking.principal, verb));
+  }
+
+  /** Decides whether something may be, and writes down a refusal. @throws what `decision` throws */
+  decide<Result>(
+    { principal, requestId, address }: Asking,
+    verb: Verb,
+    decision: () => Result,
+  ): Result {
     try {
-      authorise(principal, verb);
+      return decision();
     } catch (error) {
-      throw this.refused(error, principal, { verb, requestId });
+      throw this.refused(error, principal, { verb, requestId, address });
     }
   }
 

@@ -14,7 +14,7 @@ import {
 } from '../protocol/access.js';
 import { generationId } from '../protocol/ids.js';
 import { Administration } from './administration.js';
-import { checkAdmin, principalOf } from './authenticate.js';
+import { isAtMachine, principalOf } from './authenticate.js';
 import { Route } from './open-api.js';
 
 /** What an operator may do, whosever it is. Prompts and answers are not among it. */
@@ -67,12 +67,8 @@ export class AdminController {
   }
 
   private check(request: Request): void {
-    try {
-      checkAdmin(request, this.config);
-    } catch (error) {
-      const address = request.ip;
-      throw this.audit.refused(error, principalOf(request), { verb: 'admin', address });
-    }
+    if (isAtMachine(request, this.config)) return;
+    this.audit.authorise({ principal: principalOf(request), address: request.ip }, 'admin');
   }
 }
 

@@ -65,7 +65,11 @@ export function callerOf(request: Request): Caller {
  * @throws CastError `forbidden`
  */
 export function checkAdmin(request: Request, { HOST }: Pick<Config, 'HOST'>): void {
-  const principal = principalOf(request);
-  if (principal.kind === 'rest' && isLoopback(HOST) && !isProxied(request.headers)) return;
-  authorise(principal, 'admin');
+  if (!isAtMachine(request, { HOST })) authorise(principalOf(request), 'admin');
+}
+
+/** Whether only this machine can connect, and the caller has no credential: it sits at the machine. */
+export function isAtMachine(request: Request, { HOST }: Pick<Config, 'HOST'>): boolean {
+  const isUnknown = principalOf(request).kind === 'rest';
+  return isUnknown && isLoopback(HOST) && !isProxied(request.headers);
 }

@@ -1,7 +1,6 @@
 import { Body, Controller, Header, HttpCode, Post, Req } from '@nestjs/common';
 import type { Request } from 'express';
 import { Audit } from '../access/audit.js';
-import { authorise } from '../access/authorise.js';
 import { TokenMaker } from '../access/token-maker.js';
 import { tokenAnswer, type TokenAnswer, tokenBody, type TokenBody } from '../protocol/access.js';
 import { USUAL_SCOPES } from '../protocol/access.js';
@@ -30,11 +29,7 @@ export class TokenController {
     @Req() request: Request,
   ): Promise<TokenAnswer> {
     const principal = principalOf(request);
-    try {
-      authorise(principal, 'mint');
-    } catch (error) {
-      throw this.audit.refused(error, principal, { verb: 'mint', address: request.ip });
-    }
+    this.audit.authorise({ principal, address: request.ip }, 'mint');
     if (principal.kind !== 'key') throw new CastError('forbidden');
     const { tenant, scopes: own } = principal;
     const asked = scopes ?? USUAL_SCOPES.filter((scope) => own.includes(scope));

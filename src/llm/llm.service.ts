@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Response } from 'express';
 import { actingFor, callerAs } from '../access/acting.js';
 import { Audit } from '../access/audit.js';
+import { authorise } from '../access/authorise.js';
 import type { Caller } from '../access/caller.js';
 import { Sessions } from '../access/sessions.js';
 import { Config } from '../config/config.js';
@@ -16,8 +17,8 @@ import type { QueueView, Started } from '../protocol/answers.js';
 import type { PullBody } from '../protocol/requests.js';
 import { StreamedResponse } from '../http/streamed-response.js';
 import { Audience } from '../socket/audience.js';
-import type { ClientSocket } from '../socket/client-socket.js';
 import { SocketGateway } from '../socket/socket.gateway.js';
+import type { SocketReaders } from '../socket/socket-readers.js';
 import { recordStream } from './record-stream.js';
 import { sendView } from './view.js';
 
@@ -114,11 +115,12 @@ export class LlmService {
     from: From,
     idempotencyKey: string | undefined,
   ): Promise<Accepted> {
-    this.audit.authorise(from.caller, 'start');
-    const { caller, client } = this.onBehalf(from, clientId, userId);
-    const readers = client?.data.readers;
-    // Refuses a user who is not known before anything is started.
-    this.audience.of(caller, readers, asked.audience);
+    const { caller, readers } = this.audit.decide(from.caller, 'start', () => {
+      const behalf = this.onBehalf('start', from, clientId, userId);
+      // Refuses a user who is not known before anything is started.
+      this.audience.of(behalf.caller, behalf.readers, asked.audience);
+      return behalf;
+    });
     const accepted = await this.generations.start(asked, caller, idempotencyKey);
     this.audience.show(accepted.generation, caller, readers, asked.audience);
     return accepted;
@@ -130,7 +132,6 @@ export class LlmService {
     from: From,
     idempotencyKey: string | undefined,
   ): Promise<Started> {
-    this.audit.authorise(from.caller, 'pull');
     const node = this.peers.nodeOf(clientId);
     if (node !== undefined) {
       return (await this.peers.ask(node, 'pull', {
@@ -139,9 +140,11 @@ export class LlmService {
         key: idempotencyKey,
       })) as Started;
     }
-    const { caller, client } = this.onBehalf(from, clientId, undefined);
+    const { caller, readers } = this.audit.decide(from.caller, 'pull', () =>
+      this.onBehalf('pull', from, clientId, undefined),
+    );
     const accepted = await this.generations.pull(model, caller, idempotencyKey);
-    client?.data.readers.read(accepted.generation, 0);
+    readers?.read(accepted.generation, 0);
     return answerTo(accepted, clientId);
   }
 
@@ -193,18 +196,24 @@ export class LlmService {
   }
 
   /**
-   * A request for a connected client is that client's: its owner, and its turn in the line. What the
-   * caller itself may do is asked before.
+   * A request for a connected client is that client's: its owner, and its turn in the line. The caller
+   * itself must have the right, too; whether the client has it is asked with the start.
+   * @throws CastError `forbidden`, `client_not_found`
    */
   private onBehalf(
+    verb: 'start' | 'pull',
     { caller, address }: From,
     clientId: string | undefined,
     userId: string | undefined,
-  ): { caller: Caller; client: ClientSocket | undefined } {
+  ): { caller: Caller; readers: SocketReaders | undefined } {
     const acting = callerAs(caller, actingFor(caller.principal, userId));
-    if (clientId === undefined) return { caller: acting, client: undefined };
+    if (clientId === undefined) return { caller: acting, readers: undefined };
+    authorise(caller.principal, verb);
     const client = this.gateway.client(clientId, acting, address);
-    return { caller: callerOfClient(acting, client.data.caller), client };
+    return {
+      caller: callerOfClient(acting, client.data.caller),
+      readers: client.data.readers,
+    };
   }
 }
 

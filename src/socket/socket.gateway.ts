@@ -235,10 +235,13 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     ack?: AckOf<StartedAck>,
   ): Promise<void> {
     const { caller: own, readers } = socket.data;
-    const acting = callerAs(own, actingFor(own.principal, userId));
+    const acting = this.audit.decide(own, 'start', () => {
+      const as = callerAs(own, actingFor(own.principal, userId));
+      // Refuses a user who is not known before anything is started.
+      this.audience.of(as, readers, asked.audience);
+      return as;
+    });
     const caller = trace === undefined ? acting : { ...acting, trace };
-    // Refuses a user who is not known before anything is started.
-    this.audience.of(caller, readers, asked.audience);
     const key = keyOf(idempotencyKey, socket.handshake, this.config);
     const accepted = await this.generations.start(asked, caller, key);
     ack?.({ ok: true, ...startedOf(accepted) });
