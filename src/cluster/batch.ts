@@ -47,17 +47,20 @@ export function parseMessage(json: string): [string, Item[]][] {
 
 /**
  * What a log says after `after`, as much as one batch holds.
+ * @param ending the end that is to follow all that the log says, where it has none yet
  * @returns the batch and the last seq in it; undefined where there is nothing
  */
 export function batchAfter(
   { log, stopwatch }: Generation,
   after: number,
+  ending?: EndEntry,
 ): { json: string; seq: number; end: End | undefined } | undefined {
   const said: unknown[] = [];
+  const head = ending?.seq ?? log.seq;
   let last = after;
   let end: End | undefined;
-  for (let chars = 0; last < log.seq && chars < MAX_CHARS;) {
-    const entry = log.read(last);
+  for (let chars = 0; last < head && chars < MAX_CHARS;) {
+    const entry = last < log.seq ? log.read(last) : (ending as EndEntry);
     last = entry.seq;
     chars += isText(entry) ? entry.said.text.length : 256;
     if (entry.said.type === 'end') end = entry.said;

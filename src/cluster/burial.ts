@@ -190,7 +190,10 @@ export class Burial {
     const keys = [birth, hashOf(id), streamOf(id)].map((key) => redis.prefix + key);
     const [answer] = (await redis.run('append', keys, [JSON.stringify([call])])) as string[];
     this.tell(answer === 'ok' ? 'ended' : 'failed');
-    if (answer !== 'ok') this.logger.warn('a lost generation has no end', { id, answer });
+    if (answer === 'ok') return;
+    this.logger.warn('a lost generation has no end', { id, answer });
+    // It stays unsettled: done again, or by the node that was faster.
+    throw new CastError('store_unavailable');
   }
 
   private tell(result: TakeoverResult): void {

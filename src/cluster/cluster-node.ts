@@ -5,6 +5,7 @@ import {
   type OnModuleDestroy,
 } from '@nestjs/common';
 import type { Life } from '../generations/lifecycle.js';
+import type { EndEntry } from '../generations/log/entry.js';
 import { type Answers, type Orphan, type PeerHandler, Peers } from '../generations/peers.js';
 import type { ClusterView } from '../protocol/cluster-view.js';
 import { CastError } from '../protocol/errors.js';
@@ -65,7 +66,7 @@ export class ClusterNode
     bus.on('echo', () => void (this.unheard = 0));
     bus.on('follow', (message) => {
       const { node, ids } = message as { node: string; ids: [string, boolean][] };
-      return keeper.follow(node, ids);
+      return keeper.follow(node, ids).filter((id) => !store.keepAgain(id));
     });
     bus.on('head', async (message) => (await store.find((message as { id: string }).id)).log.seq);
     bus.on('take', async (message) => {
@@ -131,8 +132,16 @@ export class ClusterNode
     return !this.keepsRequests || this.others.length === 0 || this.isCutOff;
   }
 
-  confirm(id: string, begins: boolean): Promise<void> | undefined {
-    return this.parts.keeper.confirm(id, begins);
+  confirm(id: string): Promise<void> | undefined {
+    return this.parts.keeper.confirm(id);
+  }
+
+  async seal(life: Life, end: EndEntry): Promise<void> {
+    const { keeper, store } = this.parts;
+    const { generation } = life;
+    if (await keeper.seal(generation.id, end)) return;
+    await store.handOver(life, (await this.ownerOf(generation.id)) ?? this.tag);
+    await generation.ended;
   }
 
   async handOver(life: Life): Promise<boolean> {

@@ -6,7 +6,7 @@ import { CastError } from '../protocol/errors.js';
 import { parseMessage } from './batch.js';
 import { Copy, type CopyContext, metaOf } from './copy.js';
 import { batchesTo, birthOf, noteOf } from './keys.js';
-import { lostEnd } from './lost-end.js';
+import { writeLost } from './lost-log.js';
 import type { NodeBus } from './node-bus.js';
 import type { RedisClient } from './redis.js';
 
@@ -32,7 +32,7 @@ export class Copies {
     private readonly redis: RedisClient,
     private readonly bus: NodeBus,
     private readonly node: string,
-    private readonly config: Pick<Config, 'NODE_LEASE_MS'>,
+    private readonly config: Pick<Config, 'NODE_LEASE_MS' | 'RETAIN_MS'>,
     private readonly grow: (bytes: number) => void,
     lifecycle: Lifecycle,
   ) {
@@ -197,8 +197,8 @@ export class Copies {
       const isKept = isAlive(owner) ? await copy.follow() : missedMs < this.config.NODE_LEASE_MS;
       if (isKept) return;
       this.logger.warn('nobody has this generation any more', { id: generation.id });
-      generation.stopwatch.end();
-      generation.adopt(lostEnd(generation), generation.stopwatch.times);
+      await writeLost(this.redis, this.node, generation, this.config);
+      await copy.catchUp();
     }
     if (!copy.hasReaders) this.forget(generation.id);
   }

@@ -2,11 +2,12 @@ import { Logger } from '@nestjs/common';
 import type { Config } from '../config/config.js';
 import type { Generation } from '../generations/generation.js';
 import type { Lifecycle } from '../generations/lifecycle.js';
+import type { EndEntry } from '../generations/log/entry.js';
 import { CastError } from '../protocol/errors.js';
 import { batchAfter } from './batch.js';
 import { Followers } from './followers.js';
-import { confirmed, type Kept, keysOf } from './kept.js';
-import { batchesTo, birthOf, FORMAT, hashOf, runningOf } from './keys.js';
+import { confirmed, fieldsOf, type Kept, keysOf, lastOf } from './kept.js';
+import { batchesTo, birthOf, hashOf, runningOf } from './keys.js';
 import type { RedisClient } from './redis.js';
 
 /** How long what is new waits for more of its kind, in milliseconds; the first and the end do not wait. */
@@ -15,6 +16,11 @@ const FOLLOWED_WINDOW_MS = 50;
 /** Pause after a failed call, doubled each time up to the longest. */
 const RETRY_MS = 250;
 const LONGEST_RETRY_MS = 2_000;
+/**
+ * How many leases an end waits for Redis: where it is away for longer, the readers of this node are told,
+ * and Redis when it is back.
+ */
+const END_LEASES = 4;
 /** Most generations in one call. */
 const MAX_IN_CALL = 200;
 /** How long what did not begin is still known, in milliseconds. */
@@ -56,7 +62,7 @@ export class Keeper {
   /** How many entries Redis does not have yet. */
   get behind(): number {
     let behind = 0;
-    for (const { generation, cursor } of this.byId.values()) behind += generation.log.seq - cursor;
+    for (const kept of this.byId.values()) behind += lastOf(kept) - kept.cursor;
     return behind;
   }
 
@@ -80,22 +86,14 @@ export class Keeper {
     request: (() => string) | undefined,
     epoch: number,
   ): Promise<void> {
-    const { id, owner, model, endpoint, createdAt, waited, status } = generation;
+    const { id } = generation;
     const kept: Kept = {
       generation,
-      fields: [
-        ['v', FORMAT],
-        ['owner', this.node],
-        ['user', owner ?? ''],
-        ['model', model],
-        ['ep', endpoint],
-        ['at', String(createdAt)],
-        ['waited', waited ? '1' : ''],
-        ['state', JSON.stringify(status)],
-      ].flat(),
+      fields: fieldsOf(generation, this.node),
       request,
+      ending: undefined,
       unfollow: generation.follow({
-        entry: ({ seq, said }) => this.note(kept, seq === 1 || said.type === 'end'),
+        entry: ({ seq }) => this.note(kept, seq === 1),
         state: () => {
           kept.stateIsNew = true;
           this.note(kept, false);
@@ -116,6 +114,8 @@ export class Keeper {
       this.drop(kept);
       throw error;
     }
+    // One that has ended is written again: Redis has lost it.
+    if (generation.log.end !== undefined) this.note(kept, true);
   }
 
   /** It did not begin: nobody is to find it any more. */
@@ -152,22 +152,36 @@ export class Keeper {
   }
 
   /**
-   * Asks Redis whether a generation is still this node's, where it has not said so for half a lease.
-   * @param begins its first entry is about to be shown; asked always where its request is kept
-   * @returns resolves when it has answered, or cannot be asked; undefined where there is no doubt
+   * The first entry is about to be shown: Redis forgets the request, where it is kept, and says whether
+   * the generation is still this node's, where it has not said so for half a lease.
+   * @returns resolves when it has answered; undefined where there is nothing to ask
    */
-  confirm(id: string, begins: boolean): Promise<void> | undefined {
+  confirm(id: string): Promise<void> | undefined {
     const kept = this.byId.get(id);
     if (kept === undefined) return undefined;
     const isDoubtful = performance.now() - kept.confirmedAt > this.config.NODE_LEASE_MS / 2;
-    if (!isDoubtful && !(begins && kept.request !== undefined)) return undefined;
-    return this.askWhose(kept, begins);
+    return isDoubtful || kept.request !== undefined ? this.askWhose(kept) : undefined;
   }
 
-  private async askWhose(kept: Kept, begins: boolean): Promise<void> {
-    const isOurs = await confirmed(this.redis, kept, begins, this.lifetimeMs);
-    if (!isOurs) this.fenced(kept);
-    else if (begins) kept.request = undefined;
+  private async askWhose(kept: Kept): Promise<void> {
+    const isKept = (): boolean => this.byId.get(kept.generation.id) === kept;
+    const isOurs = await confirmed(this.redis, kept, isKept, this.lifetimeMs);
+    if (isOurs) kept.request = undefined;
+    else this.fenced(kept);
+  }
+
+  /**
+   * Writes the end of a generation, unless another node has taken it over.
+   * @returns resolves when Redis has it, or was away for {@link END_LEASES}: the readers may be told;
+   * with false where another node writes the end
+   */
+  seal(id: string, entry: EndEntry): Promise<boolean> {
+    const kept = this.byId.get(id);
+    if (kept === undefined) return Promise.resolve(false);
+    return new Promise((settle) => {
+      kept.ending = { entry, since: performance.now(), settle };
+      this.note(kept, true);
+    });
   }
 
   /** Forgets followers that have not asked again, and tells again what Redis has lost. */
@@ -231,10 +245,11 @@ export class Keeper {
   private async append(some: readonly Kept[]): Promise<void> {
     await Promise.all(some.filter(({ isGone }) => isGone).map((kept) => this.reopen(kept)));
     const calls = some.map((kept) => {
-      const { generation, epoch, cursor, followers } = kept;
-      const { id } = generation;
-      const batch = batchAfter(generation, cursor);
-      const state = kept.stateIsNew ? JSON.stringify(generation.status) : '';
+      const { generation, epoch, cursor, followers, ending } = kept;
+      const { id, status } = generation;
+      const batch = batchAfter(generation, cursor, ending?.entry);
+      const last = batch?.end === undefined ? status : { ...status, state: batch.end.state };
+      const state = kept.stateIsNew || batch?.end !== undefined ? JSON.stringify(last) : '';
       kept.dueAt = Infinity;
       kept.stateIsNew = false;
       const channels = followers.nodes.map((node) => this.channelTo(id, node));
@@ -258,9 +273,12 @@ export class Keeper {
       const json = JSON.stringify(calls.map(({ call }) => call));
       answers = (await this.redis.run('append', keys, [json])) as string[];
     } catch (error) {
+      const givenUpAt = askedAt - END_LEASES * this.config.NODE_LEASE_MS;
       for (const { kept, state } of calls) {
         kept.stateIsNew ||= state !== '';
         kept.dueAt = 0;
+        // It was tried after that time: a node that has stood still tries once more.
+        if (kept.ending !== undefined && kept.ending.since < givenUpAt) kept.ending.settle(true);
       }
       throw error;
     }
@@ -280,7 +298,7 @@ export class Keeper {
         break;
       case 'dup':
       case 'gap':
-        kept.cursor = Math.min(Number(top), generation.log.seq);
+        kept.cursor = Math.min(Number(top), lastOf(kept));
         break;
       case 'gone':
         kept.isGone = true;
@@ -291,9 +309,10 @@ export class Keeper {
       default:
         this.logger.error(`Redis answered ${answer}`);
     }
-    if (kept.cursor < generation.log.seq || kept.isGone) {
+    if (kept.cursor < lastOf(kept) || kept.isGone) {
       kept.dueAt = Math.min(kept.dueAt, performance.now());
-    } else if (generation.log.end !== undefined) {
+    } else if (kept.ending !== undefined || generation.log.end !== undefined) {
+      kept.ending?.settle(true);
       this.drop(kept);
       if (birthOf(id) === this.node) return;
       // It stands among those of this node too, as one that was taken over.
@@ -329,6 +348,7 @@ export class Keeper {
     kept.unfollow();
     this.byId.delete(kept.generation.id);
     kept.followers.clear();
+    kept.ending?.settle(false);
   }
 
   private channelTo(id: string, node: string): string {

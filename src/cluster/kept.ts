@@ -1,12 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Generation } from '../generations/generation.js';
+import type { EndEntry } from '../generations/log/entry.js';
 import type { Followers } from './followers.js';
-import { birthOf, hashOf, runningOf, streamOf } from './keys.js';
+import { birthOf, FORMAT, hashOf, runningOf, streamOf } from './keys.js';
 import type { RedisClient } from './redis.js';
 
-/** How long Redis is asked whether a generation is still this node's, in milliseconds. */
-const CONFIRM_MS = 1_000;
+/** Pause before Redis is asked again whether a generation is still this node's, in milliseconds. */
 const CONFIRM_AGAIN_MS = 50;
+
+/** An end that no reader was told yet. */
+interface Ending {
+  readonly entry: EndEntry;
+  /** Since when Redis is to have it, by this node's monotonic clock, in milliseconds. */
+  readonly since: number;
+  /** @param isOurs false where another node has the generation, and writes how it ends */
+  readonly settle: (isOurs: boolean) => void;
+}
 
 /** A generation of this node, and how much of it Redis has. */
 export interface Kept {
@@ -14,6 +23,7 @@ export interface Kept {
   readonly fields: readonly string[];
   /** The request as JSON, for whoever takes it over; undefined once it has begun. */
   request: (() => string) | undefined;
+  ending: Ending | undefined;
   readonly unfollow: () => void;
   epoch: number;
   /** Last seq that Redis has. */
@@ -27,6 +37,26 @@ export interface Kept {
   readonly followers: Followers;
 }
 
+/** The last seq that Redis is to have. */
+export function lastOf({ generation, ending }: Kept): number {
+  return ending?.entry.seq ?? generation.log.seq;
+}
+
+/** What of a generation is kept beside its log, for the script `open`. @param owner id of its node */
+export function fieldsOf(generation: Generation, owner: string): string[] {
+  const { owner: user, model, endpoint, createdAt, waited, status } = generation;
+  return [
+    ['v', FORMAT],
+    ['owner', owner],
+    ['user', user ?? ''],
+    ['model', model],
+    ['ep', endpoint],
+    ['at', String(createdAt)],
+    ['waited', waited ? '1' : ''],
+    ['state', JSON.stringify(status)],
+  ].flat();
+}
+
 /** Keys of the script `append` for these, which all were born on one node. */
 export function keysOf(redis: RedisClient, some: readonly Kept[]): string[] {
   return [
@@ -36,23 +66,23 @@ export function keysOf(redis: RedisClient, some: readonly Kept[]): string[] {
 }
 
 /**
- * Asks Redis whether a generation is still this node's.
- * @param begins from now on no other node begins anew with it
- * @returns false where another node has it; true also where Redis does not answer in a second
+ * Asks Redis, until it answers, whether a generation is still this node's. From then on no other node
+ * begins anew with it.
+ * @param isKept whether it is still to be known
+ * @returns false where another node has it
  */
 export async function confirmed(
   redis: RedisClient,
   kept: Kept,
-  begins: boolean,
+  isKept: () => boolean,
   lifetimeMs: number,
 ): Promise<boolean> {
   const { generation, epoch } = kept;
-  const until = performance.now() + CONFIRM_MS;
-  do {
+  while (isKept()) {
     const askedAt = performance.now();
     const { cursor } = kept;
     // Nothing is kept by it.
-    const call = [generation.id, epoch, cursor + 1, cursor, '', lifetimeMs, '', '', [], begins];
+    const call = [generation.id, epoch, cursor + 1, cursor, '', lifetimeMs, '', '', [], true];
     try {
       const keys = keysOf(redis, [kept]);
       const [answer] = (await redis.run('append', keys, [JSON.stringify([call])])) as string[];
@@ -61,6 +91,6 @@ export async function confirmed(
     } catch {
       await sleep(CONFIRM_AGAIN_MS);
     }
-  } while (performance.now() < until);
+  }
   return true;
 }

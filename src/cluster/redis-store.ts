@@ -135,10 +135,35 @@ export class RedisStore extends GenerationStore {
     this.keeper.remove(id);
   }
 
+  /**
+   * Another node follows what has ended here, and does not know the end: where Redis has lost it, it is
+   * written again.
+   * @returns false where it has not ended here
+   */
+  keepAgain(id: string): boolean {
+    if (!this.local.has(id)) return false;
+    const generation = this.local.find(id);
+    if (generation.log.end === undefined) return false;
+    this.writeAgain(generation).catch(() => undefined);
+    return true;
+  }
+
+  private async writeAgain(generation: Generation): Promise<void> {
+    const key = this.redis.prefix + hashOf(generation.id);
+    const [epoch, owner, end] = await this.redis.ask((client) =>
+      client.hmget(key, 'epoch', 'owner', 'end'),
+    );
+    const isLost = epoch === null || (owner === this.node && end === null);
+    if (isLost && !this.keeper.has(generation.id))
+      await this.keeper.add(generation, undefined, Number(epoch ?? 1));
+  }
+
   /** It goes on at another node. */
   async handOver(life: Life, owner: string): Promise<void> {
     const { generation } = life;
     this.local.remove(life);
+    // The copy counts what the log takes.
+    this.local.grow(generation.log.size);
     this.keyNames.delete(generation.id);
     this.keeper.letGo(generation.id);
     await this.copies.take(generation, owner);
@@ -167,7 +192,8 @@ export class RedisStore extends GenerationStore {
   }
 
   ended(life: Life): void {
-    this.local.ended(life);
+    // Another node may have ended it.
+    if (this.local.has(life.generation.id)) this.local.ended(life);
     const { id, owner, note } = life.generation;
     const name = this.keyNames.get(id);
     this.keyNames.delete(id);

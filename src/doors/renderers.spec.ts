@@ -66,7 +66,7 @@ function logOf(said: readonly Part[], end: EndOf): GenerationLog {
   const log = new GenerationLog(() => undefined);
   for (const part of said) log.append(part);
   log.append({ type: 'done', reason: 'stop', usage: null, statistics: {}, createdAt });
-  log.finish(end);
+  log.finish(log.ending(end));
   return log;
 }
 

@@ -22,6 +22,11 @@ import { mostTokens, usedTokens } from './token-count.js';
 const REASSURE_MS = 7_000;
 /** A pull may take hours; its upstream's silence ends it earlier. */
 const PULL_TIMEOUT_MS = 86_400_000;
+/**
+ * How long, at the shutdown, ends may take until all nodes can know them, in milliseconds. Readers of
+ * what takes longer are told no end here, and come back to another node.
+ */
+const LAST_ENDS_MS = 2_000;
 
 /** A generation that has not ended, and what drives it. */
 interface Active {
@@ -125,7 +130,8 @@ export class ActiveGenerations implements OnModuleInit, BeforeApplicationShutdow
     const drainedAt = performance.now() + this.config.DRAIN_MS;
     const ended = Promise.all([...this.active.values()].map((active) => this.drained(active)));
     await within(this.config.DRAIN_MS, ended);
-    await Promise.all([...this.active.values()].map(({ running }) => running.interrupt()));
+    const interrupted = [...this.active.values()].map(({ running }) => running.interrupt());
+    await within(LAST_ENDS_MS, Promise.all(interrupted));
     await lastRecords(this.store, drainedAt);
     clearInterval(this.reassuring);
   }
@@ -183,7 +189,8 @@ export class ActiveGenerations implements OnModuleInit, BeforeApplicationShutdow
         onGrow: (bytes) => store.grow(bytes),
         onFirst: () => lifecycle.tell('first', life),
         onDelivered: (door, lagMs) => lifecycle.tell('delivered', door, lagMs),
-        confirm: (begins) => this.peers.confirm(life.generation.id, begins),
+        confirm: () => this.peers.confirm(life.generation.id),
+        seal: (end) => this.peers.seal(life, end),
         onTaken: async () => {
           if (await this.handOver(life, running)) void reservation?.cancel();
         },

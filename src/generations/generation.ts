@@ -1,9 +1,8 @@
 import { CastError } from '../protocol/errors.js';
 import type { GenerationState, StreamState } from '../protocol/stream-state.js';
 import type { FinishReason, Timings, Usage } from '../protocol/usage.js';
-import type { CancelReason, End, EndEntry, Said } from './log/entry.js';
+import type { CancelReason, EndEntry, Said } from './log/entry.js';
 import { type Follower, GenerationLog } from './log/generation-log.js';
-import type { Proof } from './log/proof.js';
 import type { DoorName, LogReader, LogSink } from './log/reader.js';
 import { Stopwatch, type Times } from './stopwatch.js';
 
@@ -157,8 +156,7 @@ export class Generation {
   adopt(end: EndEntry, times: Times): void {
     this.stopwatch.times = times;
     this.status = { ...this.status, state: end.said.state };
-    this.log.adopt(end);
-    this.resolveEnded(end);
+    this.finish(end);
   }
 
   private onLeave(): void {
@@ -191,9 +189,8 @@ export class Generation {
   }
 
   /** @internal Writes the end; nothing follows it. */
-  finish(endOf: (proof: Proof, seq: number) => End): EndEntry {
-    const end = this.log.finish(endOf);
+  finish(end: EndEntry): void {
+    this.log.finish(end);
     this.resolveEnded(end);
-    return end;
   }
 }

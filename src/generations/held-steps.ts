@@ -18,6 +18,11 @@ export class HeldSteps {
     void asked.finally(() => this.goOn());
   }
 
+  /** @param step is done at once, or after those that wait; throws nothing */
+  inOrder(step: () => void): void {
+    this.after(() => undefined, step);
+  }
+
   private goOn(): void {
     const steps = this.waiting ?? [];
     this.waiting = undefined;

@@ -1,5 +1,6 @@
 import type { ClusterView } from '../protocol/cluster-view.js';
 import type { Life } from './lifecycle.js';
+import type { EndEntry } from './log/entry.js';
 
 /** Handles what another node asks. What it throws is that node's error. */
 export type PeerHandler = (message: unknown) => unknown;
@@ -43,12 +44,18 @@ export abstract class Peers {
   abstract readonly isAlone: boolean;
 
   /**
-   * Asks whether this node still runs a generation, where another one may have taken it over: this node
-   * may have stood still, or may have been cut off.
-   * @param begins its first entry is about to be shown: from now on no other node may begin anew
-   * @returns resolves when that is known, or cannot be known; undefined where there is no doubt
+   * The first entry of a generation is about to be shown: from now on no other node begins anew with it.
+   * @returns resolves when all nodes can know that, or another one has taken it over; undefined where
+   * there is nothing to ask
    */
-  abstract confirm(id: string, begins: boolean): Promise<void> | undefined;
+  abstract confirm(id: string): Promise<void> | undefined;
+
+  /**
+   * Writes the end of a generation where all nodes see it. The first end that is written there is the one
+   * that everybody is told: where another node was faster the generation has that one's end by then.
+   * @returns resolves when it may be told, and never rejects; undefined for a process alone
+   */
+  abstract seal(life: Life, end: EndEntry): Promise<void> | undefined;
 
   /**
    * Gives a request that is not begun to another node; its readers here go on with what that one makes
@@ -93,6 +100,10 @@ export class NoPeers extends Peers {
   }
 
   confirm(): undefined {
+    return undefined;
+  }
+
+  seal(): undefined {
     return undefined;
   }
 

@@ -335,10 +335,12 @@ describe('a follower', () => {
 describe('a generation that another node may have taken over', () => {
   /** Questions whether it still runs here, answered by the test. */
   const asking = () => {
-    const asked: { begins: boolean; answer: () => void }[] = [];
-    const confirm = (begins: boolean): Promise<void> =>
-      new Promise((answer) => asked.push({ begins, answer }));
-    return { asked, confirm };
+    const asked: { answer: () => void }[] = [];
+    const confirm = (): Promise<void> => new Promise((answer) => asked.push({ answer }));
+    const seals: { end: Entry; answer: () => void }[] = [];
+    const seal = (end: Entry): Promise<void> =>
+      new Promise((answer) => seals.push({ end, answer }));
+    return { asked, confirm, seals, seal };
   };
 
   it('says nothing before that is known, then all in its order', async () => {
@@ -349,7 +351,7 @@ describe('a generation that another node may have taken over', () => {
     upstream.complete();
     await turn();
     expect(told.filter((one) => typeof one !== 'string')).toEqual([]);
-    expect(asked.map(({ begins }) => begins)).toEqual([true]);
+    expect(asked).toHaveLength(1);
     asked[0]?.answer();
     await turn();
     expect(told.flatMap((one) => (typeof one === 'string' ? [] : [one.said]))).toMatchObject([
@@ -360,23 +362,66 @@ describe('a generation that another node may have taken over', () => {
     ]);
   });
 
-  it('ends as lost, although its upstream has said its last word', async () => {
-    const { asked, confirm } = asking();
-    const { generation, upstream } = started({}, { confirm });
-    upstream.next([text('a')]);
-    asked[0]?.answer();
-    await turn();
-    upstream.next([done]);
+  it('tells its end when all nodes can know it, and nothing changes it meanwhile', async () => {
+    const { seals, seal } = asking();
+    const { running, generation, told, ends, upstream } = started({}, { seal });
+    upstream.next([text('a'), done]);
     upstream.complete();
     await turn();
-    expect(generation.log.end).toBeUndefined();
     generation.lose();
-    asked[1]?.answer();
-    expect((await generation.ended).said).toMatchObject({
-      state: 'interrupted',
-      code: 'node_lost',
-      retryable: false,
-    });
+    void generation.cancel();
+    void running.interrupt();
+    running.end(new CastError('internal'));
+    expect(told.at(-1)).toMatchObject({ said: { type: 'done' } });
+    expect([generation.log.end, generation.state, ends]).toEqual([undefined, 'streaming', []]);
+    expect(seals).toHaveLength(1);
+    seals[0]?.answer();
+    const end = await generation.ended;
+    expect(end.said).toMatchObject({ state: 'completed', reason: 'stop' });
+    expect([seals[0]?.end, told.at(-1), ends]).toEqual([end, end, [end]]);
+    expect(told.at(-2)).toBe('completed');
+  });
+
+  it('tells the end that another node was faster with', async () => {
+    const { seals, seal } = asking();
+    const { generation, told, ends, upstream } = started({}, { seal });
+    upstream.next([text('a'), done]);
+    upstream.complete();
+    await turn();
+    const theirs = {
+      seq: 1_000_000_001,
+      from: 3,
+      said: { type: 'end', state: 'interrupted', code: 'node_lost' },
+    } as never;
+    generation.adopt(theirs, generation.stopwatch.times);
+    seals[0]?.answer();
+    await turn();
+    expect(await generation.ended).toBe(theirs);
+    expect(told.at(-1)).toEqual(theirs);
+    expect(ends).toEqual([theirs]);
+  });
+
+  it('stops, although its upstream has said its last word', async () => {
+    const { seals, seal } = asking();
+    const { generation, upstream, isAborted } = started({}, { seal });
+    upstream.next([text('a'), done]);
+    generation.lose();
+    expect(isAborted()).toBe(true);
+    upstream.complete();
+    await turn();
+    expect(seals[0]?.end.said).toMatchObject({ state: 'interrupted', code: 'node_lost' });
+  });
+
+  it('ends where it was stopped, although nobody knows yet whether it may begin', async () => {
+    const { asked, confirm } = asking();
+    const { generation, told, upstream } = started({}, { confirm });
+    upstream.next([text('a')]);
+    const cancelled = generation.cancel();
+    upstream.error(new Error('aborted'));
+    expect((await cancelled).said).toMatchObject({ state: 'cancelled' });
+    asked[0]?.answer();
+    await turn();
+    expect(told.at(-1)).toMatchObject({ seq: 1, said: { state: 'cancelled' } });
   });
 
   it('goes there with its readers where nothing was said of it', async () => {

@@ -37,8 +37,10 @@ export interface RunningEvents {
   onFirst(): void;
   /** See {@link Driver.onDelivered}. */
   onDelivered(door: DoorName, lagMs: number): void;
-  /** See `Peers.confirm`; asked before the first entry, and before the end. */
-  confirm?(begins: boolean): Promise<void> | undefined;
+  /** See `Peers.confirm`; asked before the first entry. */
+  confirm?(): Promise<void> | undefined;
+  /** See `Peers.seal`. */
+  seal?(end: EndEntry): Promise<void> | undefined;
   /** Another node has begun anew with it, as nothing was said here. */
   onTaken?(): void;
   /** What a client may see of the reason of a refusal. */
@@ -71,6 +73,8 @@ export class Running implements Driver {
   private silent = false;
   /** It is on its way to another node: nothing is said here any more. */
   private isLeaving = false;
+  /** Nothing more is done for it; its readers may be about to be told. */
+  private isOver = false;
 
   /** @param generation what is known of a new one; or one that another node has begun */
   constructor(
@@ -96,8 +100,9 @@ export class Running implements Driver {
     return this.isLeaving;
   }
 
+  /** Whether nothing more is done for it; its readers are told as soon as all nodes can know. */
   get hasEnded(): boolean {
-    return this.generation.log.end !== undefined;
+    return this.isOver;
   }
 
   onGrow(bytes: number): void {
@@ -150,16 +155,17 @@ export class Running implements Driver {
         resolve(error);
       };
       const held = new HeldSteps();
-      const begin = () => this.events.confirm?.(true);
-      const end = () => this.events.confirm?.(false);
+      const begin = () => this.events.confirm?.();
+      // What was stopped shows nothing more: its end waits for nothing that would have come before.
+      const last = (step: () => void) => (this.isStopped ? step() : held.inOrder(step));
       const { log } = this.generation;
       stream(abort.signal).subscribe({
         next: (parts) => {
           if (log.seq > 0 && held.isEmpty) this.appendAll(parts);
           else held.after(begin, () => this.appendAll(parts));
         },
-        error: (error: unknown) => held.after(end, () => over(toCastError(error))),
-        complete: () => held.after(end, () => over()),
+        error: (error: unknown) => last(() => over(toCastError(error))),
+        complete: () => last(() => over()),
       });
     });
   }
@@ -170,8 +176,8 @@ export class Running implements Driver {
   }
 
   onLost(): void {
-    // Who takes it over has to fence it.
-    if (this.isLeaving) return;
+    // Who takes it over has to fence it; and how it ends is not said before that is known.
+    if (this.isLeaving || this.isOver) return;
     if (this.generation.log.seq === 0 && !this.isStopped) this.events.onTaken?.();
     else this.stop({ state: 'interrupted', error: new CastError('node_lost') }, true);
   }
@@ -222,17 +228,32 @@ export class Running implements Driver {
 
   /** There is no upstream request any more: writes the end, once. */
   end(error?: CastError): void {
-    if (this.hasEnded || this.isLeaving) return;
+    if (this.isOver || this.isLeaving) return;
+    this.isOver = true;
     clearTimeout(this.timer);
     clearTimeout(this.abandonTimer);
-    this.generation.stopwatch.end();
-    const last = this.generation.finish((proof, seq) => {
-      const end = this.endOf(proof, seq, error);
+    const { generation } = this;
+    generation.stopwatch.end();
+    const end = generation.log.ending((proof, seq) => this.endOf(proof, seq, error));
+    const sealed = this.events.seal?.(end);
+    if (sealed === undefined) this.close(end);
+    else void this.closeAfter(sealed, end);
+  }
+
+  private async closeAfter(sealed: Promise<void>, end: EndEntry): Promise<void> {
+    await sealed;
+    this.close(end);
+  }
+
+  /** Tells the readers, unless another node has written how it ends. */
+  private close(end: EndEntry): void {
+    const { generation } = this;
+    if (generation.log.end === undefined) {
       // The state goes first: nothing follows the end.
-      this.enter(end.state);
-      return end;
-    });
-    this.events.onEnd(last);
+      this.enter(end.said.state);
+      generation.finish(end);
+    }
+    this.events.onEnd(generation.log.end ?? end);
   }
 
   /** Tells the readers the state again if there was nothing else to tell since the last call. */

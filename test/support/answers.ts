@@ -33,7 +33,7 @@ export const answer = fc
 export function logOf({ parts, completes }: { parts: readonly Part[]; completes: boolean }) {
   const log = new GenerationLog(() => undefined);
   const entries: Entry[] = parts.map((part) => log.append(part));
-  const end = log.finish((proof) =>
+  const end = log.ending((proof) =>
     completes
       ? {
           type: 'end',
@@ -59,6 +59,7 @@ export function logOf({ parts, completes }: { parts: readonly Part[]; completes:
           ...proof,
         },
   );
+  log.finish(end);
   return { log, entries: [...entries, end] };
 }
 

@@ -52,13 +52,14 @@ export function generationStoreContract(name: string, make: () => Promise<StoreU
     const end = (life: Life): void => {
       const { generation } = life;
       generation.announce({ state: 'cancelled' });
-      const last = generation.finish((proof) => ({
+      const last = generation.log.ending((proof) => ({
         type: 'end',
         state: 'cancelled',
         reason: 'client',
         upstreamClosedMs: 0,
         ...proof,
       }));
+      generation.finish(last);
       store.ended(life, last, undefined);
     };
     const find = async (from: GenerationStore, id: string): Promise<Generation> => from.find(id);

@@ -85,6 +85,16 @@ export class OracleClient {
     return this.readers.get(id)?.terminal;
   }
 
+  /** Characters of what it has read of a generation. */
+  chars(id: string): number {
+    return (
+      this.readers
+        .get(id)
+        ?.pieces.map(([, content]) => content)
+        .join('').length ?? 0
+    );
+  }
+
   async ended(id: string): Promise<TerminalRecord> {
     await until(() => this.terminal(id) !== undefined);
     return this.terminal(id) as TerminalRecord;

@@ -109,16 +109,17 @@ function expectAll(got: readonly StreamRecord[], after: number, log: readonly Sa
 const rendererOf = (endpoint: 'generate' | 'chat'): RecordRenderer =>
   new RecordRenderer({ id: ID, model: 'm', endpoint });
 
-const end = (log: GenerationLog, renderer = rendererOf('generate')): StreamRecord =>
-  renderer.render(
-    log.finish((proof) => ({
-      type: 'end',
-      state: 'cancelled',
-      reason: 'client',
-      upstreamClosedMs: 1,
-      ...proof,
-    })),
-  );
+const end = (log: GenerationLog, renderer = rendererOf('generate')): StreamRecord => {
+  const last = log.ending((proof) => ({
+    type: 'end',
+    state: 'cancelled',
+    reason: 'client',
+    upstreamClosedMs: 1,
+    ...proof,
+  }));
+  log.finish(last);
+  return renderer.render(last);
+};
 
 const newLog = (onGrow: (bytes: number) => void = () => undefined): GenerationLog =>
   new GenerationLog(onGrow);

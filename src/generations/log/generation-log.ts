@@ -78,18 +78,13 @@ export class GenerationLog {
   }
 
   /**
-   * Appends the end; nothing can follow it.
+   * The end that would follow what there is now; nothing is appended.
    * @param endOf gets the proof of the text, and the seq that the end will have
    */
-  finish(endOf: (proof: Proof, seq: number) => End): EndEntry {
+  ending(endOf: (proof: Proof, seq: number) => End): EndEntry {
     this.checkOpen();
-    this.seal();
     const seq = this.seq + 1;
-    const entry: EndEntry = { seq, from: seq, said: endOf(this.proof.end(), seq) };
-    this.end = entry;
-    this.keepSingle(entry);
-    this.tell(entry);
-    return entry;
+    return { seq, from: seq, said: endOf(this.proofSoFar(), seq) };
   }
 
   /** The proof of the text so far. */
@@ -99,10 +94,10 @@ export class GenerationLog {
   }
 
   /**
-   * Appends the end that was written elsewhere. It may cover more than one seq: entries that some
-   * reader has seen, and that are not in this log.
+   * Appends the end; nothing can follow it. One that was written elsewhere may cover more than one seq:
+   * entries that some reader has seen, and that are not in this log.
    */
-  adopt(end: EndEntry): void {
+  finish(end: EndEntry): void {
     this.checkOpen();
     this.seal();
     this.end = end;

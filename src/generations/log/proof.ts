@@ -18,13 +18,8 @@ export class ProofOfText {
     this.bytes += Buffer.byteLength(text);
   }
 
-  /** The proof of what was added until now; more can be added. */
+  /** The proof of what was added until now. */
   soFar(): Proof {
     return { bytes: this.bytes, sha256: this.hash.copy().digest('hex') };
-  }
-
-  /** Nothing can be added after it. */
-  end(): Proof {
-    return { bytes: this.bytes, sha256: this.hash.digest('hex') };
   }
 }

@@ -48,13 +48,14 @@ function ended(kept: KeptGenerations, bytes: number): Generation {
   } satisfies Life;
   kept.add(life);
   generation.log.append({ type: 'text', text: 'x'.repeat(bytes), createdAt: '' });
-  generation.finish((proof) => ({
+  const last = generation.log.ending((proof) => ({
     type: 'end',
     state: 'cancelled',
     reason: 'client',
     upstreamClosedMs: 0,
     ...proof,
   }));
+  generation.finish(last);
   kept.end(life);
   return generation;
 }

@@ -1,0 +1,45 @@
+import type { Config } from '../config/config.js';
+import type { Generation } from '../generations/generation.js';
+import { batchAfter } from './batch.js';
+import { fieldsOf } from './kept.js';
+import { birthOf, hashOf, runningOf, streamOf } from './keys.js';
+import { lostEnd } from './lost-end.js';
+import type { RedisClient } from './redis.js';
+
+/** Above any epoch that an owner has: one that comes back is refused. */
+const EPOCH = 1_000;
+/** How long it is known before it has its end, in milliseconds. */
+const OPEN_MS = 86_400_000;
+
+/**
+ * Redis has lost a generation, and its owner does not write it again: writes what a copy has of it, and
+ * its end, so that all nodes tell the same one. Does nothing where another node is faster.
+ * @param node id of this node
+ * @throws CastError `store_unavailable`: may be done again
+ */
+export async function writeLost(
+  redis: RedisClient,
+  node: string,
+  generation: Generation,
+  { RETAIN_MS }: Pick<Config, 'RETAIN_MS'>,
+): Promise<void> {
+  const { id } = generation;
+  const keys = [runningOf(birthOf(id) ?? ''), hashOf(id), streamOf(id)].map(
+    (key) => redis.prefix + key,
+  ) as [string, string, string];
+  const [running, hash] = keys;
+  await redis.run('open', [hash, running], [EPOCH, OPEN_MS, id, ...fieldsOf(generation, node)]);
+  const epoch = Number(await redis.run('fence', [hash], [EPOCH, node]));
+  if (epoch < 0) return;
+  const end = lostEnd(generation);
+  generation.stopwatch.end();
+  const state = JSON.stringify({ generationId: id, state: end.said.state });
+  for (let after = 0; after < end.seq;) {
+    const batch = batchAfter(generation, after, end);
+    if (batch === undefined) return;
+    const ending = batch.end?.state ?? '';
+    const call = [id, epoch, after + 1, batch.seq, batch.json, RETAIN_MS, ending, state, []];
+    await redis.run('append', keys, [JSON.stringify([call])]);
+    after = batch.seq;
+  }
+}

@@ -1,0 +1,214 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ClusterServer, ClusterStage, RunningAnswer } from './support/cluster-stage.js';
+import { FaultProxy } from './support/fault-proxy.js';
+import {
+  expectLost,
+  expectWhole,
+  faultSuite,
+  readOnBoth,
+  type Running,
+} from './support/fault-suite.js';
+import { Oracle } from './support/oracle.js';
+import type { OracleClient } from './support/oracle-client.js';
+import { RedisServer } from './support/redis-server.js';
+import { call } from './support/rest.js';
+import { until } from './support/until.js';
+
+/** Longer than a node takes to tell what it may tell, in milliseconds. */
+const LONG_MS = 700;
+const GENERATIONS = 2;
+
+faultSuite('the end of an answer', ({ often, stage: openStage, closeLater, program }) => {
+  let stage: ClusterStage;
+  let path: FaultProxy;
+
+  /** Two nodes, one of which reaches Redis over a path that can be cut. */
+  const nodes = async (
+    behindPath: 'a' | 'b' | 'both',
+    env: Record<string, string | number> = {},
+    redis: readonly string[] = [],
+  ): Promise<[ClusterServer, ClusterServer]> => {
+    stage = await openStage({ env, redis });
+    path = closeLater(await FaultProxy.start(stage.redis.port));
+    const over = { REDIS_URL: `redis://127.0.0.1:${path.port}` };
+    const a = await stage.node(behindPath === 'b' ? {} : over);
+    const b = await stage.node(behindPath === 'a' ? {} : over);
+    await stage.ready();
+    return [a, b];
+  };
+  const running = async (...on: Parameters<typeof nodes>): Promise<Running> => {
+    const [a, b] = await nodes(...on);
+    return readOnBoth(stage, a, b, GENERATIONS);
+  };
+  const cut = (): void => {
+    path.refusing = true;
+    path.cut();
+  };
+  const heal = (): void => {
+    path.refusing = false;
+  };
+  /** All that the upstreams have sent is read. */
+  const readAll = (client: OracleClient, all: readonly RunningAnswer[]): Promise<void> =>
+    until(() => all.every(({ id, chars }) => client.chars(id) === chars));
+  const expectNoEnd = async (client: OracleClient, all: readonly RunningAnswer[]) => {
+    await sleep(LONG_MS);
+    expect(all.map(({ id }) => client.terminal(id))).toEqual(all.map(() => undefined));
+  };
+  /** Both nodes say the same of how it ended. */
+  const expectSame = async (all: readonly RunningAnswer[], ...on: ClusterServer[]) => {
+    for (const { id } of all) {
+      const [one, other] = await Promise.all(
+        on.map(async ({ url }) => {
+          const { body } = await call('GET', `${url}/llm/generations/${id}`);
+          const { state, code, seq, bytes, sha256 } = body;
+          return { state, code, seq, bytes, sha256 };
+        }),
+      );
+      expect(other).toEqual(one);
+    }
+  };
+
+  often('is told nobody where its node dies before Redis has it', async () => {
+    const { a, b, here, there, all } = await running('a');
+    cut();
+    stage.finish(all);
+    await readAll(here, all);
+    await expectNoEnd(here, all);
+    await a.program.kill();
+    await expectLost(there, all);
+    await here.move(b.socketUrl);
+    await expectLost(here, all);
+    expect(stage.problems()).toEqual([]);
+  });
+
+  often('is that of the other node where its own was taken for dead meanwhile', async () => {
+    const { a, b, here, there, all } = await running('a');
+    cut();
+    stage.finish(all);
+    await expectLost(there, all);
+    await expectNoEnd(here, all);
+    heal();
+    await expectLost(here, all);
+    expect(stage.problems()).toEqual([]);
+    await expectSame(all, a, b);
+  });
+
+  often('is told when Redis is back, also to those who read along', async () => {
+    const on = await running('a', {}, ['--appendonly', 'yes']);
+    await stage.redis.kill();
+    stage.finish(on.all);
+    await readAll(on.here, on.all);
+    await expectNoEnd(on.here, on.all);
+    await stage.redis.up();
+    await expectWhole(on);
+  });
+
+  often('is told where Redis is away for long, and later to everybody', async () => {
+    const on = await running('a', {}, ['--appendonly', 'yes']);
+    await stage.redis.kill();
+    stage.finish(on.all);
+    for (const { id } of on.all) {
+      expect(await on.here.ended(id)).toMatchObject({ state: 'completed' });
+      expect(on.there.terminal(id)).toBeUndefined();
+    }
+    await stage.redis.up();
+    await expectWhole(on);
+  });
+
+  often('is not told twice where Redis had it and did not say so', async () => {
+    const on = await running('a');
+    path.stall();
+    stage.finish(on.all);
+    for (const { id } of on.all) {
+      expect(await on.there.ended(id)).toMatchObject({ state: 'completed' });
+    }
+    path.cut();
+    path.resume();
+    await expectWhole(on);
+  });
+
+  often('is told nobody by a node that goes while it cannot reach Redis', async () => {
+    const { a, b, here, there, all } = await running('a', { DRAIN_MS: 300 });
+    cut();
+    a.program.child.kill('SIGTERM');
+    await a.program.exited;
+    expect(all.map(({ id }) => here.terminal(id))).toEqual(all.map(() => undefined));
+    await expectLost(there, all);
+    await here.move(b.socketUrl);
+    await expectLost(here, all);
+    expect(stage.problems()).toEqual([]);
+  });
+
+  often('comes of one beginning: nothing is shown before Redis forgets the request', async () => {
+    const [a, b] = await nodes('a');
+    const [here, there] = [await stage.connect(a), await stage.connect(b)];
+    const oracle = new Oracle();
+    const id = await here.ask(oracle.reader('who asked'), 'x');
+    await there.read(id, oracle.reader('who joined'));
+    const first = await stage.upstream.nextCall();
+    cut();
+    first.text('of the first');
+    // Longer than one command may take.
+    await sleep(1_000 + LONG_MS);
+    expect(here.chars(id)).toBe(0);
+    await a.program.kill();
+    const second = await stage.upstream.nextCall();
+    await here.move(b.socketUrl);
+    oracle.sent('text', 'of the second');
+    second.text('of the second').done();
+    for (const client of [here, there]) {
+      expect(await client.ended(id)).toMatchObject({ state: 'completed' });
+    }
+    expect(oracle.problems()).toEqual([]);
+  });
+
+  often('is one where Redis comes back empty while the owner stands still', async () => {
+    const { a, b, here, there, all } = await running('a');
+    a.program.child.kill('SIGSTOP');
+    await stage.redis.kill();
+    await stage.redis.up();
+    await expectLost(there, all);
+    a.program.child.kill('SIGCONT');
+    await expectLost(here, all);
+    expect(stage.problems()).toEqual([]);
+    await expectSame(all, a, b);
+  });
+
+  often('is written again where Redis has lost it before all have heard it', async () => {
+    const on = await running('b');
+    cut();
+    stage.finish(on.all);
+    for (const { id } of on.all) {
+      expect(await on.here.ended(id)).toMatchObject({ state: 'completed' });
+    }
+    await stage.redis.kill();
+    await stage.redis.up();
+    heal();
+    await expectWhole(on);
+  });
+
+  often('is written again where a failover has lost it', async () => {
+    const [a, b] = await nodes('both');
+    const late = closeLater(await FaultProxy.start(stage.redis.port));
+    const c = await stage.node({ REDIS_URL: `redis://127.0.0.1:${late.port}` });
+    const replica = closeLater(await RedisServer.start(program, '--replica-read-only', 'no'));
+    await replica.follow(stage.redis);
+    await stage.ready();
+    const on = await readOnBoth(stage, a, c, GENERATIONS);
+    // From here on the replica and a node that reads along hear nothing.
+    await replica.ask((client) => client.call('REPLICAOF', 'NO', 'ONE'));
+    late.refusing = true;
+    late.cut();
+    stage.finish(on.all);
+    for (const { id } of on.all) {
+      expect(await on.here.ended(id)).toMatchObject({ state: 'completed' });
+    }
+    for (const proxy of [path, late]) {
+      proxy.target = { host: '127.0.0.1', port: replica.port };
+      proxy.refusing = false;
+      proxy.cut();
+    }
+    await expectWhole(on);
+    await expectSame(on.all, b, c);
+  });
+});
