@@ -104,7 +104,7 @@ faultSuite('the end of an answer', ({ often, stage: openStage, closeLater, progr
   });
 
   often('is told where Redis is away for long, and later to everybody', async () => {
-    const on = await running('a', {}, ['--appendonly', 'yes']);
+    const on = await running('a', { NODE_LEASE_MS: 1_000 }, ['--appendonly', 'yes']);
     await stage.redis.kill();
     stage.finish(on.all);
     for (const { id } of on.all) {

@@ -51,7 +51,9 @@ export class RedisServer {
   /** Starts it, or starts it again, on the same port and with what it kept. */
   async up(): Promise<void> {
     const fixed = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.folder];
-    const args = [...fixed, '--save', '', ...this.options];
+    // A replica is not made to wait for others.
+    const replicas = ['--repl-diskless-sync-delay', '0'];
+    const args = [...fixed, '--save', '', ...replicas, ...this.options];
     this.child = spawn(this.program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
     await until(async () => (await this.ask((client) => client.ping())) === 'PONG');
   }
