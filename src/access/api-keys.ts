@@ -1,4 +1,5 @@
-import { readFileSync, unwatchFile, watchFile } from 'node:fs';
+import { type BigIntStats, readFileSync, statSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { Config } from '../config/config.js';
 import { ConfigError } from '../config/config-error.js';
@@ -15,17 +16,21 @@ const MAX_FILE_BYTES = 16_777_216;
 
 /**
  * The API keys of `API_KEYS_FILE`, read anew when the file changes. By its state and not by the
- * system's events: these do not come from network disks and mounted secrets. A file that is broken
- * later changes nothing: the last good one stays in force.
+ * system's events: these do not come from network disks and mounted secrets. The state is that before
+ * the last reading, so no change is missed. A file that is broken later changes nothing: the last good
+ * one stays in force.
  */
 @Injectable()
 export class ApiKeys implements OnModuleInit, OnApplicationShutdown {
   private readonly logger = new Logger('Access');
   private readonly path: string | undefined;
   private ring: KeyRing;
+  /** The state of the file before it was read last. */
+  private state = '';
+  private looking: NodeJS.Timeout | undefined;
   private complaining: NodeJS.Timeout | undefined;
   private readonly listeners: (() => void)[] = [];
-  private readonly look = (): void => this.reload();
+  private readonly onHangup = (): void => this.reload();
 
   /** @throws ConfigError for a file that is not there or broken */
   constructor({ API_KEYS_FILE: path }: Config) {
@@ -39,13 +44,14 @@ export class ApiKeys implements OnModuleInit, OnApplicationShutdown {
 
   onModuleInit(): void {
     if (this.path === undefined) return;
-    watchFile(this.path, { interval: LOOK_MS, persistent: false }, this.look);
-    process.on('SIGHUP', this.look);
+    this.lookLater(this.path);
+    process.on('SIGHUP', this.onHangup);
   }
 
   onApplicationShutdown(): void {
-    if (this.path !== undefined) unwatchFile(this.path, this.look);
-    process.off('SIGHUP', this.look);
+    clearTimeout(this.looking);
+    this.looking = undefined;
+    process.off('SIGHUP', this.onHangup);
     clearInterval(this.complaining);
   }
 
@@ -69,6 +75,17 @@ export class ApiKeys implements OnModuleInit, OnApplicationShutdown {
     this.listeners.push(listener);
   }
 
+  private lookLater(path: string): void {
+    this.looking = setTimeout(() => void this.look(path), LOOK_MS).unref();
+  }
+
+  private async look(path: string): Promise<void> {
+    const state = stateOf(await stat(path, { bigint: true }).catch(() => undefined));
+    if (this.looking === undefined) return;
+    if (state !== this.state) this.reload();
+    this.lookLater(path);
+  }
+
   private reload(): void {
     try {
       this.ring = this.read();
@@ -84,6 +101,9 @@ export class ApiKeys implements OnModuleInit, OnApplicationShutdown {
 
   private read(): KeyRing {
     if (this.path === undefined) return new KeyRing('');
+    // Where this fails, the same as when a look fails.
+    this.state = '';
+    this.state = stateOf(statSync(this.path, { bigint: true }));
     const bytes = readFileSync(this.path);
     if (bytes.length > MAX_FILE_BYTES) throw new Error(`more than ${MAX_FILE_BYTES} bytes`);
     return new KeyRing(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
@@ -99,6 +119,11 @@ export class ApiKeys implements OnModuleInit, OnApplicationShutdown {
     this.complaining = setInterval(say, COMPLAIN_MS).unref();
     say();
   }
+}
+
+/** Whatever of a file changes with its content; empty where there is none. */
+function stateOf(stats: BigIntStats | undefined): string {
+  return stats === undefined ? '' : `${stats.ino} ${stats.size} ${stats.mtimeNs} ${stats.ctimeNs}`;
 }
 
 function reasonOf(error: unknown): string {
