@@ -157,7 +157,6 @@ for (const { name, program, missing } of ENGINES) {
       ]);
       const { body: started } = await generate(b, ada);
       const request = await upstream.nextCall();
-      const at = performance.now();
       const answer = await rest(a, 'POST', '/admin/revoke', admin, {
         tenant: 'default',
         sub: 'ada',
@@ -165,8 +164,7 @@ for (const { name, program, missing } of ENGINES) {
       });
       expect(answer).toMatchObject({ status: 200, body: { closed: 2, cancelled: 1 } });
       expect(answer.body).not.toHaveProperty('missing');
-      await until(() => !here.socket.connected && !there.socket.connected);
-      expect(performance.now() - at).toBeLessThan(WITHIN_MS);
+      await until(() => !here.socket.connected && !there.socket.connected, WITHIN_MS);
       expect(there.exceptions).toContainEqual(expect.objectContaining({ code: 'unauthorized' }));
       await request.closed;
       for (const one of [a, b]) {

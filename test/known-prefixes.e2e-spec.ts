@@ -110,7 +110,8 @@ describe('a conversation among several upstreams', () => {
 
   it('goes elsewhere when it has waited for as long as that upstream saves', async () => {
     await start();
-    const messages = await firstTurn({ prompt_eval_duration: 300e6 });
+    // Longer than any of these answers takes, on a machine that stands still now and then.
+    const messages = await firstTurn({ prompt_eval_duration: 2_000e6 });
     const [here, there] = [await busy(), await busy()];
     await answer(upstreams[0], here);
     const { generationId: id, state } = await accepted(messages);

@@ -105,14 +105,12 @@ describe('a credential that is no longer good, while an answer runs', () => {
     const other = await Client.connect(app.socketUrl, { auth: { token: bob } });
     request.text('one');
     await until(() => events.text.includes('one'));
-    const at = performance.now();
     const body = { tenant: 'default', sub: 'ada' };
     expect((await rest('POST', '/admin/revoke', admin, body)).body).toEqual({
       closed: 2,
       cancelled: 0,
     });
-    await until(() => events.isOver && !socket.socket.connected);
-    expect(performance.now() - at).toBeLessThan(WITHIN_MS);
+    await until(() => events.isOver && !socket.socket.connected, WITHIN_MS);
     expect(socket.exceptions).toMatchObject([{ code: 'unauthorized' }]);
     expect(other.socket.connected).toBe(true);
     socket.close();
@@ -145,10 +143,8 @@ describe('a credential that is no longer good, while an answer runs', () => {
     const other = await Client.connect(app.socketUrl, { auth: { token: shop } });
     request.text('one');
     await until(() => events.text.includes('one'));
-    const at = performance.now();
     keys.write(all);
-    await until(() => events.isOver && !socket.socket.connected);
-    expect(performance.now() - at).toBeLessThan(WITHIN_MS);
+    await until(() => events.isOver && !socket.socket.connected, WITHIN_MS);
     expect(other.socket.connected).toBe(true);
     expect(await rest('GET', '/llm/queue', gone)).toMatchObject({ status: 401 });
     socket.close();

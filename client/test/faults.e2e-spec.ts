@@ -249,7 +249,7 @@ describe('the client on a bad network', () => {
 
   it('finds out on waking that its connection is dead', async () => {
     page = new PageStub();
-    const cast = open({ ackTimeoutMs: 200, socket: { transports: ['websocket'] } });
+    const cast = open({ ackTimeoutMs: 2_000, socket: { transports: ['websocket'] } });
     const { stream, oracle, repeatedOrLost } = ask(cast, 'why?');
     const request = await upstream.nextCall();
     await until(() => stream.generationId !== undefined);

@@ -194,10 +194,14 @@ describe('an attack on tokens signed with JWT_SECRET', () => {
   it('that is longer than 4,096 characters, before it is parsed', async () => {
     const long = await signed({ note: 'x'.repeat(4000) });
     expect(long.length).toBeGreaterThan(4096);
-    await refused(long);
-    const before = performance.now();
-    await refused(`${'A'.repeat(10_000_000)}.e30.x`);
-    expect(performance.now() - before).toBeLessThan(200);
+    const parse = jest.spyOn(JSON, 'parse');
+    try {
+      await refused(long);
+      await refused(`${'A'.repeat(10_000_000)}.e30.x`);
+      expect(parse).not.toHaveBeenCalled();
+    } finally {
+      parse.mockRestore();
+    }
   });
 
   it('with a token of one kind in place of another', async () => {
@@ -335,9 +339,10 @@ describe('a token whose key is at JWT_JWKS_URL', () => {
     expect(await outcome(tokens, await sign('ES256', 'one'))).toBe('ok');
     answer = () => undefined;
     expect(await outcome(tokens, await sign('ES256', 'one'))).toBe('ok');
-    const before = performance.now();
+    // The set was fetched a moment ago: nothing is waited for.
+    asked = 0;
     expect(await outcome(tokens, await sign('ES256', 'two'))).toBe('unauthorized');
-    expect(performance.now() - before).toBeLessThan(1_000);
+    expect(asked).toBe(0);
   });
 
   it('may be verified later where no key could be fetched yet, and unknown kids fetch no storm', async () => {

@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { Observable, Subject } from 'rxjs';
 import { Cadence } from '../cast/cadence.js';
@@ -103,12 +104,15 @@ describe('a running generation', () => {
   });
 
   it('tells each piece by itself while the budget lasts, and then what came together as one', async () => {
+    // With time the budget grows again.
+    const clock = jest.spyOn(performance, 'now').mockReturnValue(performance.now());
     const { told, upstream } = started();
     const pieces = (count: number): Part[] => Array.from({ length: count }, () => text('a'));
     upstream.next(pieces(BURST));
     upstream.next(pieces(BURST));
     upstream.next([...pieces(3), { type: 'thinking', text: 'b', createdAt: '' }, text('c'), done]);
     upstream.complete();
+    clock.mockRestore();
     await turn();
     const spans = told.flatMap((entry) =>
       typeof entry === 'string' ? [] : [[entry.from, entry.seq, entry.said.type]],

@@ -127,8 +127,10 @@ describe('upstreamAdapter', () => {
   it('gives chunks past the parser, on a kept connection too', async () => {
     handler = (_request, response) => {
       response.write('one');
-      setTimeout(() => response.write('two'), 20);
-      setTimeout(() => response.end(), 40);
+      setTimeout(() => {
+        response.write('two');
+        setTimeout(() => response.end(), 20);
+      }, 20);
     };
     for (let n = 0; n < 2; n++) {
       const answer = await send();
@@ -369,10 +371,18 @@ describe('upstreamAdapter', () => {
     });
 
     it('is not the time to answer, on a new connection or a kept one', async () => {
-      handler = (_request, response) => void setTimeout(() => response.end('late'), 300);
-      expect(await text({ timeout: 100 })).toBe('late');
-      expect(await text({ timeout: 100 })).toBe('late');
-      expect(sockets).toHaveLength(1);
+      jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'performance', 'Date'] });
+      try {
+        handler = (_request, response) => {
+          jest.advanceTimersByTime(60_000);
+          response.end('late');
+        };
+        expect(await text({ timeout: 100 })).toBe('late');
+        expect(await text({ timeout: 100 })).toBe('late');
+        expect(sockets).toHaveLength(1);
+      } finally {
+        jest.useRealTimers();
+      }
     });
   });
 });

@@ -37,6 +37,14 @@ function median(times: number, act: (at: number) => void): number {
   return costs.sort((a, b) => a - b)[times >> 1] ?? Infinity;
 }
 
+/** What each of the two costs, by the better of several looks at either. */
+function leastOf(cost: (waiting: number) => number): [few: number, many: number] {
+  // What runs first is compiled in it.
+  cost(300);
+  const looks = Array.from({ length: 5 }, () => [cost(300), cost(3000)] as const);
+  return [Math.min(...looks.map(([few]) => few)), Math.min(...looks.map(([, many]) => many))];
+}
+
 describe('MemorySlotKeeper', () => {
   it('asks a ticket for its candidates when it enters and before it starts, and nobody else', () => {
     const { keeper, all, started } = crowded(1000);
@@ -71,8 +79,7 @@ describe('MemorySlotKeeper', () => {
       );
       return median(late.length, (at) => keeper.enter(late[at] as Waiter));
     };
-    cost(300);
-    const [few, many] = [cost(300), cost(3000)];
+    const [few, many] = leastOf(cost);
     expect(many).toBeLessThan(4 * few + 0.01);
     expect(many).toBeLessThan(1);
   });
@@ -82,8 +89,7 @@ describe('MemorySlotKeeper', () => {
       const { keeper, started } = crowded(waiting);
       return median(waiting, () => keeper.release(started.at(-1) as Waiter));
     };
-    cost(300);
-    const [few, many] = [cost(300), cost(3000)];
+    const [few, many] = leastOf(cost);
     expect(many).toBeLessThan(4 * few + 0.01);
   });
 });
