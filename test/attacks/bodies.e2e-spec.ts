@@ -22,24 +22,27 @@ describe('bodies', () => {
   it('that are never finished: all connections together hold 80 MiB, the largest are cut', async () => {
     const most = 19 * MIB;
     let sent = 0;
-    const { held, waited } = await victim.under(async () => {
-      sent = 0;
-      const peers: RawPeer[] = [];
-      for (let at = 0; at < 12; at++) {
-        const peer = await victim.connect();
-        await peer.send(post('/llm/generate', [`Content-Length: ${20 * MIB}`]));
-        await peer.send(Buffer.alloc(most, 'a'));
-        sent += most;
-        peers.push(peer);
-      }
-      await until(() => peers.filter(({ isCut }) => isCut).length >= 8, 2_000);
-      // One that is small is left alone.
-      const small = await victim.connect();
-      await small.send(post('/llm/generate', ['Content-Length: 100']));
-      await sleep(300);
-      expect(small.isCut).toBe(false);
-      expect(peers.filter(({ isCut }) => !isCut)).toHaveLength(4);
-    });
+    const { held, waited } = await victim.under(
+      async () => {
+        sent = 0;
+        const peers: RawPeer[] = [];
+        for (let at = 0; at < 12; at++) {
+          const peer = await victim.connect();
+          await peer.send(post('/llm/generate', [`Content-Length: ${20 * MIB}`]));
+          await peer.send(Buffer.alloc(most, 'a'));
+          sent += most;
+          peers.push(peer);
+        }
+        await until(() => peers.filter(({ isCut }) => isCut).length >= 8, 2_000);
+        // One that is small is left alone.
+        const small = await victim.connect();
+        await small.send(post('/llm/generate', ['Content-Length: 100']));
+        await sleep(300);
+        expect(small.isCut).toBe(false);
+        expect(peers.filter(({ isCut }) => !isCut)).toHaveLength(4);
+      },
+      () => 88 * MIB,
+    );
     // What the four hold, each in a buffer of at most 20 MiB.
     expect(held).toBeLessThan(88 * MIB);
     expect(held).toBeLessThan(mayHold(sent));
@@ -47,21 +50,24 @@ describe('bodies', () => {
   });
 
   it('and messages over WebSockets that are never finished count with them', async () => {
-    const { held, waited } = await victim.under(async () => {
-      const sockets: RawWebSocket[] = [];
-      for (let at = 0; at < 12; at++) {
-        const socket = await RawWebSocket.joined(victim);
-        // A text frame of 20 MiB, of which 19 come.
-        const head = Buffer.alloc(14);
-        head[0] = 0x81;
-        head[1] = 0xff;
-        head.writeBigUInt64BE(BigInt(20 * MIB), 2);
-        await socket.peer.send(head);
-        await socket.peer.send(Buffer.alloc(19 * MIB, 'a'));
-        sockets.push(socket);
-      }
-      await until(() => sockets.filter(({ peer }) => peer.isCut).length >= 8, 2_000);
-    });
+    const { held, waited } = await victim.under(
+      async () => {
+        const sockets: RawWebSocket[] = [];
+        for (let at = 0; at < 12; at++) {
+          const socket = await RawWebSocket.joined(victim);
+          // A text frame of 20 MiB, of which 19 come.
+          const head = Buffer.alloc(14);
+          head[0] = 0x81;
+          head[1] = 0xff;
+          head.writeBigUInt64BE(BigInt(20 * MIB), 2);
+          await socket.peer.send(head);
+          await socket.peer.send(Buffer.alloc(19 * MIB, 'a'));
+          sockets.push(socket);
+        }
+        await until(() => sockets.filter(({ peer }) => peer.isCut).length >= 8, 2_000);
+      },
+      () => 108 * MIB,
+    );
     // Four, and one that was cut and is not free yet.
     expect(held).toBeLessThan(108 * MIB);
     expect(held).toBeLessThan(mayHold(12 * 19 * MIB));
@@ -75,15 +81,18 @@ describe('bodies', () => {
     const isRest = path.startsWith('/llm');
     const pieces = Buffer.from('1\r\n \r\n'.repeat(200_000));
     let sent = 0;
-    const { held, waited } = await victim.under(async () => {
-      sent = 0;
-      const peer = await victim.connect(isRest ? victim.url : victim.socketUrl);
-      await peer.send(post(path, ['Transfer-Encoding: chunked'], type));
-      for (let at = 0; at < 10 && !peer.isCut; at++) {
-        await peer.send(pieces);
-        sent += pieces.length;
-      }
-    });
+    const { held, waited } = await victim.under(
+      async () => {
+        sent = 0;
+        const peer = await victim.connect(isRest ? victim.url : victim.socketUrl);
+        await peer.send(post(path, ['Transfer-Encoding: chunked'], type));
+        for (let at = 0; at < 10 && !peer.isCut; at++) {
+          await peer.send(pieces);
+          sent += pieces.length;
+        }
+      },
+      () => mayHold(sent),
+    );
     expect(held).toBeLessThan(mayHold(sent));
     expect(waited).toBeLessThan(NEIGHBOUR_MS);
   });
@@ -97,15 +106,18 @@ describe('bodies', () => {
     ['images that are none', `{"prompt":"","images":[${'"!",'.repeat(90_000)}"!"]}`],
     ['unknown fields', `{${Array.from({ length: 90_000 }, (_one, at) => `"${at}":0`).join()}}`],
   ])('with too many %s are refused at once', async (_, body) => {
-    const { held, waited } = await victim.under(async () => {
-      const answer = await fetch(`${victim.url}/llm/generate`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body,
-      });
-      expect([400, 413]).toContain(answer.status);
-      expect((await answer.text()).length).toBeLessThan(5_000);
-    });
+    const { held, waited } = await victim.under(
+      async () => {
+        const answer = await fetch(`${victim.url}/llm/generate`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body,
+        });
+        expect([400, 413]).toContain(answer.status);
+        expect((await answer.text()).length).toBeLessThan(5_000);
+      },
+      () => mayHold(body.length),
+    );
     expect(held).toBeLessThan(mayHold(body.length));
     expect(waited).toBeLessThan(NEIGHBOUR_MS);
   });

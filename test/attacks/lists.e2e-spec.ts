@@ -66,18 +66,21 @@ describe('a list of very many wrong elements', () => {
     ],
   ])('%s: ten issues at most, at both doors', async (_, door, request, path, count) => {
     const size = JSON.stringify(request).length;
-    const { held, waited } = await victim.under(async () => {
-      const body = { clientId: client.id, ...request };
-      const http = await call('POST', `${victim.url}/llm/${door}`, body);
-      expect(http.status).toBe(400);
-      const ack = await client.ask(door, request);
-      for (const refused of [http.body, ack.ok ? undefined : ack.error]) {
-        expect(refused.code).toBe('invalid_request');
-        expect(refused.details.length).toBeLessThanOrEqual(10);
-        if (path !== '') expect(refused.details[0].path).toBe(path);
-        if (count > 1) expect(refused.details).toHaveLength(count);
-      }
-    });
+    const { held, waited } = await victim.under(
+      async () => {
+        const body = { clientId: client.id, ...request };
+        const http = await call('POST', `${victim.url}/llm/${door}`, body);
+        expect(http.status).toBe(400);
+        const ack = await client.ask(door, request);
+        for (const refused of [http.body, ack.ok ? undefined : ack.error]) {
+          expect(refused.code).toBe('invalid_request');
+          expect(refused.details.length).toBeLessThanOrEqual(10);
+          if (path !== '') expect(refused.details[0].path).toBe(path);
+          if (count > 1) expect(refused.details).toHaveLength(count);
+        }
+      },
+      () => mayHold(2 * size),
+    );
     expect(held).toBeLessThan(mayHold(2 * size));
     expect(waited).toBeLessThan(NEIGHBOUR_MS);
   });

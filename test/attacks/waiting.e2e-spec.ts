@@ -52,13 +52,16 @@ describe('requests that wait', () => {
     };
     let sent = 0;
     const statuses: number[] = [];
-    const { held, waited } = await victim.under(async () => {
-      for (let at = 0; at < 60; at++) {
-        const answer = await call('POST', `${victim.url}/llm/chat`, body);
-        statuses.push(answer.status);
-        sent += JSON.stringify(body).length;
-      }
-    });
+    const { held, waited } = await victim.under(
+      async () => {
+        for (let at = 0; at < 60; at++) {
+          const answer = await call('POST', `${victim.url}/llm/chat`, body);
+          statuses.push(answer.status);
+          sent += JSON.stringify(body).length;
+        }
+      },
+      () => 64 * MIB,
+    );
     expect(statuses).toContain(201);
     expect(statuses.at(-1)).toBe(503);
     expect(held).toBeLessThan(mayHold(sent));
