@@ -4,13 +4,12 @@ import { BURST, EventBudget } from './event-budget.js';
 
 describe('the budget of events', () => {
   it('has some at once, and then one for each interval', async () => {
+    const begun = performance.now();
     const cadence = new Cadence();
     const budget = new EventBudget(cadence);
     expect(budget.take(BURST)).toBe(true);
-    expect(budget.take(1)).toBe(false);
-    const begun = performance.now();
-    while (!budget.take(1)) await sleep(1);
-    expect(performance.now() - begun).toBeGreaterThan(cadence.intervalMs - 5);
+    for (let later = 0; later < 5; later++) while (!budget.take(1)) await sleep(1);
+    expect(performance.now() - begun).toBeGreaterThanOrEqual(5 * cadence.intervalMs);
   });
 
   it('takes all or nothing', () => {
@@ -20,13 +19,15 @@ describe('the budget of events', () => {
   });
 
   it('says how long the next one has to wait, one interval at most', () => {
+    const begun = performance.now();
     const cadence = new Cadence();
     const budget = new EventBudget(cadence);
-    for (let event = 0; event < BURST; event++) expect(budget.spend()).toBe(0);
-    for (let event = 0; event < 3; event++) {
-      const restMs = budget.spend();
-      expect(restMs).toBeGreaterThan(cadence.intervalMs / 2);
-      expect(restMs).toBeLessThanOrEqual(cadence.intervalMs);
-    }
+    const rests = Array.from({ length: 1000 }, () => budget.spend());
+    // The machine may stand still in between: each interval that passes brings one event.
+    const intervals = (performance.now() - begun) / cadence.intervalMs;
+    expect(rests.filter((restMs) => restMs === 0).length).toBeLessThanOrEqual(BURST + intervals);
+    expect(rests.findIndex((restMs) => restMs > 0)).toBeGreaterThanOrEqual(BURST);
+    expect(Math.max(...rests)).toBeGreaterThan(0);
+    expect(Math.max(...rests)).toBeLessThanOrEqual(cadence.intervalMs);
   });
 });
