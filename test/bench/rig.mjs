@@ -75,7 +75,9 @@ function litellmConfig(url) {
   const file = join(mkdtempSync(join(tmpdir(), 'llm-cast-bench-')), 'litellm.yaml');
   const params = { model: 'openai/bench', api_base: `${url}/v1`, api_key: 'none' };
   const list = [{ model_name: 'bench', litellm_params: params }];
-  writeFileSync(file, JSON.stringify({ model_list: list }));
+  // It refuses to start without a key; here only this machine can ask it.
+  const general = { dangerously_permit_weak_or_unset_master_key: true };
+  writeFileSync(file, JSON.stringify({ model_list: list, general_settings: general }));
   return file;
 }
 
