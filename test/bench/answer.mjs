@@ -14,10 +14,6 @@ export class Tally {
   /** From each request to its answer, the 201, in ms. */
   accepted = [];
   faults = [];
-  /** Called for each token with its latency in ms. */
-  onToken;
-  /** Set when no more answers are to be started. */
-  isFull = false;
 
   constructor({ from = 0, to = 0, pad = 0 } = {}) {
     this.from = from;
@@ -94,7 +90,6 @@ export class Answer {
       tally.tokens++;
       if (due >= tally.from && due < tally.to) tally.latencies.push(latency);
       if (now >= tally.from && now < tally.to) tally.arrived++;
-      tally.onToken?.(latency);
     }
     this.#text += text;
   }

@@ -32,7 +32,7 @@ export function chart({ date, machine, summary }) {
     ['500x40', 'norm', 'CPU a token (the upstream’s = 1), 500 streams of 40 tokens/s', ''],
     ['500x40', 'p99', 'Latency of a token, p99, at that load', 'ms'],
     ['2000x20', 'p99', 'Latency of a token, p99, 2,000 streams of 20 tokens/s', 'ms'],
-    ['ramp', 'tokensPerSecond', 'Highest rate on one core with p99 below 50 ms', 'tokens/s'],
+    ['capacity', 'streams', 'Streams of 40 tokens/s on one core with p99 below 250 ms', 'streams'],
   ].filter(([part]) => summary[part] !== undefined);
   let top = 4;
   let body = '';

@@ -7,11 +7,6 @@ import { serve } from './ipc.mjs';
 /** How many connections are opened at a time. */
 const CONNECTING = 50;
 const SETTLE_MS = 20_000;
-/** A ramp ends after so many windows in a row in which p99 was over the bound. */
-const RAMP_WINDOW_MS = 500;
-const RAMP_BAD_WINDOWS = 6;
-const RAMP_BOUND_MS = 50;
-const RAMP_HOLD_US = 2e6;
 
 let doors = [];
 
@@ -28,12 +23,12 @@ async function connect({ door, urls, count }) {
  * Starts answer after answer, the last one `spreadUs` after `begin`; what is late is made up for.
  * @returns {Promise<Answer[]>} when all were accepted or refused
  */
-async function startAll({ count, begin, spreadUs, prompt }, tally, onStarted, answers = []) {
+async function startAll({ count, begin, spreadUs, prompt }, tally, onStarted) {
   const refused = (_answer, { status }) => status === 201 || tally.fault(`refused with ${status}`);
+  const answers = [];
   const started = [];
   while (answers.length < count) {
     await sleepUntil(begin + (answers.length * spreadUs) / count);
-    if (tally.isFull) break;
     const due = 1 + Math.floor(((nowUs() - begin) * count) / Math.max(1, spreadUs));
     for (let at = answers.length; at < Math.min(count, due); at++) {
       const answer = new Answer(tally);
@@ -87,46 +82,6 @@ async function load({ readers = 1, from, to, ...plan }) {
   await settle(answers, tally);
   await settle(others, tally);
   return summary(tally);
-}
-
-/**
- * More answers every moment, until the latency says that it is enough.
- * @returns {Promise<object>} the best window: its rate, when it began, and whether the ramp's end was
- * reached; the answers still run, see {@link settleRamp}
- */
-async function ramp(plan) {
-  const tally = new Tally();
-  let latencies = [];
-  tally.onToken = (latency) => latencies.push(latency);
-  const answers = [];
-  ramping = { tally, answers };
-  void startAll(plan, tally, undefined, answers);
-
-  let best = { tokensPerSecond: 0, at: 0 };
-  let began = nowUs();
-  const warmAt = plan.begin + plan.spreadUs / 4;
-  const end = plan.begin + plan.spreadUs + RAMP_HOLD_US;
-  for (let bad = 0; bad < RAMP_BAD_WINDOWS && began < end;) {
-    await sleep(RAMP_WINDOW_MS);
-    const now = nowUs();
-    const tokensPerSecond = (latencies.length * 1e6) / (now - began);
-    const isGood = percentile(latencies, 0.99) <= RAMP_BOUND_MS;
-    if (isGood && tokensPerSecond > best.tokensPerSecond) best = { tokensPerSecond, at: began };
-    // A server that is still cold is not overloaded.
-    if (isGood || now < warmAt) bad = 0;
-    else bad++;
-    latencies = [];
-    began = now;
-  }
-  tally.onToken = undefined;
-  tally.isFull = true;
-  return { ...best, reachedEnd: began >= end };
-}
-let ramping;
-
-async function settleRamp() {
-  await settle(ramping.answers, ramping.tally);
-  return { faults: ramping.tally.faults };
 }
 
 /** All sockets are cut at once in mid-stream; all come back and read on where they were. */
@@ -204,5 +159,5 @@ async function offer({ from, to, ...plan }) {
   };
 }
 
-serve({ connect, load, ramp, settleRamp, storm, stall, offer });
+serve({ connect, load, storm, stall, offer });
 console.log('on http://127.0.0.1:0');

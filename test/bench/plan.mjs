@@ -1,11 +1,11 @@
 // What is measured, in full and with `--quick`. Each part says for which rows, and how one run of it goes.
 import { OPENAI_ROWS } from './rig.mjs';
 import {
+  capacity,
   coldStart,
   memory,
   openAi,
   overload,
-  ramp,
   stall,
   starts,
   steady,
@@ -53,12 +53,20 @@ export function plan(quick, peers) {
           memory(row, { few: 300, many: 1_500, tokensPerSecond: 3_000, warmMs, windowMs }),
       },
     }),
-    ramp: {
-      rows: few,
+    capacity: {
+      rows: few.slice(0, 2),
       rounds,
-      // Slow, because starts cost too: on the machine of docs/performance.md a quarter of the core.
       run: (row) =>
-        ramp(row, { streams: quick ? 320 : 1_800, rate: 50, spreadMs: quick ? 4_000 : 22_500 }),
+        capacity(row, {
+          rate: 40,
+          boundMs: 250,
+          from: quick ? 100 : 300,
+          factor: 1.25,
+          most: quick ? 125 : 3_000,
+          warmMs,
+          windowMs,
+          perSecond: 150,
+        }),
     },
     starts: {
       rows: few.filter((row) => row !== 'direct'),

@@ -12,7 +12,9 @@ const COMPARED = [
   'memoryMb',
   'kbPerStream',
   'readyMs',
-  'firstMs',
+  'streams',
+  'overP99',
+  'overMb',
 ];
 
 /** @returns for each part, row and number: median, lowest and highest */
@@ -79,10 +81,13 @@ function columns(part, rows) {
           : digits(firstMs.median - direct.firstMs.median),
     };
   }
-  if (part === 'ramp') {
+  if (part === 'capacity') {
     return {
-      'tokens/s, p99 < 50 ms': ({ tokensPerSecond }) => shown(tokensPerSecond),
-      '÷ tutorial': ({ tokensPerSecond }) => ratio(tokensPerSecond, tutorial?.tokensPerSecond),
+      'streams, p99 < 250 ms': ({ streams }) => shown(streams),
+      '÷ tutorial': ({ streams }) => ratio(streams, tutorial?.streams),
+      'p99 ms': ({ p99 }) => shown(p99),
+      'p99 ms at 150 %': ({ overP99 }) => shown(overP99),
+      'MB at 150 %': ({ overMb }) => shown(overMb),
     };
   }
   if (part === 'memory') {
@@ -148,6 +153,14 @@ const TOLD = {
     `Share ${(100 * share).toFixed(1)} %; most open at the upstream ${over.mostOpen}.`,
 };
 
+/** What ended each search for the capacity. */
+function limits(rows) {
+  return Object.entries(rows)
+    .filter(([, runs]) => runs.some(({ limit }) => limit !== undefined))
+    .map(([row, runs]) => `\n\n${row}: ended by ${runs.map(({ limit }) => limit).join(', ')}`)
+    .join('');
+}
+
 /** The report as Markdown. */
 export function tables({ date, machine, summary, runs }) {
   const { cpu, cores, pinned, os, node } = machine;
@@ -155,7 +168,7 @@ export function tables({ date, machine, summary, runs }) {
     const told = TOLD[part];
     const text =
       told === undefined
-        ? compared(part, rows)
+        ? compared(part, rows) + limits(runs[part])
         : (runs[part]['llm-cast'] ?? []).map(told).join('\n') || 'not counted';
     return `## ${part}\n\n${text}\n`;
   });

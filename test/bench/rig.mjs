@@ -142,9 +142,9 @@ export class Rig {
   }
 
   /** Why the time between `from` and `to` does not count, if it does not. */
-  async lateness(from, to) {
+  async lateness(from, to, lateMs = UPSTREAM_LATE_MS) {
     const { max } = await this.upstream.ask('lateness', { from, to });
-    return max > UPSTREAM_LATE_MS ? [`upstream ${max.toFixed(0)} ms late`] : [];
+    return max > lateMs ? [`upstream ${max.toFixed(0)} ms late`] : [];
   }
 }
 

@@ -23,7 +23,7 @@ async function between(rig, from, to) {
 
 /** A steady load: CPU a token, latency, memory of the process. */
 export function steady(row, load, options) {
-  const { streams, rate, readers = 1, warmMs, windowMs, perSecond = 500 } = load;
+  const { streams, rate, readers = 1, warmMs, windowMs, perSecond = 500, lateMs } = load;
   return Rig.with(
     row,
     async (rig) => {
@@ -50,7 +50,7 @@ export function steady(row, load, options) {
         firstMs: firstToken.p50,
         tokensPerSecond: (tokens * MS) / windowMs,
         faults,
-        rejected: await rig.lateness(from, to),
+        rejected: await rig.lateness(from, to, lateMs),
       };
     },
     options,
@@ -104,22 +104,39 @@ export async function openAi(row, { count, spreadMs, ...load }) {
   return { ...said, firstMs: first.p50, faults: [...said.faults, ...first.faults] };
 }
 
-/** The highest rate with p99 under 50 ms, on the way to more streams than one core carries. */
-export function ramp(row, { streams, rate, spreadMs }) {
-  return Rig.with(row, async (rig) => {
-    await rig.connect(streams);
-    const begin = nowUs() + LEAD_US;
-    const prompt = JSON.stringify({ rate, until: begin + 600e6 });
-    const plan = { count: streams, begin, spreadUs: spreadMs * MS, prompt };
-    const { tokensPerSecond, at, reachedEnd } = await rig.client.ask('ramp', plan);
-    await rig.upstream.ask('finish');
-    const { faults } = await rig.client.ask('settleRamp');
-    // A late upstream would look like an overloaded server.
-    const rejected = reachedEnd ? [] : await rig.lateness(at, at + 4e6);
-    if (tokensPerSecond === 0) rejected.push('p99 never below the bound: the machine is busy');
-    return { tokensPerSecond, reachedEnd, faults, rejected };
-  });
+/**
+ * How many streams one core carries with a lag that nobody minds: more and more, each step with
+ * processes of its own, until p99 is over the bound. Then half as many again.
+ * @returns `limit`: what ended it; of the load generator the server's own limit is above `streams`
+ */
+export async function capacity(row, { from, factor, most, boundMs, ...load }) {
+  const step = (streams) => steady(row, { ...load, streams, lateMs: boundMs / 2 });
+  let carried = { streams: 0, faults: [] };
+  let limit = 'the most that is tried';
+  for (let streams = from; streams <= most; streams = Math.round(streams * factor)) {
+    const said = await step(streams);
+    if (said.faults.length > 0) return { faults: said.faults };
+    if (said.rejected.length > 0) limit = 'load generator';
+    else if (said.p99 > boundMs) limit = 'lag';
+    else {
+      carried = { ...said, streams };
+      continue;
+    }
+    break;
+  }
+  if (carried.streams === 0) return { faults: [], rejected: [`${limit} at the first step`] };
+  const over = await step(Math.round(carried.streams * OVERLOAD));
+  return {
+    streams: carried.streams,
+    limit,
+    cpuUs: carried.cpuUs,
+    p99: carried.p99,
+    overP99: over.p99,
+    overMb: over.memoryMb,
+    faults: over.faults,
+  };
 }
+const OVERLOAD = 1.5;
 
 /** Nothing listens there: no upstream takes part in a start. */
 const NOWHERE = 'http://127.0.0.1:1';
