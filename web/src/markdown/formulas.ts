@@ -14,6 +14,9 @@ const STANDS_FOR_FORMULA = /[\u{F0000}-\u{FFFFD}]/u;
 /** What no formula goes over: the end of its paragraph, of its line, or the beginning of code. */
 const BLANK_LINE = String.raw`\n[ \t]*\n|\``;
 
+/** What may become a blank line, at the end of what is there. */
+const HALF_BORDER = /\n[ \t]*$/;
+
 /** How a formula begins, how it ends, and what it cannot hold. */
 const KINDS = [
   { opening: '$$', end: /\$\$/g, border: new RegExp(BLANK_LINE, 'g'), isDisplay: true },
@@ -113,7 +116,8 @@ export class FormulaScanner {
       if (opening === '$' && over === this.held.length && !isEnd) return 'later';
       return isFormula(kind, this.held.slice(inside, over - opening.length)) ? over : 'never';
     }
-    const lookedAt = start + Math.max(window.lastIndexOf('\n'), window.length - 3);
+    const lookedAt =
+      start + Math.min(HALF_BORDER.exec(window)?.index ?? Infinity, window.length - 3);
     this.searched.set(kind, Math.max(start + 1, Math.min(bound, lookedAt)));
     return bound < this.held.length || isEnd ? 'never' : 'later';
   }
