@@ -248,9 +248,10 @@ describe('several upstreams', () => {
   it('whose model is gone everywhere between two attempts is told too', async () => {
     await start();
     const id = await ask('first:1b');
-    (await first.nextCall()).json(503, { error: 'busy' });
+    const tried = await first.nextCall();
     first.models = [];
     await refresh();
+    tried.json(503, { error: 'busy' });
     expect(await client.ended(id)).toMatchObject({ state: 'failed' });
   });
 
