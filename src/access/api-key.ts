@@ -1,4 +1,4 @@
-import { createHash, randomInt } from 'node:crypto';
+import { hash, randomInt } from 'node:crypto';
 
 /** `lck_<id>_<secret>`: 43 characters of 62 are 256 random bits. */
 const SECRET_CHARS = 43;
@@ -26,5 +26,5 @@ export function idOfApiKey(key: string): string | undefined {
 
 /** SHA-256 in hex. A key has 256 random bits: a slow hash would protect nothing more. */
 export function hashOfApiKey(key: string): string {
-  return createHash('sha256').update(key).digest('hex');
+  return hash('sha256', key);
 }

@@ -52,16 +52,16 @@ export class KeyRing {
   find(key: string): KeyPrincipal | undefined {
     const id = idOfApiKey(key);
     if (id === undefined) return undefined;
-    const hash = Buffer.from(hashOfApiKey(key), 'hex');
-    return this.byId
-      .get(id)
-      ?.find(({ sha256 }) => timingSafeEqual(Buffer.from(sha256, 'hex'), hash));
+    const hash = Buffer.from(hashOfApiKey(key));
+    return this.byId.get(id)?.find(({ sha256 }) => timingSafeEqual(Buffer.from(sha256), hash));
   }
 
   /** Whether it still holds the key that this principal came with, and says the same of it. */
-  has({ userId: _user, ...principal }: KeyPrincipal): boolean {
+  has(principal: KeyPrincipal): boolean {
     const kept = this.byId.get(principal.keyId)?.find(({ sha256 }) => sha256 === principal.sha256);
-    return isDeepStrictEqual(kept, principal);
+    if (kept === principal) return true;
+    const { userId: _user, ...key } = principal;
+    return isDeepStrictEqual(kept, key);
   }
 
   /** What a tenant may use in all. */

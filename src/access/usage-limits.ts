@@ -115,17 +115,20 @@ export class UsageLimits {
       await this.starts.adjust(starts, -1);
       throw error;
     }
-    return this.resume(principal, tokens);
+    return this.reserved(starts, quota, tokens);
   }
 
-  /** What was taken at a start, maybe on another node. */
+  /** What was taken at a start on another node. */
   resume(principal: Principal, tokens: number): Reservation {
     const accounts = this.accountsOf(principal);
-    const quota = daily(accounts);
+    return this.reserved(allowances(accounts, 'startsPerMinute'), daily(accounts), tokens);
+  }
+
+  private reserved(starts: Allowance[], quota: Allowance[], tokens: number): Reservation {
     return {
       settle: (used) => this.tokens.adjust(quota, used - tokens),
       cancel: async () => {
-        await this.starts.adjust(allowances(accounts, 'startsPerMinute'), -1);
+        await this.starts.adjust(starts, -1);
         await this.tokens.adjust(quota, -tokens);
       },
     };
@@ -179,6 +182,7 @@ function allowances(accounts: readonly Account[], limit: keyof Limits): Allowanc
 
 /** The tokens of this day: each has a count of its own. */
 function daily(accounts: readonly Account[]): Allowance[] {
+  if (accounts.length === 0) return [];
   const day = new Date().toISOString().slice(0, 10);
   return accounts.map(({ name, limits }) => ({
     name: `${day} ${name}`,
