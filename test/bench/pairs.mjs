@@ -1,4 +1,4 @@
-// node test/bench/pairs.mjs [--env NAME=VALUE] [--other dist/main.js] [--pairs 5]
+// node test/bench/pairs.mjs [--env NAME=VALUE] [--other dist/main.js] [--pairs 5] [--parts token,start]
 // Two servers at the same time on the same core, one of them with the settings or the build that is asked
 // about: the machine's moods are the same for both. Says the CPU of the second as a share of the first.
 import { resolve } from 'node:path';
@@ -11,6 +11,7 @@ const { values: options } = parseArgs({
     env: { type: 'string', multiple: true, default: [] },
     other: { type: 'string' },
     pairs: { type: 'string', default: '5' },
+    parts: { type: 'string', default: 'token,start' },
   },
 });
 const env = Object.fromEntries(options.env.map((pair) => pair.split(/=(.*)/s)));
@@ -22,7 +23,8 @@ const PARTS = {
   start: (row, more) => starts(row, { count: 1_000, spreadMs: 8_000 }, more),
 };
 
-for (const [name, run] of Object.entries(PARTS)) {
+for (const name of options.parts.split(',')) {
+  const run = PARTS[name];
   const ratios = [];
   for (let pair = 0; pair < Number(options.pairs); pair++) {
     const both = [() => run('llm-cast', {}), () => run('other', { env })];

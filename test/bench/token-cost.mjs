@@ -3,7 +3,6 @@
 // without one, with a key, with the same tokens again and again, with a new token each time.
 // Each round has every row, so that what the machine does meanwhile falls on all of them.
 // Then what the check of the credential alone takes of that.
-import 'reflect-metadata';
 import { createHash, createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, writeFileSync } from 'node:fs';
