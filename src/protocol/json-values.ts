@@ -8,6 +8,11 @@ export const MAX_JSON_VALUES = 100_000;
 /** Deepest nesting of one JSON text: what walks through a value must not run out of stack. */
 export const MAX_JSON_LEVELS = 128;
 
+/**
+ * So many characters are looked at one by one before the rest is searched: a call of the search costs as
+ * much, and a text of nothing but escaped quotes would make one for each.
+ */
+const NEAR = 64;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 /** `,` `[` `{`: one of these stands before each value but the first. */
@@ -60,12 +65,21 @@ export function refuseLarge(
 /** Where the text ends that begins at this quote; the end of all where it does not. */
 function endOfText(json: string | Buffer, begin: number): number {
   for (let at = begin + 1; ; at++) {
-    at = json.indexOf('"', at);
+    at = nextQuote(json, at);
     if (at === -1) return json.length;
     let escapes = 0;
     while (codeAt(json, at - 1 - escapes) === BACKSLASH) escapes++;
     if (escapes % 2 === 0) return at;
   }
+}
+
+/** Where the next quote is; -1 where there is none. */
+function nextQuote(json: string | Buffer, from: number): number {
+  const near = from + NEAR;
+  for (let at = from; at < near && at < json.length; at++) {
+    if (codeAt(json, at) === QUOTE) return at;
+  }
+  return json.indexOf('"', near);
 }
 
 function codeAt(json: string | Buffer, at: number): number {

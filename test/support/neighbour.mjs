@@ -9,10 +9,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 const { url, pid } = workerData;
 const agent = new Agent({ keepAlive: true, maxSockets: 1 });
 let worst = 0;
-parentPort.on('message', () => {
-  parentPort.postMessage(worst);
-  worst = 0;
-});
+let isAsked = false;
+parentPort.on('message', () => (isAsked = true));
 
 /** Milliseconds that the server's main thread has run (proc(5): schedstat, in nanoseconds). */
 const computed = () => {
@@ -33,5 +31,11 @@ for (;;) {
     () => true,
   );
   worst = Math.max(worst, failed ? Infinity : computed() - from);
+  // With an answer to what was under way when it was asked: that one has waited longest.
+  if (isAsked) {
+    parentPort.postMessage(worst);
+    worst = 0;
+    isAsked = false;
+  }
   await sleep(10);
 }
