@@ -1,5 +1,13 @@
 import { execFile } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -19,26 +27,97 @@ const REACT_NATIVE = [
   '@react-native/babel-preset@0.82.1',
   'metro@0.83.8',
 ];
+const TYPESCRIPT = [
+  'typescript@6.0.3',
+  'react@19.3.1',
+  'vue@3.5.45',
+  '@types/react@19.3.0',
+  '@types/node@20.19.43',
+];
 /** What a registry and a framework's own compiler take on a busy machine. */
 const LONG_MS = 900_000;
+
+/** Each app: its name, what is written into its folder, and the packages it needs besides the client. */
+const APPS: [string, (cwd: string) => void, string[]][] = [
+  ['next', (cwd) => copyExample('next', cwd), []],
+  ['nuxt', (cwd) => copyExample('nuxt', cwd), []],
+  ['react-native', writeReactNative, REACT_NATIVE],
+  [
+    'empty',
+    (cwd) => writeFileSync(join(cwd, 'package.json'), '{ "private": true, "type": "module" }'),
+    TYPESCRIPT,
+  ],
+];
+
+function copyExample(name: string, cwd: string): void {
+  const source = join(ROOT, 'examples', name);
+  cpSync(source, cwd, {
+    recursive: true,
+    filter: (path) => !/node_modules|\.next|\.nuxt|\.output/.test(path.slice(source.length)),
+  });
+}
+
+/** An app of React Native around the README's snippet, and a component on `useConversation`. */
+function writeReactNative(cwd: string): void {
+  writeFileSync(join(cwd, 'package.json'), '{ "private": true, "main": "index.js" }');
+  const [snippet] = /^import \{ AppState \} from 'react-native';\n.*?(?=^```)/ms.exec(
+    readFileSync(join(ROOT, 'client/README.md'), 'utf8'),
+  )!;
+  writeFileSync(
+    join(cwd, 'index.js'),
+    `${snippet}
+     import { createElement } from 'react';
+     import { AppRegistry, Text } from 'react-native';
+     import { useConversation } from 'llm-cast-client/react';
+     const App = () => {
+       const { messages } = useConversation(cast, { id: 'main' });
+       return messages.map(({ id, content }) => createElement(Text, { key: id }, content));
+     };
+     AppRegistry.registerComponent('app', () => App);`,
+  );
+  writeFileSync(
+    join(cwd, 'metro.config.js'),
+    "module.exports = require('@react-native/metro-config').getDefaultConfig(__dirname);",
+  );
+  writeFileSync(
+    join(cwd, 'babel.config.js'),
+    "module.exports = { presets: ['module:@react-native/babel-preset'] };",
+  );
+}
+
+/** @returns the folder, once the packages are there */
+async function installed(cwd: string, packages: string[]): Promise<string> {
+  await run('npm', [...INSTALL, '--no-save', ...packages], { cwd });
+  return cwd;
+}
 
 // Built from the packed tarball, away from this clone: as an app has it. Needs the npm registry.
 describeInBrowser('the packed client, installed in an app', () => {
   let browser: Browser;
   let stage: Stage;
   let folder: string;
-  let tarball: string;
   let app: App | undefined;
+  /** The folder of each app, once all that it needs is installed there. */
+  const apps = new Map<string, Promise<string>>();
 
   beforeAll(async () => {
     browser = await launchBrowser();
     stage = await Stage.open();
     folder = mkdtempSync(join(tmpdir(), 'llm-cast-apps-'));
     await run('npm', ['pack', '--pack-destination', folder], { cwd: join(ROOT, 'client') });
-    tarball = join(
+    const tarball = join(
       folder,
       readdirSync(folder).find((name) => name.endsWith('.tgz'))!,
     );
+    // All at once, as most of it is waiting for the registry.
+    for (const [name, write, packages] of APPS) {
+      const cwd = join(folder, name);
+      mkdirSync(cwd);
+      write(cwd);
+      apps.set(name, installed(cwd, [tarball, ...packages]));
+    }
+    // What fails is told by the test that needs it.
+    await Promise.allSettled(apps.values());
   }, LONG_MS);
   afterEach(async () => {
     await app?.close();
@@ -50,15 +129,9 @@ describeInBrowser('the packed client, installed in an app', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  /** A copy of an example, installed and built. */
+  /** An example, built. */
   const build = async (name: string): Promise<string> => {
-    const cwd = join(folder, name);
-    const source = join(ROOT, 'examples', name);
-    cpSync(source, cwd, {
-      recursive: true,
-      filter: (path) => !/node_modules|\.next|\.nuxt|\.output/.test(path.slice(source.length)),
-    });
-    await run('npm', [...INSTALL, '--no-save', tarball], { cwd });
+    const cwd = await apps.get(name)!;
     const env = {
       ...process.env,
       LLM_CAST_SOCKET_URL: stage.app.socketUrl,
@@ -67,37 +140,6 @@ describeInBrowser('the packed client, installed in an app', () => {
     };
     // It ends: rendering on the server opens no connection that would keep it alive.
     await run('npm', ['run', 'build'], { cwd, env, maxBuffer: 64 * 1024 * 1024, timeout: LONG_MS });
-    return cwd;
-  };
-
-  /** An app of React Native around the README's snippet, and a component on `useConversation`. */
-  const reactNativeApp = async (): Promise<string> => {
-    const cwd = mkdtempSync(join(folder, 'react-native-'));
-    writeFileSync(join(cwd, 'package.json'), '{ "private": true, "main": "index.js" }');
-    const [snippet] = /^import \{ AppState \} from 'react-native';\n.*?(?=^```)/ms.exec(
-      readFileSync(join(ROOT, 'client/README.md'), 'utf8'),
-    )!;
-    writeFileSync(
-      join(cwd, 'index.js'),
-      `${snippet}
-       import { createElement } from 'react';
-       import { AppRegistry, Text } from 'react-native';
-       import { useConversation } from 'llm-cast-client/react';
-       const App = () => {
-         const { messages } = useConversation(cast, { id: 'main' });
-         return messages.map(({ id, content }) => createElement(Text, { key: id }, content));
-       };
-       AppRegistry.registerComponent('app', () => App);`,
-    );
-    writeFileSync(
-      join(cwd, 'metro.config.js'),
-      "module.exports = require('@react-native/metro-config').getDefaultConfig(__dirname);",
-    );
-    writeFileSync(
-      join(cwd, 'babel.config.js'),
-      "module.exports = { presets: ['module:@react-native/babel-preset'] };",
-    );
-    await run('npm', [...INSTALL, tarball, ...REACT_NATIVE], { cwd });
     return cwd;
   };
 
@@ -129,7 +171,7 @@ describeInBrowser('the packed client, installed in an app', () => {
   it(
     "is bundled by React Native's Metro, with the README's lines for waking",
     async () => {
-      const cwd = await reactNativeApp();
+      const cwd = await apps.get('react-native')!;
       const metro = ['node_modules/metro/src/cli.js', 'build', 'index.js', '--dev', 'false'];
       const target = ['--platform', 'android', '--out', 'bundle.js'];
       await run(process.execPath, [...metro, ...target, '--config', 'metro.config.js'], { cwd });
@@ -145,12 +187,7 @@ describeInBrowser('the packed client, installed in an app', () => {
   it(
     'has types for a strict project of either kind of resolution, and runs without one',
     async () => {
-      const cwd = mkdtempSync(join(folder, 'empty-'));
-      writeFileSync(join(cwd, 'package.json'), '{ "private": true, "type": "module" }');
-      await run('npm', [...INSTALL, tarball, 'typescript@6.0.3', 'react@19.3.1', 'vue@3.5.45'], {
-        cwd,
-      });
-      await run('npm', [...INSTALL, '@types/react@19.3.0', '@types/node@20.19.43'], { cwd });
+      const cwd = await apps.get('empty')!;
       const example = /```ts\n(.*?)```/s.exec(
         readFileSync(join(ROOT, 'client/README.md'), 'utf8'),
       )!;
