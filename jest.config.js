@@ -4,6 +4,7 @@ export default {
   testTimeout: 300_000,
   // The tests wait more than they compute.
   maxWorkers: 4,
+  testSequencer: '<rootDir>/test/support/longest-first.mjs',
   // The doctor's cases wait for a heartbeat each.
   maxConcurrency: 12,
   testMatch: [
