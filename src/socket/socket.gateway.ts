@@ -26,7 +26,6 @@ import type { Asked } from '../generations/asked.js';
 import { Gauges, type Transport } from '../generations/gauges.js';
 import { GenerationsService } from '../generations/generations.service.js';
 import { Lifecycle } from '../generations/lifecycle.js';
-import { Peers } from '../generations/peers.js';
 import {
   chatRequest,
   type ChatRequest,
@@ -46,13 +45,13 @@ import { type GenerationState } from '../protocol/stream-state.js';
 import { Audience } from './audience.js';
 import type { Clients, ClientSocket } from './client-socket.js';
 import { SocketCallers } from './socket-caller.js';
+import { SocketHandshake } from './socket-handshake.js';
 import { SocketReaders } from './socket-readers.js';
 import { SocketSessions } from './socket-sessions.js';
 
 /**
  * The socket's door: takes requests, and turns log readers into emits. A request is answered through
  * its ack before the socket reads the generation, so no record can come before the ack.
- * It has a handler for each event, and what all of them share; so this file is longer than others.
  */
 @WebSocketGateway({ namespace: 'events' })
 @UsePipes(validation)
@@ -66,7 +65,7 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     private readonly lifecycle: Lifecycle,
     private readonly callers: SocketCallers,
     private readonly sessions: SocketSessions,
-    private readonly peers: Peers,
+    private readonly handshake: SocketHandshake,
     private readonly audience: Audience,
     private readonly audit: Audit,
     private readonly config: Config,
@@ -77,7 +76,7 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
 
   /** Before a client is connected, it is settled who it is. */
   afterInit(clients: Clients): void {
-    clients.use((socket, next) => void this.settle(socket, next));
+    clients.use((socket, next) => void this.handshake.settle(socket, next));
   }
 
   async handleConnection(socket: ClientSocket): Promise<void> {
@@ -266,42 +265,10 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     }
     return counts;
   }
-
-  private async settle(socket: ClientSocket, next: (error?: Error) => void): Promise<void> {
-    // Before it is connected, so that the client gets it as its id, and others find its node by it.
-    Object.assign(socket, { id: this.peers.tag + socket.id });
-    try {
-      await this.admit(socket);
-      next();
-    } catch (error) {
-      const refused = error instanceof CastError ? error : new CastError('internal');
-      this.lifecycle.tell('refused', refused.code);
-      // Before it is known who asks, there is no caller.
-      const caller = socket.data.caller as Caller | undefined;
-      const address = clientAddress(socket.request, this.config);
-      this.audit.refused(refused, caller?.principal, { address });
-      next(handshakeRefusal(refused));
-      // The refusal goes out first.
-      setImmediate(() => socket.conn.close());
-    }
-  }
-
-  /** @throws CastError where it may not connect */
-  private async admit(socket: ClientSocket): Promise<void> {
-    const caller = await this.callers.ofHandshake(socket);
-    socket.data.caller = caller;
-    socket.data.links = new Map();
-    socket.data.session = await this.sessions.open(socket, caller);
-  }
 }
 
 /** ISO time of the end of a user's token. */
 function expiryOf({ principal }: Caller): string {
   const expiresAt = principal.kind === 'user' ? (principal.token?.expiresAt ?? 0) : 0;
   return new Date(expiresAt * 1000).toISOString();
-}
-
-/** Socket.IO hands `data` of a handshake's error to the client's `connect_error`. */
-function handshakeRefusal(refused: CastError): Error {
-  return Object.assign(new Error(refused.message), { data: refused.refusal() });
 }
