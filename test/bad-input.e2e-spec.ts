@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { z } from 'zod';
-import { type ErrorCode, refusal } from '../src/protocol/errors.js';
+import type { ErrorCode } from '../src/protocol/errors.js';
+import { refusal } from '../src/protocol/refusal.js';
 import type { RunningServer } from '../src/server.js';
 import { startApp } from './support/app.js';
 import { Client } from './support/client.js';

@@ -215,28 +215,6 @@ export type ErrorCode =
   | 'node_lost'
   | 'store_unavailable';
 
-/** A refusal: the HTTP body, and `error` in a socket's ack. */
-export type Refusal = {
-  /** The HTTP status; not over the socket. */
-  statusCode?: number | undefined;
-  code: ErrorCode;
-  /** For people; may change. Programs go by `code`. */
-  message: string;
-  /** Whether the same request may succeed later. */
-  retryable: boolean;
-  /** Earliest sensible time for the next try, in milliseconds. */
-  retryAfterMs?: number | undefined;
-  /** The HTTP request's `X-Request-Id`, which the log knows too. */
-  requestId?: string | undefined;
-  /** Which fields of the request are wrong, and why. Never their values. */
-  details?:
-    | Array<{
-        path: string;
-        message: string;
-      }>
-    | undefined;
-};
-
 /** Why the answer is over. */
 export type FinishReason =
   'stop' | 'length' | 'tool_calls' | 'content_filter' | 'load' | 'unload' | 'success' | 'unknown';
@@ -514,6 +492,28 @@ export type Liveness = {
 
 /** In the text format of Prometheus, version 0.0.4. */
 export type MetricsText = string;
+
+/** A refusal: the HTTP body, and `error` in a socket's ack. */
+export type Refusal = {
+  /** The HTTP status; not over the socket. */
+  statusCode?: number | undefined;
+  code: ErrorCode;
+  /** For people; may change. Programs go by `code`. */
+  message: string;
+  /** Whether the same request may succeed later. */
+  retryable: boolean;
+  /** Earliest sensible time for the next try, in milliseconds. */
+  retryAfterMs?: number | undefined;
+  /** The HTTP request's `X-Request-Id`, which the log knows too. */
+  requestId?: string | undefined;
+  /** Which fields of the request are wrong, and why. Never their values. */
+  details?:
+    | Array<{
+        path: string;
+        message: string;
+      }>
+    | undefined;
+};
 
 /** How the model chooses its words, under Ollama's own names. */
 export type SamplingOptions = {

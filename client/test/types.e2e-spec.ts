@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type * as answers from '../../src/protocol/answers.js';
 import type * as errors from '../../src/protocol/errors.js';
+import type * as refusals from '../../src/protocol/refusal.js';
 import type * as records from '../../src/protocol/records.js';
 import type * as requests from '../../src/protocol/requests.js';
 import type * as events from '../../src/protocol/socket-events.js';
@@ -27,7 +28,7 @@ describe('the types of the client', () => {
       Same<client.StreamRecord, records.StreamRecord>,
       Same<client.StreamState, streamState.StreamState>,
       Same<client.TerminalRecord, terminal.TerminalRecord>,
-      Same<client.Refusal, errors.Refusal>,
+      Same<client.Refusal, refusals.Refusal>,
       Same<client.ErrorCode, errors.ErrorCode>,
       Same<client.ChatRequest, requests.ChatRequest>,
       Same<client.GenerateRequest, requests.GenerateRequest>,

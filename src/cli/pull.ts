@@ -2,7 +2,7 @@ import { io, type Socket } from 'socket.io-client';
 import { ioAddress, type SocketLocation, socketUrlOf } from 'llm-cast-doctor/socket-url';
 import { CLIENT_HELP, CLIENT_OPTIONS, readArguments, serverUrl } from './arguments.js';
 import { CommandError, EXIT, EXIT_HELP, UsageError } from './exit.js';
-import type { Refusal } from '../protocol/errors.js';
+import type { Refusal } from '../protocol/refusal.js';
 import { credentialOf } from './credential.js';
 import { follow } from './follow.js';
 import { formatBytes } from './format-bytes.js';

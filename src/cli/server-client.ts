@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createParser } from 'eventsource-parser';
 import type { GenerationView, ModelList, Started } from '../protocol/answers.js';
-import type { Refusal } from '../protocol/errors.js';
+import type { Refusal } from '../protocol/refusal.js';
 import type { StreamRecord } from '../protocol/records.js';
 import { credentialOf, HOW_TO_GIVE } from './credential.js';
 import { CommandError, EXIT } from './exit.js';

@@ -1,7 +1,8 @@
 import { Logger } from '@nestjs/common';
 import { z } from 'zod';
 import type { PeerHandler } from '../generations/peers.js';
-import { CastError, errorCode, type Refusal } from '../protocol/errors.js';
+import { CastError, errorCode } from '../protocol/errors.js';
+import type { Refusal } from '../protocol/refusal.js';
 import { BUS_OF_ALL, busOf } from './keys.js';
 import type { RedisClient } from './redis.js';
 

@@ -1,6 +1,7 @@
 import type { Response } from 'express';
 import type { CancelReason, End } from '../generations/log/entry.js';
-import { CastError, type ErrorCode, ERRORS, type Refusal } from '../protocol/errors.js';
+import { CastError, type ErrorCode, ERRORS } from '../protocol/errors.js';
+import type { Refusal } from '../protocol/refusal.js';
 
 /**
  * Of a cancelled answer. The SDKs of OpenAI and the AI SDK repeat a request after 409, LangChain after

@@ -4,7 +4,8 @@ import type { OpenAPIObject } from '@nestjs/swagger';
 import type { z } from 'zod';
 import { API_INFO, refTo, referenced } from './api-schemas.js';
 import { CastError, ERRORS } from '../protocol/errors.js';
-import { type ErrorCode, refusal } from '../protocol/errors.js';
+import type { ErrorCode } from '../protocol/errors.js';
+import { refusal } from '../protocol/refusal.js';
 
 type OperationObject = NonNullable<OpenAPIObject['paths'][string]['get']>;
 type Responses = OperationObject['responses'];

@@ -1,6 +1,7 @@
 import { StandardSchemaValidationPipe } from '@nestjs/common';
 import type { z } from 'zod';
-import { CastError, type Refusal } from '../protocol/errors.js';
+import { CastError } from '../protocol/errors.js';
+import type { Refusal } from '../protocol/refusal.js';
 import { chatFields, generateFields, samplingOptions } from '../protocol/model-fields.js';
 
 type Detail = NonNullable<Refusal['details']>[number];

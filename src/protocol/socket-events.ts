@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { authRequest } from './access.js';
 import { started, startedExample } from './answers.js';
 import { EXAMPLE_TIME } from './examples.js';
-import { refusal, type Refusal } from './errors.js';
+import { refusal, type Refusal } from './refusal.js';
 import { streamRecord } from './records.js';
 import {
   chatRequest,

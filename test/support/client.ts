@@ -1,5 +1,5 @@
 import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
-import type { Refusal } from '../../src/protocol/errors.js';
+import type { Refusal } from '../../src/protocol/refusal.js';
 import type { StreamRecord } from '../../src/protocol/records.js';
 import type { StreamState } from '../../src/protocol/stream-state.js';
 import type { TerminalRecord } from '../../src/protocol/terminal-record.js';

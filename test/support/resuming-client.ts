@@ -1,7 +1,7 @@
 import { get, type IncomingMessage } from 'node:http';
 import { createParser } from 'eventsource-parser';
 import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
-import type { Refusal } from '../../src/protocol/errors.js';
+import type { Refusal } from '../../src/protocol/refusal.js';
 import type { StreamRecord } from '../../src/protocol/records.js';
 import type { OracleReader } from './oracle.js';
 import { shortAuth, shortBearer } from './short-tokens.js';
