@@ -35,7 +35,8 @@ describe('npm run audit:floors', () => {
     const { scripts, scarfSettings } = JSON.parse(
       readFileSync(join(ROOT, 'package.json'), 'utf8'),
     ) as { scripts: Record<string, string>; scarfSettings: object };
-    expect(scripts['check']).toContain('npm run audit:floors');
+    expect(scripts['check:static']).toContain('npm run audit:floors');
+    expect(scripts['check']).toContain('npm run check:static');
     expect(scarfSettings).toEqual({ enabled: false });
   });
 });
