@@ -18,8 +18,9 @@ const env = Object.fromEntries(options.env.map((pair) => pair.split(/=(.*)/s)));
 ROWS.other = { ...ROWS['llm-cast'], ...(options.other && { file: resolve(options.other) }) };
 
 const PARTS = {
+  // Fewer answers than those with which the cadence grows: else one of the two may slow down alone.
   token: (row, more) =>
-    steady(row, { streams: 150, rate: 40, warmMs: 4_000, windowMs: 6_000 }, more),
+    steady(row, { streams: 45, rate: 50, warmMs: 4_000, windowMs: 8_000 }, more),
   start: (row, more) => starts(row, { count: 1_000, spreadMs: 8_000 }, more),
 };
 

@@ -79,11 +79,11 @@ export function plan(quick, peers) {
       // LiteLLM has to carry it, too.
       run: (row) =>
         openAi(OPENAI_ROWS[row], {
-          streams: 20,
-          rate: 20,
+          streams: 50,
+          rate: 40,
           warmMs,
           windowMs,
-          count: quick ? 50 : 200,
+          count: quick ? 50 : 400,
           spreadMs: quick ? 2_500 : 10_000,
         }),
     },

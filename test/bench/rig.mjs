@@ -67,6 +67,7 @@ export const OPENAI_ROWS = {
       readyPath: '/health/liveliness',
     }),
   },
+  'http pipe': { ...ROWS['http pipe'], door: 'openai' },
   direct: { file: undefined, door: 'openai' },
 };
 

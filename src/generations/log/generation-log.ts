@@ -250,7 +250,13 @@ export class GenerationLog {
   /** Tells every reader and follower what the generation is doing. */
   announce(state: StreamState): void {
     for (const reader of this.readers) reader.announce(state);
-    for (const follower of this.followers) this.contain(follower, () => follower.state?.(state));
+    for (const follower of this.followers) {
+      try {
+        follower.state?.(state);
+      } catch (error) {
+        this.drop(follower, error);
+      }
+    }
   }
 
   private bytesAfter(seq: number): number {
@@ -309,18 +315,19 @@ export class GenerationLog {
   private tell(entry: Entry): void {
     this.seq = entry.seq;
     if (this.heldAt === undefined) for (const reader of this.readers) reader.live(entry);
-    if (this.followers.size === 0) return;
-    for (const follower of this.followers) this.contain(follower, () => follower.entry?.(entry));
+    for (const follower of this.followers) {
+      try {
+        follower.entry?.(entry);
+      } catch (error) {
+        this.drop(follower, error);
+      }
+    }
   }
 
   /** A follower that throws is dropped: it harms neither the generation nor the others. */
-  private contain(follower: Follower, act: () => void): void {
-    try {
-      act();
-    } catch (error) {
-      this.followers.delete(follower);
-      logger.error(error);
-    }
+  private drop(follower: Follower, error: unknown): void {
+    this.followers.delete(follower);
+    logger.error(error);
   }
 
   /** Index of the block that holds entry `seq`. */

@@ -6,6 +6,12 @@ import { defineCluster, defineEvents, defineStates } from './definitions.js';
 import { Recorder } from './recorder.js';
 import { sample, type Sources } from './sampler.js';
 
+/**
+ * How often the delay of the event loop is looked at, in milliseconds; part of each value that is told.
+ * The usual 10 take 2 to 3 % of the CPU of a token.
+ */
+const EVENT_LOOP_MS = 100;
+
 /** All metrics of this process. This file is loaded only where they are wanted. */
 export class Metrics {
   private readonly registry = new Registry();
@@ -24,7 +30,10 @@ export class Metrics {
     }
     lifecycle.listen(new Recorder(defineEvents(this.registry), models));
     // Event loop, heap, CPU, open files, garbage collection.
-    collectDefaultMetrics({ register: this.registry });
+    collectDefaultMetrics({
+      register: this.registry,
+      eventLoopMonitoringPrecision: EVENT_LOOP_MS,
+    });
   }
 
   get contentType(): string {

@@ -4,7 +4,7 @@ import { Agent, createServer, request } from 'node:http';
 const agent = new Agent({ keepAlive: true });
 const server = createServer((incoming, outgoing) => {
   const onward = request(
-    `${process.env.UPSTREAM}/api/generate`,
+    `${process.env.UPSTREAM}${incoming.url}`,
     { method: 'POST', agent },
     (answer) => {
       outgoing.writeHead(answer.statusCode);
