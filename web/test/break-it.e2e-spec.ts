@@ -5,16 +5,12 @@ import { call } from '../../test/support/rest.js';
 import { faults } from './support/axe.js';
 import { describeInBrowser, launchBrowser } from './support/browser.js';
 import { Chat } from './support/chat.js';
+import { keptAnswer } from './support/kept-answer.js';
 
 /** Its answer takes longer than a fault does. */
 const QUESTION = 'How is its speed measured?';
 
 const FAULTS = ['Cut this connection', 'Go offline for 10 s', 'Stall this reader'];
-
-interface Kept {
-  generationId: string;
-  text: string;
-}
 
 /** Concurrent tests begin before `beforeAll`. */
 let launched: Promise<Browser> | undefined;
@@ -76,7 +72,7 @@ class Stand {
   async expectWhole(page: Page): Promise<void> {
     await panelOf(page).getByText('Text proved by SHA-256').waitFor();
     await page.getByRole('button', { name: 'Send', exact: true }).waitFor();
-    const { generationId, text } = await kept(page);
+    const { generationId, text } = (await keptAnswer(page))!;
     const { body } = await call('GET', `${this.demo.url}/llm/generations/${generationId}`);
     expect(body).toMatchObject({ state: 'completed', text, seq: await count(page, 'Records') });
     expect([await count(page, 'Lost'), await count(page, 'Repeated')]).toEqual([0, 0]);
@@ -89,25 +85,6 @@ const panelOf = (page: Page): Locator => page.locator('.break-it');
 async function count(page: Page, name: string): Promise<number> {
   const cell = panelOf(page).locator('dl > div', { hasText: name }).locator('dd');
   return Number(await cell.innerText());
-}
-
-/** The last answer, as this browser keeps it. */
-function kept(page: Page): Promise<Kept> {
-  return page.evaluate(
-    () =>
-      new Promise<Kept>((resolve, reject) => {
-        const opening = indexedDB.open('llm-cast');
-        opening.addEventListener('error', () => reject(new Error('no database')));
-        opening.addEventListener('success', () => {
-          const store = opening.result.transaction('conversations').objectStore('conversations');
-          const reading = store.getAll();
-          reading.addEventListener('success', () => {
-            const [{ turns }] = reading.result as [{ turns: { answer: Kept }[] }];
-            resolve(turns.at(-1)!.answer);
-          });
-        });
-      }),
-  );
 }
 
 describeInBrowser('the break-it panel', () => {

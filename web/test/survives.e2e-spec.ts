@@ -4,8 +4,10 @@ import { startApp } from '../../test/support/app.js';
 import { FaultProxy } from '../../test/support/fault-proxy.js';
 import { freePort } from '../../test/support/free-port.js';
 import { ScriptedUpstream } from '../../test/support/scripted-upstream.js';
+import { until } from '../../test/support/until.js';
 import { describeInBrowser, launchBrowser } from './support/browser.js';
 import { Chat } from './support/chat.js';
+import { keptAnswer } from './support/kept-answer.js';
 
 describeInBrowser('what the chat page survives', () => {
   let browser: Browser;
@@ -229,8 +231,7 @@ describeInBrowser('what the chat page survives', () => {
     await chat.ask('Tell me.');
     (await upstream.nextCall()).text('As far as here, ');
     await chat.sees('As far as here,');
-    // It has been kept by then.
-    await chat.page.waitForTimeout(1_500);
+    await until(async () => (await keptAnswer(chat.page))?.text.includes('here,') === true);
     await chat.page.goto('about:blank');
     await app.close();
     app = await startApp(env);
