@@ -1,9 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RunningServer } from '../src/server.js';
 import type { Client } from './support/client.js';
 import { call } from './support/rest.js';
 import { SseReader } from './support/resuming-client.js';
-import type { ScriptedUpstream } from './support/scripted-upstream.js';
 import { Stage } from './support/stage.js';
 import { until } from './support/until.js';
 
@@ -12,29 +10,28 @@ const ABANDON_AFTER_MS = 1_000;
 const END = new Set(['completed', 'cancelled', 'failed', 'interrupted']);
 
 describe('a generation that nobody reads any more', () => {
-  let stage: Stage;
-  let upstream: ScriptedUpstream;
-  let app: RunningServer;
+  const stages: Stage[] = [];
+  afterAll(() => Promise.all(stages.map((stage) => stage.close())));
 
-  beforeAll(async () => {
-    stage = await Stage.open({ ABANDON_AFTER_MS, MAX_CONCURRENT: 8 });
-    ({ upstream, app } = stage);
-  });
-  afterEach(() => stage.hangUp());
-  afterAll(() => stage?.close());
-
-  const connect = (): Promise<Client> => stage.connect();
-  const start = async (client: Client, fields: object = {}) => {
-    const started = await stage.generate(client, fields);
-    started.request.text('The sky');
-    await client.until(() => client.text(started.id) === 'The sky');
-    return started;
-  };
-  const view = async (id: string) => (await call('GET', `${app.url}/llm/generations/${id}`)).body;
-  /** As it is once it has its end. */
-  const ended = async (id: string) => {
-    await until(async () => END.has((await view(id)).state));
-    return view(id);
+  /** A server of its own for each test: they wait side by side. */
+  const open = async () => {
+    const stage = await Stage.open({ ABANDON_AFTER_MS });
+    stages.push(stage);
+    const { app, upstream } = stage;
+    const connect = (): Promise<Client> => stage.connect();
+    const start = async (client: Client, fields: object = {}) => {
+      const started = await stage.generate(client, fields);
+      started.request.text('The sky');
+      await client.until(() => client.text(started.id) === 'The sky');
+      return started;
+    };
+    const view = async (id: string) => (await call('GET', `${app.url}/llm/generations/${id}`)).body;
+    /** As it is once it has its end. */
+    const ended = async (id: string) => {
+      await until(async () => END.has((await view(id)).state));
+      return view(id);
+    };
+    return { app, upstream, connect, start, view, ended };
   };
   /** Longer than the grace time. */
   const outwait = () => sleep(ABANDON_AFTER_MS * 2);
@@ -51,9 +48,10 @@ describe('a generation that nobody reads any more', () => {
     'its reader left': (client, generationId) => client.ask('leave', { generationId }),
     "its reader's network broke": (client) => void client.socket.io.engine.close(),
   };
-  it.each(Object.keys(ways))(
+  it.concurrent.each(Object.keys(ways))(
     'is cancelled a while after %s, and its upstream closed',
     async (way) => {
+      const { connect, start, ended } = await open();
       const client = await connect();
       client.socket.io.reconnection(false);
       const { id, request } = await start(client);
@@ -65,7 +63,8 @@ describe('a generation that nobody reads any more', () => {
     },
   );
 
-  it('is cancelled before its first token, too', async () => {
+  it.concurrent('is cancelled before its first token, too', async () => {
+    const { upstream, connect, ended } = await open();
     const client = await connect();
     const ack = await client.accepted('generate', { prompt: 'slow' });
     const request = await upstream.nextCall();
@@ -79,22 +78,27 @@ describe('a generation that nobody reads any more', () => {
     });
   });
 
-  it('is cancelled only when the last of several readers is gone, SSE included', async () => {
-    const [client, other] = [await connect(), await connect()];
-    const { id, request } = await start(client);
-    await other.ask('join', { generationId: id, after: 0 });
-    const sse = await SseReader.open(app.url, id);
-    client.close();
-    await outwait();
-    other.close();
-    await outwait();
-    expect(await view(id)).toMatchObject({ state: 'streaming' });
-    sse.close();
-    await request.closed;
-    expect(await ended(id)).toMatchObject(abandoned);
-  });
+  it.concurrent(
+    'is cancelled only when the last of several readers is gone, SSE included',
+    async () => {
+      const { app, connect, start, view, ended } = await open();
+      const [client, other] = [await connect(), await connect()];
+      const { id, request } = await start(client);
+      await other.ask('join', { generationId: id, after: 0 });
+      const sse = await SseReader.open(app.url, id);
+      client.close();
+      await outwait();
+      other.close();
+      await outwait();
+      expect(await view(id)).toMatchObject({ state: 'streaming' });
+      sse.close();
+      await request.closed;
+      expect(await ended(id)).toMatchObject(abandoned);
+    },
+  );
 
-  it('goes on if somebody joins in time, and each absence is counted anew', async () => {
+  it.concurrent('goes on if somebody joins in time, and each absence is counted anew', async () => {
+    const { connect, start, view } = await open();
     const client = await connect();
     /** @returns whether each absence was short: the machine may stand still */
     const comeAndGo = async (id: string): Promise<boolean> => {
@@ -120,18 +124,23 @@ describe('a generation that nobody reads any more', () => {
     expect(client.text(id)).toBe('The sky is blue');
   });
 
-  it('has not ended while its reader, which joins again and again, is there', async () => {
-    const client = await connect();
-    const { id, request } = await start(client);
-    for (let times = 0; times < 4; times++) {
-      await client.ask('join', { generationId: id, after: 1 });
-      await sleep(ABANDON_AFTER_MS / 3);
-    }
-    request.done();
-    expect(await client.ended(id)).toMatchObject({ state: 'completed' });
-  });
+  it.concurrent(
+    'has not ended while its reader, which joins again and again, is there',
+    async () => {
+      const { connect, start } = await open();
+      const client = await connect();
+      const { id, request } = await start(client);
+      for (let times = 0; times < 4; times++) {
+        await client.ask('join', { generationId: id, after: 1 });
+        await sleep(ABANDON_AFTER_MS / 3);
+      }
+      request.done();
+      expect(await client.ended(id)).toMatchObject({ state: 'completed' });
+    },
+  );
 
-  it('runs to its end with onDisconnect keep', async () => {
+  it.concurrent('runs to its end with onDisconnect keep', async () => {
+    const { connect, start, ended } = await open();
     const client = await connect();
     const { id, request } = await start(client, { onDisconnect: 'keep' });
     client.close();
@@ -140,7 +149,8 @@ describe('a generation that nobody reads any more', () => {
     expect(await ended(id)).toMatchObject({ state: 'completed', text: 'The sky is blue' });
   });
 
-  it('is told as abandoned to whoever comes later', async () => {
+  it.concurrent('is told as abandoned to whoever comes later', async () => {
+    const { connect, start, ended } = await open();
     const [client, late] = [await connect(), await connect()];
     const { id, request } = await start(client);
     client.close();
