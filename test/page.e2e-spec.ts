@@ -178,6 +178,7 @@ describe('the page that the server serves', () => {
     expect(body).toEqual({
       socketUrl: null,
       socketPort: Number(new URL(app.socketUrl).port),
+      socketTransports: ['polling', 'websocket'],
       model: 'qwen3:8b',
       isModelHidden: true,
       allowPull: false,

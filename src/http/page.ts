@@ -50,6 +50,7 @@ export function servePage(
     response.json({
       socketUrl,
       socketPort: socketPort(),
+      socketTransports: config.SOCKET_TRANSPORTS,
       model,
       // Callers who name no model get it all the same, and no list shows it.
       isModelHidden: allowed.length > 0 && !isAllowed(model, allowed),

@@ -3,6 +3,8 @@ export interface PageInfo {
   /** Where Socket.IO is, relative to the page; null = `socketPort` of the page's own host. */
   socketUrl: string | null;
   socketPort: number;
+  /** What Socket.IO offers, the one to begin with first. */
+  socketTransports: ('polling' | 'websocket')[];
   /** Model of questions that name none. */
   model: string;
   /** Whether no list shows that model, although it can be asked. */
