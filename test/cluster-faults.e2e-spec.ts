@@ -9,6 +9,8 @@ import { until, within } from './support/until.js';
 
 /** How long after its lease a dead node is named at the latest, in milliseconds. */
 const NAMED_MS = 2_000;
+/** More than a node takes over at one time. */
+const MANY = 80;
 
 faultSuite('nodes that fail', ({ often, stage: open, running, closeLater }) => {
   often(
@@ -57,6 +59,27 @@ faultSuite('nodes that fail', ({ often, stage: open, running, closeLater }) => {
     expect(oracle.problems()).toEqual([]);
     await expectLost(there, all);
   });
+
+  often(
+    'ends all that a killed node ran, although that is more than is taken over at once',
+    async () => {
+      const stage = await open({ env: { MAX_CONCURRENT: 200, MAX_QUEUE: 200 } });
+      const [a, b] = (await stage.start(2)) as [ClusterServer, ClusterServer];
+      const [here, there] = [await stage.connect(a), await stage.connect(b)];
+      const all = await stage.ask(here, MANY);
+      for (const { id, oracle, request } of all) {
+        oracle.sent('text', 'begun');
+        request.text('begun');
+        await there.read(id, oracle.reader('who joined'));
+      }
+      await until(() => all.every(({ oracle }) => oracle.read === 'begun'.length));
+      await a.program.kill();
+      await expectLost(there, all);
+      await here.move(b.socketUrl);
+      await expectLost(here, all);
+      expect(stage.problems()).toEqual([]);
+    },
+  );
 
   for (const [how, make] of [
     ['is refused by', refusing],

@@ -75,6 +75,21 @@ faultSuite('a Redis that fails', ({ often, stage: open, running, closeLater, pro
     await expectWhole(all);
   });
 
+  often('has what was taken over in a replica before it is told', async () => {
+    const { stage, a, there, all } = await running({}, 2);
+    const replica = closeLater(await RedisServer.start(program));
+    await replica.follow(stage.redis);
+    await a.program.kill();
+    await expectLost(there, all);
+    const waited = await stage.redis.ask((client) => client.info('commandstats'));
+    expect(waited).toMatch(/^cmdstat_wait:calls=[1-9]/m);
+    for (const { id } of all) {
+      const key = `lc:{${id.slice(22)}}:m:${id}`;
+      const kept = await replica.ask((client) => client.hmget(key, 'epoch', 'end'));
+      expect(kept).toEqual(['2', 'interrupted']);
+    }
+  });
+
   often('goes on after a failover that has lost the last second', async () => {
     const stage = await open();
     const replica = closeLater(await RedisServer.start(program, '--replica-read-only', 'no'));

@@ -11,7 +11,7 @@ import type { NodeBus } from './node-bus.js';
 import type { RedisClient } from './redis.js';
 
 /** Most copies on one node; over it a new one is refused with `store_unavailable`. */
-const MAX_COPIES = 5_000;
+export const MAX_COPIES = 5_000;
 /** How long a copy that nobody reads stays, in milliseconds. */
 const IDLE_MS = 10_000;
 

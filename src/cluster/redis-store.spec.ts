@@ -10,7 +10,7 @@ import { ENGINES, RedisServer } from '../../test/support/redis-server.js';
 import { loadConfig } from '../config/load.js';
 import { Lifecycle } from '../generations/lifecycle.js';
 import { MemoryStore } from '../generations/store/memory-store.js';
-import { Copies } from './copies.js';
+import { Copies, MAX_COPIES } from './copies.js';
 import { Keeper } from './keeper.js';
 import { newNodeId } from './keys.js';
 import { NodeBus } from './node-bus.js';
@@ -57,6 +57,39 @@ for (const { name, program, missing } of ENGINES) {
       open.unshift({ close: () => clearInterval(beat) });
       return new RedisStore(local, redis, node, keeper, copies, config);
     };
+
+    it('counts what a copy takes, and makes so many at most', async () => {
+      const prefix = `${randomUUID()}:`;
+      const store = await storeOf(prefix);
+      const idOf = (at: number): string => `${String(at).padStart(22, 'x')}elsewher`;
+      const text = ['text', 1, [5], 'hello', ''];
+      const end = { type: 'end', state: 'cancelled', reason: 'client', bytes: 5, sha256: '' };
+      const batch = JSON.stringify([text, ['z', 2, 2, end, [null, null, 1]]]);
+      await server.ask(async (client) => {
+        const [hash, stream] = ['m', 's'].map((kind) => `${prefix}{elsewher}:${kind}:${idOf(0)}`);
+        await client.hset(hash!, { v: '1', epoch: '1', seq: '2', end: 'cancelled' });
+        await client.xadd(stream!, '1-2', 'd', batch);
+      });
+      expect(store.memory.bytes).toBe(0);
+      expect((await store.find(idOf(0))).log.all('text')).toBe('hello');
+      expect(store.memory.bytes).toBeGreaterThan(0);
+      // Those that are on their way count.
+      server.signal('SIGSTOP');
+      let over = 0;
+      const some = Array.from({ length: MAX_COPIES - 1 }, async (_, at) => {
+        await store.find(idOf(at + 1));
+      }).map((one) => one.catch(() => over++));
+      await expect(store.find(idOf(MAX_COPIES))).rejects.toMatchObject({
+        code: 'store_unavailable',
+      });
+      expect(over).toBe(0);
+      server.signal('SIGCONT');
+      await Promise.all(some);
+      expect(over).toBe(MAX_COPIES - 1);
+      await expect(store.find(idOf(MAX_COPIES))).rejects.toMatchObject({
+        code: 'generation_not_found',
+      });
+    });
 
     generationStoreContract(`RedisStore on ${name}`, async () => {
       const prefix = `${randomUUID()}:`;

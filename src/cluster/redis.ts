@@ -14,7 +14,7 @@ const SILENT_MS = 3_000;
 const RECONNECT_MS = 100;
 const LONGEST_RECONNECT_MS = 300;
 /** Most commands that wait for an answer; over it new ones are refused. */
-const MAX_OUTSTANDING = 10_000;
+export const MAX_OUTSTANDING = 10_000;
 
 /**
  * The connections to Redis, or Valkey: one for commands and one for subscriptions. Nothing waits for a
