@@ -12,13 +12,7 @@ const MAX_CHARS = Math.floor(65_536 / 3);
 const seq = z.int().min(1);
 const ms = z.number().min(0).nullable();
 /** Text of one kind: its first seq, the characters of each entry, the text, when it was made. */
-const textItem = z.tuple([
-  z.enum(['text', 'thinking', 'refusal']),
-  seq,
-  z.array(z.int().min(0)).min(1),
-  z.string(),
-  z.string(),
-]);
+type TextItem = [type: TextKind, from: number, lengths: number[], text: string, createdAt: string];
 /** An entry as it is: what is rare, or single. */
 const partItem = z.tuple([z.literal('e'), seq, z.looseObject({ type: z.string() })]);
 /** The end: its seq, the first seq that it covers, itself, and what was measured. */
@@ -30,19 +24,44 @@ const endItem = z.tuple([
   z.tuple([ms, ms, ms]),
 ]);
 const stateItem = z.tuple([z.literal('s'), z.looseObject({ state: z.string() })]);
-const items = z.array(z.union([textItem, partItem, endItem, stateItem]));
-const message = z.array(z.tuple([z.string(), items]));
+const rareItem = z.union([partItem, endItem, stateItem]);
+const batch = z.array(z.unknown());
+const message = z.array(z.tuple([z.string(), batch]));
 
-export type Item = z.infer<typeof items>[number];
+export type Item = TextItem | z.infer<typeof rareItem>;
 
 /** @throws Error for what is no batch of ours */
 export function parseItems(json: string): Item[] {
-  return items.parse(JSON.parse(json));
+  return batch.parse(JSON.parse(json)).map(itemFrom);
 }
 
 /** What one channel message says, by generation. @throws Error for what is no message of ours */
 export function parseMessage(json: string): [string, Item[]][] {
-  return message.parse(JSON.parse(json));
+  return message.parse(JSON.parse(json)).map(([id, said]) => [id, said.map(itemFrom)]);
+}
+
+function itemFrom(said: unknown): Item {
+  return isTextItem(said) ? said : rareItem.parse(said);
+}
+
+/** By hand: with a schema this took as long as all else that is done for a token that is read along. */
+function isTextItem(said: unknown): said is TextItem {
+  if (!Array.isArray(said) || said.length !== 5) return false;
+  const [type, from, lengths, text, createdAt] = said as unknown[];
+  return (
+    (type === 'text' || type === 'thinking' || type === 'refusal') &&
+    isCount(from) &&
+    from > 0 &&
+    Array.isArray(lengths) &&
+    lengths.length > 0 &&
+    lengths.every(isCount) &&
+    typeof text === 'string' &&
+    typeof createdAt === 'string'
+  );
+}
+
+function isCount(said: unknown): said is number {
+  return Number.isSafeInteger(said) && (said as number) >= 0;
 }
 
 /**
@@ -116,14 +135,14 @@ export function applyItems(generation: Generation, batch: readonly Item[]): bool
 
 function applyText(
   generation: Generation,
-  [type, from, lengths, text, createdAt]: z.infer<typeof textItem>,
+  [type, from, lengths, text, createdAt]: TextItem,
 ): boolean {
   if (from > generation.log.seq + 1) return false;
   let start = 0;
   for (const [at, length] of lengths.entries()) {
     if (from + at > generation.log.seq) {
       const piece = text.slice(start, start + length);
-      append(generation, { type: type satisfies TextKind, text: piece, createdAt });
+      append(generation, { type, text: piece, createdAt });
     }
     start += length;
   }

@@ -3,11 +3,12 @@ import { Logger } from '@nestjs/common';
 import type { Config } from '../config/config.js';
 import type { Orphan } from '../generations/peers.js';
 import { CastError } from '../protocol/errors.js';
+import { append } from './append.js';
 import { endItemOf } from './batch.js';
 import type { Copies } from './copies.js';
 import type { Lifecycle, TakeoverResult } from '../generations/lifecycle.js';
 import type { Keeper } from './keeper.js';
-import { birthOf, FORMAT, hashOf, runningOf, streamOf } from './keys.js';
+import { FORMAT, hashOf, runningOf } from './keys.js';
 import { type KeptRequest, readRequest } from './kept-request.js';
 import { lostEnd } from './lost-end.js';
 import type { RedisClient } from './redis.js';
@@ -183,12 +184,19 @@ export class Burial {
     const end = lostEnd(generation);
     generation.stopwatch.end();
     const state = JSON.stringify({ generationId: id, state: end.said.state });
-    const items = JSON.stringify([endItemOf(end, generation.stopwatch.times)]);
-    const { RETAIN_MS } = this.config;
-    const call = [id, epoch, end.from, end.seq, items, RETAIN_MS, end.said.state, state, []];
-    const birth = runningOf(birthOf(id) ?? '');
-    const keys = [birth, hashOf(id), streamOf(id)].map((key) => redis.prefix + key);
-    const [answer] = (await redis.run('append', keys, [JSON.stringify([call])])) as string[];
+    const [answer] = await append(redis, [
+      {
+        id,
+        epoch,
+        from: end.from,
+        seq: end.seq,
+        items: JSON.stringify([endItemOf(end, generation.stopwatch.times)]),
+        ttlMs: this.config.RETAIN_MS,
+        ending: end.said.state,
+        state,
+        channels: [],
+      },
+    ]);
     this.tell(answer === 'ok' ? 'ended' : 'failed');
     if (answer === 'ok') return;
     this.logger.warn('a lost generation has no end', { id, answer });

@@ -11,6 +11,10 @@ export class Followers {
   /** @param attend tells the generation that somebody reads it; its result takes that back */
   constructor(private readonly attend: () => () => void) {}
 
+  get isEmpty(): boolean {
+    return this.byNode.size === 0;
+  }
+
   get nodes(): string[] {
     return [...this.byNode.keys()];
   }

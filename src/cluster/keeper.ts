@@ -4,15 +4,22 @@ import type { Generation } from '../generations/generation.js';
 import type { Lifecycle } from '../generations/lifecycle.js';
 import type { EndEntry } from '../generations/log/entry.js';
 import { CastError } from '../protocol/errors.js';
+import { append } from './append.js';
 import { batchAfter } from './batch.js';
 import { Followers } from './followers.js';
-import { confirmed, fieldsOf, type Kept, keysOf, lastOf } from './kept.js';
+import { confirmed, fieldsOf, type Kept, lastOf } from './kept.js';
 import { batchesTo, birthOf, hashOf, runningOf } from './keys.js';
 import type { RedisClient } from './redis.js';
 
-/** How long what is new waits for more of its kind, in milliseconds; the first and the end do not wait. */
+/**
+ * What is new waits for the next tick, so that one call takes what is new of all generations: a tick comes
+ * every so many milliseconds, the second for what other nodes read along. The first entry and the end do
+ * not wait.
+ */
 const WINDOW_MS = 100;
-const FOLLOWED_WINDOW_MS = 50;
+const FOLLOWED_WINDOW_MS = 25;
+/** A timer may be early by so much, in milliseconds. */
+const EARLY_MS = 2;
 /** Pause after a failed call, doubled each time up to the longest. */
 const RETRY_MS = 250;
 const LONGEST_RETRY_MS = 2_000;
@@ -25,8 +32,8 @@ const END_LEASES = 4;
 const MAX_IN_CALL = 200;
 /** How long what did not begin is still known, in milliseconds. */
 const REMOVED_MS = 1_000;
-/** Shortest life of what runs, beyond its own limits: the keeper renews it with every batch. */
-const DAY_MS = 86_400_000;
+/** Shortest life of what runs, beyond its own limits: a pull may take a day. */
+const TWO_DAYS_MS = 2 * 86_400_000;
 
 /**
  * Copies the logs of this node's generations to Redis: a cursor on each log, and one script call for
@@ -165,7 +172,7 @@ export class Keeper {
 
   private async askWhose(kept: Kept): Promise<void> {
     const isKept = (): boolean => this.byId.get(kept.generation.id) === kept;
-    const isOurs = await confirmed(this.redis, kept, isKept, this.lifetimeMs);
+    const isOurs = await confirmed(this.redis, kept, isKept);
     if (isOurs) kept.request = undefined;
     else this.fenced(kept);
   }
@@ -198,11 +205,12 @@ export class Keeper {
   }
 
   private note(kept: Kept, isUrgent: boolean): void {
-    const window = isUrgent ? 0 : kept.followers.nodes.length > 0 ? FOLLOWED_WINDOW_MS : WINDOW_MS;
-    const dueAt = performance.now() + window;
-    if (dueAt >= kept.dueAt) return;
-    kept.dueAt = dueAt;
-    this.schedule(dueAt);
+    // It has its tick already.
+    if (!isUrgent && kept.dueAt !== Infinity) return;
+    const now = performance.now();
+    const window = kept.followers.isEmpty ? WINDOW_MS : FOLLOWED_WINDOW_MS;
+    kept.dueAt = isUrgent ? now : (Math.floor(now / window) + 1) * window;
+    this.schedule(kept.dueAt);
   }
 
   private schedule(dueAt: number): void {
@@ -220,13 +228,15 @@ export class Keeper {
   private async flush(): Promise<void> {
     this.timerAt = Infinity;
     this.isFlushing = true;
-    const soon = performance.now() + FOLLOWED_WINDOW_MS / 5;
+    const soon = performance.now() + EARLY_MS;
     const due = [...this.byId.values()].filter(({ dueAt }) => dueAt <= soon).slice(0, MAX_IN_CALL);
     try {
       const births = new Map<string, Kept[]>();
       for (const kept of due) {
         const birth = birthOf(kept.generation.id) ?? '';
-        births.set(birth, [...(births.get(birth) ?? []), kept]);
+        const some = births.get(birth);
+        if (some === undefined) births.set(birth, [kept]);
+        else some.push(kept);
       }
       await Promise.all([...births.values()].map((some) => this.append(some)));
       this.failures = 0;
@@ -253,25 +263,24 @@ export class Keeper {
       kept.dueAt = Infinity;
       kept.stateIsNew = false;
       const channels = followers.nodes.map((node) => this.channelTo(id, node));
-      const call = [
+      const call = {
         id,
         epoch,
-        cursor + 1,
-        batch?.seq ?? cursor,
-        batch?.json ?? '',
-        batch?.end === undefined ? this.lifetimeMs : this.config.RETAIN_MS,
-        batch?.end?.state ?? '',
+        from: cursor + 1,
+        seq: batch?.seq ?? cursor,
+        items: batch?.json ?? '',
+        ttlMs: batch?.end === undefined ? this.lifetimeMs : this.config.RETAIN_MS,
+        ending: batch?.end?.state ?? '',
         state,
         channels,
-      ];
+      };
       return { kept, batch, state, call };
     });
-    const keys = keysOf(this.redis, some);
     const askedAt = performance.now();
     let answers: string[];
     try {
-      const json = JSON.stringify(calls.map(({ call }) => call));
-      answers = (await this.redis.run('append', keys, [json])) as string[];
+      const all = calls.map(({ call }) => call);
+      answers = await append(this.redis, all);
     } catch (error) {
       const givenUpAt = askedAt - END_LEASES * this.config.NODE_LEASE_MS;
       for (const { kept, state } of calls) {
@@ -357,6 +366,6 @@ export class Keeper {
 
   private get lifetimeMs(): number {
     const { QUEUE_TIMEOUT_MS, GENERATION_TIMEOUT_MS, RETAIN_MS } = this.config;
-    return Math.max(DAY_MS, QUEUE_TIMEOUT_MS + GENERATION_TIMEOUT_MS + RETAIN_MS);
+    return Math.max(TWO_DAYS_MS, QUEUE_TIMEOUT_MS + GENERATION_TIMEOUT_MS + RETAIN_MS);
   }
 }

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Generation } from '../generations/generation.js';
 import type { EndEntry } from '../generations/log/entry.js';
 import type { Followers } from './followers.js';
-import { birthOf, FORMAT, hashOf, runningOf, streamOf } from './keys.js';
+import { append } from './append.js';
+import { FORMAT } from './keys.js';
 import type { RedisClient } from './redis.js';
 
 /** Pause before Redis is asked again whether a generation is still this node's, in milliseconds. */
@@ -57,14 +58,6 @@ export function fieldsOf(generation: Generation, owner: string): string[] {
   ].flat();
 }
 
-/** Keys of the script `append` for these, which all were born on one node. */
-export function keysOf(redis: RedisClient, some: readonly Kept[]): string[] {
-  return [
-    runningOf(birthOf(some[0]?.generation.id ?? '') ?? ''),
-    ...some.flatMap(({ generation: { id } }) => [hashOf(id), streamOf(id)]),
-  ].map((key) => redis.prefix + key);
-}
-
 /**
  * Asks Redis, until it answers, whether a generation is still this node's. From then on no other node
  * begins anew with it.
@@ -75,17 +68,27 @@ export async function confirmed(
   redis: RedisClient,
   kept: Kept,
   isKept: () => boolean,
-  lifetimeMs: number,
 ): Promise<boolean> {
   const { generation, epoch } = kept;
   while (isKept()) {
     const askedAt = performance.now();
     const { cursor } = kept;
-    // Nothing is kept by it.
-    const call = [generation.id, epoch, cursor + 1, cursor, '', lifetimeMs, '', '', [], true];
     try {
-      const keys = keysOf(redis, [kept]);
-      const [answer] = (await redis.run('append', keys, [JSON.stringify([call])])) as string[];
+      // Nothing is kept by it.
+      const [answer] = await append(redis, [
+        {
+          id: generation.id,
+          epoch,
+          from: cursor + 1,
+          seq: cursor,
+          items: '',
+          ttlMs: 0,
+          ending: '',
+          state: '',
+          channels: [],
+          begins: true,
+        },
+      ]);
       if (answer !== 'fenced') kept.confirmedAt = askedAt;
       return answer !== 'fenced';
     } catch {

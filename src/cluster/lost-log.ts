@@ -1,8 +1,9 @@
 import type { Config } from '../config/config.js';
 import type { Generation } from '../generations/generation.js';
+import { append } from './append.js';
 import { batchAfter } from './batch.js';
 import { fieldsOf } from './kept.js';
-import { birthOf, hashOf, runningOf, streamOf } from './keys.js';
+import { birthOf, hashOf, runningOf } from './keys.js';
 import { lostEnd } from './lost-end.js';
 import type { RedisClient } from './redis.js';
 
@@ -24,10 +25,8 @@ export async function writeLost(
   { RETAIN_MS }: Pick<Config, 'RETAIN_MS'>,
 ): Promise<void> {
   const { id } = generation;
-  const keys = [runningOf(birthOf(id) ?? ''), hashOf(id), streamOf(id)].map(
-    (key) => redis.prefix + key,
-  ) as [string, string, string];
-  const [running, hash] = keys;
+  const hash = redis.prefix + hashOf(id);
+  const running = redis.prefix + runningOf(birthOf(id) ?? '');
   await redis.run('open', [hash, running], [EPOCH, OPEN_MS, id, ...fieldsOf(generation, node)]);
   const epoch = Number(await redis.run('fence', [hash], [EPOCH, node]));
   if (epoch < 0) return;
@@ -37,9 +36,19 @@ export async function writeLost(
   for (let after = 0; after < end.seq;) {
     const batch = batchAfter(generation, after, end);
     if (batch === undefined) return;
-    const ending = batch.end?.state ?? '';
-    const call = [id, epoch, after + 1, batch.seq, batch.json, RETAIN_MS, ending, state, []];
-    await redis.run('append', keys, [JSON.stringify([call])]);
+    await append(redis, [
+      {
+        id,
+        epoch,
+        from: after + 1,
+        seq: batch.seq,
+        items: batch.json,
+        ttlMs: RETAIN_MS,
+        ending: batch.end?.state ?? '',
+        state,
+        channels: [],
+      },
+    ]);
     after = batch.seq;
   }
 }

@@ -2,8 +2,9 @@
 -- KEYS    the set of the ids of this birth that have not ended, then for each generation its hash and its
 --         stream
 -- ARGV[1] JSON: one list for each generation:
---         [id, epoch, from, seq, items (JSON list, '' = none), ms to live, end ('' = goes on), state (JSON),
---          channels of the nodes that follow it, it begins (or nothing): what is said next is its first entry]
+--         [id, epoch, from, seq, ms to live, end ('' = goes on), state (JSON), channels of the nodes that
+--          follow it, it begins: what is said next is its first entry]
+-- ARGV    then for each generation its items (JSON list, '' = none)
 -- Returns for each generation: "ok", "dup" or "gap" with the last seq that is kept, "gone", "fenced"
 -- Only numbers that follow what is kept are accepted, and only from the owner: a command that was sent
 -- twice, or too late, or by a node that was taken for dead, changes nothing.
@@ -25,8 +26,8 @@ local function pass_on(id, items, state, followers)
 end
 
 for at, one in ipairs(cjson.decode(ARGV[1])) do
-  local hash, stream = KEYS[2 * at], KEYS[2 * at + 1]
-  local id, epoch, from, seq, items, ttl, ending, state, followers, begins = unpack(one)
+  local hash, stream, items = KEYS[2 * at], KEYS[2 * at + 1], ARGV[at + 1]
+  local id, epoch, from, seq, ttl, ending, state, followers, begins = unpack(one)
   local kept = redis.call('HMGET', hash, 'epoch', 'seq', 'end')
   local top = tonumber(kept[2])
   if not kept[1] then
@@ -38,19 +39,29 @@ for at, one in ipairs(cjson.decode(ARGV[1])) do
   elseif items ~= '' and (kept[3] or from ~= top + 1) then
     answers[at] = 'gap ' .. top
   else
+    local fields = {}
     if items ~= '' then
-      redis.call('XADD', stream, epoch .. '-' .. string.format('%.0f', seq), 'd', items)
-      redis.call('HSET', hash, 'seq', string.format('%.0f', seq))
-      redis.call('PEXPIRE', stream, ttl)
-      redis.call('PEXPIRE', hash, ttl)
+      local last = string.format('%.0f', seq)
+      redis.call('XADD', stream, epoch .. '-' .. last, 'd', items)
+      fields = { 'seq', last }
+      -- Between its first entry and its end it lives on as long as it may run.
+      if from == 1 or ending ~= '' then
+        redis.call('PEXPIRE', stream, ttl)
+        redis.call('PEXPIRE', hash, ttl)
+      end
     end
-    if state ~= '' then redis.call('HSET', hash, 'state', state) end
-    -- What has begun is not begun anew: its request is not needed any more.
-    if begins or (items ~= '' and from == 1) then redis.call('HDEL', hash, 'request') end
+    if state ~= '' then
+      fields[#fields + 1] = 'state'
+      fields[#fields + 1] = state
+    end
     if ending ~= '' then
-      redis.call('HSET', hash, 'end', ending)
+      fields[#fields + 1] = 'end'
+      fields[#fields + 1] = ending
       redis.call('SREM', KEYS[1], id)
     end
+    if #fields > 0 then redis.call('HSET', hash, unpack(fields)) end
+    -- What has begun is not begun anew: its request is not needed any more.
+    if begins or (items ~= '' and from == 1) then redis.call('HDEL', hash, 'request') end
     pass_on(id, items, state, followers)
     answers[at] = 'ok'
   end
