@@ -17,7 +17,7 @@ import type { RedisClient } from './redis.js';
  * not wait.
  */
 const WINDOW_MS = 100;
-const FOLLOWED_WINDOW_MS = 25;
+const FOLLOWED_WINDOW_MS = 50;
 /** A timer may be early by so much, in milliseconds. */
 const EARLY_MS = 2;
 /** Pause after a failed call, doubled each time up to the longest. */
