@@ -238,7 +238,7 @@ export class Keeper {
         if (some === undefined) births.set(birth, [kept]);
         else some.push(kept);
       }
-      await Promise.all([...births.values()].map((some) => this.append(some)));
+      await Promise.all([...births.values()].map((some) => this.appendOrTell(some)));
       this.failures = 0;
     } catch (error) {
       if (!(error instanceof CastError)) this.logger.error(error);
@@ -250,6 +250,19 @@ export class Keeper {
     if (next === Infinity) return void (this.failures = 0);
     const pause = Math.min(RETRY_MS * 2 ** (this.failures - 1), LONGEST_RETRY_MS);
     this.setTimer(this.failures > 0 ? performance.now() + pause : next);
+  }
+
+  /** An end that has waited long enough is told, though Redis does not have it. */
+  private async appendOrTell(some: readonly Kept[]): Promise<void> {
+    const since = performance.now() - END_LEASES * this.config.NODE_LEASE_MS;
+    try {
+      await this.append(some);
+    } catch (error) {
+      // It was tried after that time: a node that has stood still tries once more.
+      for (const { ending } of some)
+        if (ending !== undefined && ending.since < since) ending.settle(true);
+      throw error;
+    }
   }
 
   private async append(some: readonly Kept[]): Promise<void> {
@@ -282,12 +295,9 @@ export class Keeper {
       const all = calls.map(({ call }) => call);
       answers = await append(this.redis, all);
     } catch (error) {
-      const givenUpAt = askedAt - END_LEASES * this.config.NODE_LEASE_MS;
       for (const { kept, state } of calls) {
         kept.stateIsNew ||= state !== '';
         kept.dueAt = 0;
-        // It was tried after that time: a node that has stood still tries once more.
-        if (kept.ending !== undefined && kept.ending.since < givenUpAt) kept.ending.settle(true);
       }
       throw error;
     }
