@@ -32,12 +32,9 @@ faultSuite('those who read on another node', ({ often, stage: openStage, closeLa
     type: 'normal' | 'pubsub',
   ): Promise<ProxiedConnection | undefined> => {
     const list = await stage.redis.ask((client) => client.call('CLIENT', 'LIST', 'TYPE', type));
-    const ports = [...String(list).matchAll(/ addr=127\.0\.0\.1:(\d+)/g)].map(([, port]) =>
-      Number(port),
-    );
-    return path.connections.find(
-      ({ isOpen, sourcePort }) => isOpen && ports.includes(sourcePort ?? 0),
-    );
+    const addresses = String(list).matchAll(/ addr=127\.0\.0\.1:(\d+)/g);
+    const ports = new Set([...addresses].map(([, port]) => Number(port)));
+    return path.connections.find(({ isOpen, sourcePort }) => isOpen && ports.has(sourcePort ?? 0));
   };
 
   often(
