@@ -179,7 +179,7 @@ for (const { name, program, missing } of ENGINES) {
       expect(await rest(late, 'GET', '/llm/queue', ada)).toMatchObject({ status: 401 });
       expect((await rest(late, 'GET', '/llm/queue', await tokenOf('bob'))).status).toBe(200);
       expect(started.generationId).toMatch(/^[\w-]{30}$/);
-      other.close();
+      for (const client of [here, there, other]) client.close();
     });
 
     it('a revocation that Redis has lost is written again', async () => {
@@ -228,7 +228,13 @@ for (const { name, program, missing } of ENGINES) {
       await open({ LIMIT_TOKENS_PER_DAY: 1000, LIMIT_SOCKETS: 2 });
       const ada = await tokenOf('ada');
       const { body } = await generate(a, ada, { options: { num_predict: 500 } });
+      const { generationId } = body as { generationId: string };
       const request = (await upstream.nextCall()).text('one ');
+      // It has begun: a first text that came later would wait for Redis.
+      await until(async () => {
+        const { body: view } = await rest(a, 'GET', `/llm/generations/${generationId}`, ada);
+        return view.text === 'one ';
+      });
       await redis.kill();
       expect(await generate(a, ada)).toMatchObject({
         status: 503,
@@ -236,7 +242,6 @@ for (const { name, program, missing } of ENGINES) {
       });
       // A reader that comes back gets in, and reads from the beginning.
       const client = await Client.connect(a.socketUrl, { auth: { token: ada } });
-      const { generationId } = body as { generationId: string };
       expect(await client.ask('join', { generationId, after: 0 })).toMatchObject({ ok: true });
       request.text('two').done({ prompt_eval_count: 5, eval_count: 2 });
       await client.ended(generationId);
