@@ -7,10 +7,10 @@ const RUN = 12;
 
 const runs = (said: string): string[] =>
   Array.from({ length: said.length - RUN + 1 }, (_, at) => said.slice(at, at + RUN));
-/** What of the request can still be read; white space counts alike. */
+/** What of the request can still be read; white space counts alike, and none at its ends. */
 const quoted = (text: string, said: string): string[] => {
   const flat = (value: string): string => value.replaceAll(/\s+/g, ' ');
-  return runs(flat(said)).filter((run) => flat(text).includes(run));
+  return runs(flat(said).trim()).filter((run) => flat(text).includes(run));
 };
 
 describe('redact: what the caller wrote', () => {
