@@ -100,10 +100,20 @@ async function hear(
   return client.end();
 }
 
-/** Behind each head the lane cuts, and node:http takes what comes at once with it for a fault. */
+/**
+ * Behind each head the lane cuts, and node:http takes what comes at once with it for a fault. What
+ * follows the last head, the first that is none of an informational answer, is only text.
+ */
 function cutAtHeads(bytes: Buffer, at: readonly number[]): Buffer[] {
-  const heads = [...bytes.toString('latin1').matchAll(/\r\n\r\n/g)];
-  return cut(bytes, [...at, ...heads.map(({ index }) => index + 4)]);
+  const text = bytes.toString('latin1');
+  const ends: number[] = [];
+  for (let begin = 0, isLast = false; !isLast; begin = ends.at(-1)!) {
+    const end = text.indexOf('\r\n\r\n', begin);
+    if (end < 0) break;
+    ends.push(end + 4);
+    isLast = !/^HTTP\/1\.1 1\d\d /.test(text.slice(begin));
+  }
+  return cut(bytes, [...at, ...ends]);
 }
 
 /** Both clients hear the same. */
