@@ -1,11 +1,12 @@
 import type { ClusterServer, ClusterStage } from './support/cluster-stage.js';
+import { FaultProxy } from './support/fault-proxy.js';
 import { faultSuite } from './support/fault-suite.js';
 import { Oracle } from './support/oracle.js';
 import type { OracleClient } from './support/oracle-client.js';
 import { call } from './support/rest.js';
 import { until } from './support/until.js';
 
-faultSuite('what waits for its turn', ({ often, stage: openStage }) => {
+faultSuite('what waits for its turn', ({ often, stage: openStage, closeLater }) => {
   let stage: ClusterStage;
 
   const open = async (env: Record<string, string | number> = {}): Promise<ClusterServer[]> => {
@@ -96,6 +97,38 @@ faultSuite('what waits for its turn', ({ often, stage: openStage }) => {
     expect(waiting.oracle.problems()).toEqual([]);
     expect(stage.problems()).toEqual([]);
   });
+
+  often(
+    'stays at SIGTERM where its first piece is on its way: nobody could begin it anew',
+    async () => {
+      stage = await openStage({ env: { DRAIN_MS: 20_000 } });
+      const path = closeLater(await FaultProxy.start(stage.redis.port));
+      const a = await stage.node({ REDIS_URL: `redis://127.0.0.1:${path.port}` });
+      const b = await stage.node();
+      await stage.ready();
+      const [here, there] = [await stage.connect(a), await stage.connect(b)];
+      const { id, oracle } = await waits(here, there, 'x');
+      const request = await stage.upstream.nextCall();
+      // Redis forgets the request, and its node does not know that yet.
+      path.stall();
+      oracle.sent('text', 'begun');
+      request.text('begun');
+      const key = `lc:{${id.slice(22)}}:m:${id}`;
+      await until(
+        async () => (await stage.redis.ask((client) => client.hexists(key, 'request'))) === 0,
+      );
+      a.program.child.kill('SIGTERM');
+      await until(async () => (await call('GET', `${a.url}/health/ready`)).status === 503);
+      path.resume();
+      await until(() => here.chars(id) === 'begun'.length);
+      request.done();
+      for (const client of [here, there]) {
+        expect(await client.ended(id)).toMatchObject({ state: 'completed' });
+      }
+      expect(oracle.problems()).toEqual([]);
+      expect(await a.program.exited).toBe(0);
+    },
+  );
 
   often('ends where nobody may keep it: retryable, as nothing was said', async () => {
     const [a, b] = (await open({ CLUSTER_KEEP_REQUESTS: 'false' })) as [

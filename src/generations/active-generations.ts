@@ -141,7 +141,7 @@ export class ActiveGenerations implements OnModuleInit, BeforeApplicationShutdow
     const { generation } = life;
     if (this.peers.isAlone) {
       if (generation.state === 'queued') void running.interrupt();
-    } else if (await this.handOver(life, running)) return;
+    } else if (!running.hasBegun && (await this.handOver(life, running))) return;
     await generation.ended;
   }
 

@@ -75,6 +75,8 @@ export class Running implements Driver {
   private isLeaving = false;
   /** Nothing more is done for it; its readers may be about to be told. */
   private isOver = false;
+  /** What its upstream has said and is not shown yet. */
+  private held = new HeldSteps();
 
   /** @param generation what is known of a new one; or one that another node has begun */
   constructor(
@@ -93,6 +95,11 @@ export class Running implements Driver {
   /** Whether it was cancelled or hit a limit: nothing more is asked of an upstream. */
   get isStopped(): boolean {
     return this.stopped !== undefined;
+  }
+
+  /** Whether its first entry is shown, or about to be: no other node could begin anew. */
+  get hasBegun(): boolean {
+    return this.generation.log.seq > 0 || !this.held.isEmpty;
   }
 
   /** Whether it is on its way to another node. */
@@ -155,7 +162,9 @@ export class Running implements Driver {
         resolve(error);
       };
       const held = new HeldSteps();
-      const begin = () => this.events.confirm?.();
+      this.held = held;
+      // What is on its way to another node is begun there.
+      const begin = () => (this.isLeaving ? undefined : this.events.confirm?.());
       // What was stopped shows nothing more: its end waits for nothing that would have come before.
       const last = (step: () => void) => (this.isStopped ? step() : held.inOrder(step));
       const { log } = this.generation;
