@@ -12,6 +12,13 @@ export const SHORT_SECONDS = doubling(0.0001, 19);
 /** 1, 4, 16 … 4^13 tokens, as the conventions advise. */
 export const TOKENS = Array.from({ length: 14 }, (_, at) => 4 ** at);
 
+/** Index of the bucket into which a value falls: of the first bound that it is not above. */
+export function bucketOf(value: number, bounds: readonly number[]): number {
+  let at = 0;
+  while (at < bounds.length && value > bounds[at]!) at++;
+  return at;
+}
+
 /** Values sorted into buckets, as cheaply as can be: a token pays for it. */
 export class Buckets {
   /** How many fell into each; the last one is for those above all bounds. */
@@ -23,10 +30,7 @@ export class Buckets {
   }
 
   observe(value: number): void {
-    const { bounds } = this;
-    let at = 0;
-    while (at < bounds.length && value > bounds[at]!) at++;
-    this.counts[at]!++;
+    this.counts[bucketOf(value, this.bounds)]!++;
     this.sum += value;
   }
 }

@@ -39,18 +39,11 @@ export function defineEvents(registry: Registry) {
       labelNames: labels ?? [],
       registers,
     });
-  const genAi = (
-    name: string,
-    help: string,
-    buckets: number[],
-    labels: string[] = Object.values(GEN_AI_LABELS),
-  ) => new Histogram({ name, help, buckets, labelNames: labels, registers });
-  const perChunk = new BucketHistogram(
-    secondsOf(GEN_AI_METRICS.clientPerChunk),
-    'Seconds between two chunks of an answer, after the first',
-    SECONDS,
-  );
-  registry.registerMetric(perChunk as unknown as Histogram);
+  const genAi = (name: string, help: string, buckets: number[]): BucketHistogram => {
+    const histogram = new BucketHistogram(name, help, buckets);
+    registry.registerMetric(histogram as unknown as Histogram);
+    return histogram;
+  };
 
   const events = {
     clientDuration: genAi(
@@ -63,12 +56,15 @@ export function defineEvents(registry: Registry) {
       'Seconds from an upstream request to its first chunk',
       SECONDS,
     ),
-    clientPerChunk: perChunk,
+    clientPerChunk: genAi(
+      secondsOf(GEN_AI_METRICS.clientPerChunk),
+      'Seconds between two chunks of an answer, after the first',
+      SECONDS,
+    ),
     clientTokens: genAi(
       underscored(GEN_AI_METRICS.clientTokens),
       'Tokens of an answer, as the upstream counted them',
       TOKENS,
-      [...Object.values(GEN_AI_LABELS), TOKEN_TYPE],
     ),
     serverDuration: genAi(
       secondsOf(GEN_AI_METRICS.serverDuration),
