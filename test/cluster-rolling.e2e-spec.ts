@@ -24,7 +24,8 @@ faultSuite('a rolling restart', ({ often, stage: open, closeLater }) => {
     expect(crowd.outcomes.length).toBeGreaterThanOrEqual(CLIENTS);
     for (const outcome of crowd.outcomes) {
       if (endOf(outcome) === 'completed') continue;
-      expect(endOf(outcome)).toBe('interrupted, node_shutdown');
+      // Where Redis did not have its end in time, another node says that its node is gone.
+      expect(endOf(outcome)).toMatch(/^interrupted, node_(shutdown|lost)$/);
       // It had all of the time that was promised.
       const toldToGoAt = fleet.toldToGoAt.findLast((at) => at < outcome.endedAt) ?? Infinity;
       expect(outcome.endedAt - toldToGoAt).toBeGreaterThan(DRAIN_MS * 0.95);

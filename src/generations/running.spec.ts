@@ -428,6 +428,21 @@ describe('a generation that another node may have taken over', () => {
     expect(told.at(-1)).toMatchObject({ seq: 1, said: { state: 'cancelled' } });
   });
 
+  it('holds no more than an answer may have while that is not known', async () => {
+    const { confirm } = asking();
+    const { generation, upstream, isAborted } = started({ maxOutputBytes: 3 }, { confirm });
+    upstream.next([text('first')]);
+    upstream.next([text('ab')]);
+    expect(isAborted()).toBe(false);
+    upstream.next([text('cd')]);
+    expect(isAborted()).toBe(true);
+    upstream.error(new Error('aborted'));
+    expect((await generation.ended).said).toMatchObject({
+      state: 'failed',
+      code: 'output_too_large',
+    });
+  });
+
   it('goes there with its readers where nothing was said of it', async () => {
     const { asked, confirm } = asking();
     let left: Promise<boolean> | undefined;

@@ -168,10 +168,14 @@ export class Running implements Driver {
       // What was stopped shows nothing more: its end waits for nothing that would have come before.
       const last = (step: () => void) => (this.isStopped ? step() : held.inOrder(step));
       const { log } = this.generation;
+      let heldBytes = 0;
       stream(abort.signal).subscribe({
         next: (parts) => {
-          if (log.seq > 0 && held.isEmpty) this.appendAll(parts);
-          else held.after(begin, () => this.appendAll(parts));
+          if (log.seq > 0 && held.isEmpty) return this.appendAll(parts);
+          // What waits behind the first read counts already: who is asked may be away for long.
+          if (!held.isEmpty) for (const part of parts) heldBytes += size(part);
+          if (heldBytes > this.limits.maxOutputBytes) return this.fail('output_too_large');
+          held.after(begin, () => this.appendAll(parts));
         },
         error: (error: unknown) => last(() => over(toCastError(error))),
         complete: () => last(() => over()),
