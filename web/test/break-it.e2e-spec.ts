@@ -47,20 +47,19 @@ class Stand {
     return Promise.all(FAULTS.map((name) => this.chat.button(name).isEnabled()));
   }
 
-  /** Resolves once none of them can be had, however short that is. To be called before the fault. */
-  noFaults(): Promise<void> {
-    return panelOf(this.chat.page).evaluate(
-      (panel, names) =>
-        new Promise<void>((resolve) => {
-          const buttons = [...panel.querySelectorAll('button')].filter((button) =>
-            names.includes(button.textContent.trim()),
-          );
-          new MutationObserver(() => {
-            if (buttons.every((button) => button.disabled)) resolve();
-          }).observe(panel, { attributes: true, subtree: true });
-        }),
-      FAULTS,
-    );
+  /** From now on the page notes whether none of them can be had, however short that is. */
+  watchFaults(): Promise<void> {
+    return panelOf(this.chat.page).evaluate((panel, names) => {
+      const buttons = [...panel.querySelectorAll('button')].filter((button) =>
+        names.includes(button.textContent.trim()),
+      );
+      window.noFaults = new Promise((resolve) => {
+        const look = (): void => {
+          if (buttons.every((button) => button.disabled)) resolve();
+        };
+        new MutationObserver(look).observe(panel, { attributes: true, subtree: true });
+      });
+    }, FAULTS);
   }
 
   async askAndRead(): Promise<void> {
@@ -101,13 +100,13 @@ describeInBrowser('the break-it panel', () => {
     Stand.during(async (stand) => {
       const { chat } = stand;
       await stand.askAndRead();
-      const noFaults = stand.noFaults();
+      await stand.watchFaults();
       await chat.button(name).click();
       const story = panelOf(chat.page).getByText(
         new RegExp(`^${happened} after \\d+ records; back in [\\d.]+ s; 0 lost, 0 repeated\\.$`),
       );
       await panelOf(chat.page).getByText(`${happened} after`).waitFor();
-      await noFaults;
+      await chat.page.evaluate(() => window.noFaults);
       await story.waitFor();
       const [, after, silence] = /after (\d+) records; back in ([\d.]+) s/.exec(
         await story.innerText(),
@@ -206,3 +205,9 @@ describeInBrowser('the break-it panel', () => {
     }),
   );
 });
+
+declare global {
+  interface Window {
+    noFaults: Promise<void>;
+  }
+}
