@@ -8,16 +8,16 @@ export interface Append {
   /** The first and the last seq of the items. */
   readonly from: number;
   readonly seq: number;
-  /** JSON of a batch; empty = nothing. */
-  readonly items: string;
-  /** How long it lives from its first entry, and from its end, in milliseconds. */
-  readonly ttlMs: number;
-  /** State of its end; empty = it goes on. */
-  readonly ending: string;
-  /** What it does, as JSON; empty = no news. */
-  readonly state: string;
-  /** Of the nodes that follow it. */
-  readonly channels: readonly string[];
+  /** JSON of a batch; none by default. */
+  readonly items?: string;
+  /** How long it lives from its first entry, and from its end, in milliseconds; only with items. */
+  readonly ttlMs?: number;
+  /** State of its end; by default it goes on. */
+  readonly ending?: string | undefined;
+  /** What it does, as JSON; by default there is no news. */
+  readonly state?: string;
+  /** Of the nodes that follow it; none by default. */
+  readonly channels?: readonly string[];
   /** What is said next is its first entry. */
   readonly begins?: boolean;
 }
@@ -35,9 +35,10 @@ export async function append(redis: RedisClient, all: readonly Append[]): Promis
   const items: string[] = [];
   for (const one of all) {
     keys.push(redis.prefix + hashOf(one.id), redis.prefix + streamOf(one.id));
-    const { id, epoch, from, seq, ttlMs, ending, state, channels, begins = false } = one;
+    const { id, epoch, from, seq, ttlMs = 0, ending = '', state = '' } = one;
+    const { channels = [], begins = false } = one;
     heads.push([id, epoch, from, seq, ttlMs, ending, state, channels, begins]);
-    items.push(one.items);
+    items.push(one.items ?? '');
   }
   return (await redis.run('append', keys, [JSON.stringify(heads), ...items])) as string[];
 }

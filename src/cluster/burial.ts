@@ -194,7 +194,6 @@ export class Burial {
         ttlMs: this.config.RETAIN_MS,
         ending: end.said.state,
         state,
-        channels: [],
       },
     ]);
     this.tell(answer === 'ok' ? 'ended' : 'failed');

@@ -283,7 +283,7 @@ export class Keeper {
         seq: batch?.seq ?? cursor,
         items: batch?.json ?? '',
         ttlMs: batch?.end === undefined ? this.lifetimeMs : this.config.RETAIN_MS,
-        ending: batch?.end?.state ?? '',
+        ending: batch?.end?.state,
         state,
         channels,
       };

@@ -76,18 +76,7 @@ export async function confirmed(
     try {
       // Nothing is kept by it.
       const [answer] = await append(redis, [
-        {
-          id: generation.id,
-          epoch,
-          from: cursor + 1,
-          seq: cursor,
-          items: '',
-          ttlMs: 0,
-          ending: '',
-          state: '',
-          channels: [],
-          begins: true,
-        },
+        { id: generation.id, epoch, from: cursor + 1, seq: cursor, begins: true },
       ]);
       if (answer !== 'fenced') kept.confirmedAt = askedAt;
       return answer !== 'fenced';

@@ -44,9 +44,8 @@ export async function writeLost(
         seq: batch.seq,
         items: batch.json,
         ttlMs: RETAIN_MS,
-        ending: batch.end?.state ?? '',
+        ending: batch.end?.state,
         state,
-        channels: [],
       },
     ]);
     after = batch.seq;
