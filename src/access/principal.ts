@@ -48,7 +48,7 @@ export interface LinkPrincipal {
 }
 
 /**
- * Who asks: somebody with a credential; or, where anonymous callers are served, a socket of nobody
+ * The one that asks: somebody with a credential; or, where anonymous callers are served, a socket of nobody
  * known, or a REST caller, who proves himself only by what he knows, such as the id of a generation.
  */
 export type Principal =
@@ -61,7 +61,7 @@ export const CLAIMED = '';
 export const DEFAULT_TENANT = 'default';
 
 /**
- * Whose a generation of this principal is: `tenant/sub`; `tenant/` for a backend that acts for nobody;
+ * The owner of a generation of this principal: `tenant/sub`; `tenant/` for a backend that acts for nobody;
  * undefined where nobody is known. Keys of idempotency, turns and audiences go by it too.
  */
 export function ownerOf(principal: Principal): string | undefined {

@@ -79,7 +79,7 @@ export class UsageLimits {
     }
   }
 
-  /** Who may have so many that run and wait at one time; see {@link accountsOf}. */
+  /** The accounts, and how many each may have that run and wait at one time; see {@link accountsOf}. */
   lineAccounts(principal: Principal): {
     name: string;
     running: number | undefined;

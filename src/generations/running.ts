@@ -189,7 +189,7 @@ export class Running implements Driver {
   }
 
   onLost(): void {
-    // Who takes it over has to fence it; and how it ends is not said before that is known.
+    // The node that takes it over has to fence it; and how it ends is not said before that is known.
     if (this.isLeaving || this.isOver) return;
     if (this.generation.log.seq === 0 && !this.isStopped) this.events.onTaken?.();
     else this.stop({ state: 'interrupted', error: new CastError('node_lost') }, true);

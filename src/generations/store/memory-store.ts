@@ -24,9 +24,9 @@ export class MemoryStore extends GenerationStore {
     this.kept = new KeptGenerations(config, this.keys, this.names);
   }
 
-  /** 128 random bits: whoever knows the id of nobody's generation may read the answer. */
+  /** 122 random bits: whoever knows the id of nobody's generation may read the answer. */
   newId(): string {
-    // 122 random bits, from a store of them: 16 new bytes cost as much as a fiftieth of a start.
+    // Node keeps a store of UUIDs: 16 new random bytes cost as much as a fiftieth of a start.
     return Buffer.from(randomUUID().replaceAll('-', ''), 'hex').toString('base64url');
   }
 
