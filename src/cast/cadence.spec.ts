@@ -4,9 +4,9 @@ import { Cadence, FEWEST_ANSWERS } from './cadence.js';
 /** Looks of 250 ms in so many seconds. */
 const looks = (seconds: number): number => seconds * 4;
 
-function look(cadence: Cadence, seconds: number, utilisation: number): number[] {
+function look(cadence: Cadence, seconds: number, loop: number, cpu = loop): number[] {
   return Array.from({ length: looks(seconds) }, () => {
-    cadence.look(utilisation);
+    cadence.look({ loop, cpu });
     return cadence.delayMs;
   });
 }
@@ -48,6 +48,17 @@ describe('the cadence', () => {
     expect(cadence.delayMs).toBe(0);
   });
 
+  it('goes back by the CPU: while reads are spaced the loop is said to work more than it does', () => {
+    look(cadence, 1, 0.95);
+    look(cadence, 3, 0.8, 0.3);
+    expect(cadence.delayMs).toBe(0);
+  });
+
+  it('grows no further where others use the core, and stays while they do', () => {
+    look(cadence, 60, 1, 0.3);
+    expect(cadence.intervalMs).toBe(100);
+  });
+
   it('is the usual one for few answers, however full the core is', () => {
     cadence.answers = FEWEST_ANSWERS - 1;
     look(cadence, 60, 1);
@@ -71,7 +82,7 @@ describe('the cadence', () => {
         const delays: number[] = [];
         for (let at = 0; at < looks(60); at++) {
           const work = load * share[under.delayMs as keyof typeof share];
-          under.look(Math.min(1, work));
+          under.look({ loop: Math.min(1, work), cpu: Math.min(1, work) });
           delays.push(under.delayMs);
         }
         expect(new Set(delays.slice(looks(10))).size).toBe(1);

@@ -1,14 +1,16 @@
+import type { Work } from './workload.js';
+
 /** How often the load is looked at, in milliseconds. */
 export const LOOK_MS = 250;
 /** The usual interval: more events a second than a screen draws are only cost. */
 const USUAL_MS = 1_000 / 60;
 /** The intervals, from a core that keeps up to one that does not, in milliseconds. */
 const INTERVALS_MS = [USUAL_MS, 100, 200];
-/** Share of the time that the event loop works, over which an interval is too short. */
+/** Share of the time over which the core is full, and an interval is too short. */
 const FULL = 0.9;
 /**
- * The share below which the one before would do: with 100 ms between its reads an answer takes less
- * than half of the CPU that it takes unspaced, with 200 ms a sixth less than that.
+ * The share of CPU below which the one before would do: with 100 ms between its reads an answer takes
+ * less than half of the CPU that it takes unspaced, with 200 ms a sixth less than that.
  */
 const EASY = [0, 0.35, 0.7];
 /** Looks in a row that show the one or the other, before something changes: 1 s and 3 s. */
@@ -42,11 +44,11 @@ export class Cadence {
     return this.level === 0 ? 0 : this.intervalMs;
   }
 
-  /** @param utilisation share of the last {@link LOOK_MS} that the event loop has worked, 0 to 1 */
-  look(utilisation: number): void {
+  look({ loop, cpu }: Work): void {
     const isFew = this.answers < FEWEST_ANSWERS;
-    const isFull = !isFew && utilisation > FULL;
-    const isEasy = isFew || utilisation < (EASY[this.level] ?? 0);
+    // Once reads are spaced, only the CPU tells: see Work.
+    const isFull = !isFew && loop > FULL && (this.level === 0 || cpu > FULL);
+    const isEasy = isFew || (loop <= FULL && cpu < (EASY[this.level] ?? 0));
     this.looksFull = isFull ? this.looksFull + 1 : 0;
     this.looksEasy = isEasy ? this.looksEasy + 1 : 0;
     if (this.looksFull >= LOOKS_FULL) this.change(1);

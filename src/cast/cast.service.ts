@@ -1,4 +1,3 @@
-import { performance } from 'node:perf_hooks';
 import { HttpService } from '@nestjs/axios';
 import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { catchError, defer, type Observable, ReplaySubject, share, throwError, timer } from 'rxjs';
@@ -11,6 +10,7 @@ import type { ModelRequest } from './model-request.js';
 import { ollama } from './ollama/dialect.js';
 import { openAi } from './openai/dialect.js';
 import type { Upstream } from './upstream.js';
+import { Workload } from './workload.js';
 
 /** How often each upstream is asked for its models, which is also its health check. */
 const REFRESH_MS = 10_000;
@@ -28,7 +28,7 @@ export class CastService implements OnModuleInit, OnApplicationShutdown {
   readonly cadence = new Cadence();
   private timer: NodeJS.Timeout | undefined;
   private loadTimer: NodeJS.Timeout | undefined;
-  private load = performance.eventLoopUtilization();
+  private readonly workload = new Workload();
   private looking: Promise<void> | undefined;
   private readonly versionNow = defer(() => this.askVersion()).pipe(
     share({
@@ -76,18 +76,13 @@ export class CastService implements OnModuleInit, OnApplicationShutdown {
   onModuleInit(): void {
     void this.refresh();
     this.timer = setInterval(() => void this.refresh(), REFRESH_MS).unref();
-    this.loadTimer = setInterval(() => this.lookAtLoad(), LOAD_LOOK_MS).unref();
+    const look = (): void => this.cadence.look(this.workload.sinceLast());
+    this.loadTimer = setInterval(look, LOAD_LOOK_MS).unref();
   }
 
   onApplicationShutdown(): void {
     clearInterval(this.timer);
     clearInterval(this.loadTimer);
-  }
-
-  private lookAtLoad(): void {
-    const before = this.load;
-    this.load = performance.eventLoopUtilization();
-    this.cadence.look(performance.eventLoopUtilization(this.load, before).utilization);
   }
 
   /**

@@ -209,7 +209,8 @@ export class Keeper {
     if (!isUrgent && kept.dueAt !== Infinity) return;
     const now = performance.now();
     const window = kept.followers.isEmpty ? WINDOW_MS : FOLLOWED_WINDOW_MS;
-    kept.dueAt = isUrgent ? now : (Math.floor(now / window) + 1) * window;
+    // A tick that comes early has taken what was there: what follows waits for the next one.
+    kept.dueAt = isUrgent ? now : (Math.floor((now + EARLY_MS) / window) + 1) * window;
     this.schedule(kept.dueAt);
   }
 
