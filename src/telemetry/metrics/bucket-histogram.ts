@@ -1,3 +1,4 @@
+import type { Histogram, Registry } from 'prom-client';
 import { type Buckets, bucketOf } from './buckets.js';
 
 type Labels = Readonly<Record<string, string>>;
@@ -9,19 +10,27 @@ interface Series {
 }
 
 /**
- * A histogram with labels. `observe` of prom-client sorts and joins them each time, and wants to be told
- * of each value: a start, with some ten of them, and a token cannot afford that. A registry of prom-client
- * takes it as one of its own.
+ * A histogram with labels, in a registry of prom-client, which takes it as one of its own. `observe` of
+ * prom-client's checks, sorts and joins the labels each time, and wants to be told of each value: a start,
+ * with some ten of them, and a token cannot afford that.
  */
 export class BucketHistogram {
   readonly type = 'histogram';
   private readonly series = new Map<string, Series>();
 
   constructor(
+    registry: Registry,
     readonly name: string,
     readonly help: string,
     private readonly bounds: readonly number[],
-  ) {}
+  ) {
+    registry.registerMetric(this as unknown as Histogram);
+  }
+
+  /** Shows a series that has no value yet. */
+  begin(labels: Labels): void {
+    this.seriesOf(labels);
+  }
 
   /** @param labels always in the same order */
   observe(labels: Labels, value: number): void {

@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, type Registry } from 'prom-client';
 import { TAKEOVER_RESULTS } from '../../generations/lifecycle.js';
 import { DOORS } from '../../generations/log/reader.js';
 import { errorCode } from '../../protocol/errors.js';
@@ -26,24 +26,10 @@ export function defineEvents(registry: Registry) {
   const registers = [registry];
   const counter = <Label extends string = never>(name: string, help: string, labels?: Label[]) =>
     new Counter<Label>({ name: `llm_cast_${name}`, help, labelNames: labels ?? [], registers });
-  const histogram = <Label extends string = never>(
-    name: string,
-    help: string,
-    buckets: number[],
-    labels?: Label[],
-  ) =>
-    new Histogram<Label>({
-      name: `llm_cast_${name}`,
-      help,
-      buckets,
-      labelNames: labels ?? [],
-      registers,
-    });
-  const genAi = (name: string, help: string, buckets: number[]): BucketHistogram => {
-    const histogram = new BucketHistogram(name, help, buckets);
-    registry.registerMetric(histogram as unknown as Histogram);
-    return histogram;
-  };
+  const histogram = (name: string, help: string, bounds: readonly number[]) =>
+    new BucketHistogram(registry, `llm_cast_${name}`, help, bounds);
+  const genAi = (name: string, help: string, bounds: readonly number[]) =>
+    new BucketHistogram(registry, name, help, bounds);
 
   const events = {
     clientDuration: genAi(
@@ -91,7 +77,6 @@ export function defineEvents(registry: Registry) {
       'delivery_lag_seconds',
       'Seconds from the append of an entry until the connection of a reader took it (a sample)',
       SHORT_SECONDS,
-      ['door'],
     ),
     resumes: counter('resumes_total', 'Readers that came back for what follows a record', [
       'door',
@@ -113,7 +98,6 @@ export function defineEvents(registry: Registry) {
       'client_lag_seconds',
       'Seconds after which records were applied, as clients report it: the median and the 95th percentile of an answer',
       SHORT_SECONDS,
-      ['of'],
     ),
     clientCuts: counter(
       'client_cuts_total',
@@ -131,6 +115,7 @@ export function defineEvents(registry: Registry) {
     refusals: counter('refusals_total', 'Requests that were refused', ['code']),
   };
   // A series that begins at its first event would hide this event from `increase`.
+  for (const unlabelled of [events.queueWait, events.cancelToClosed]) unlabelled.begin({});
   for (const code of errorCode.options) events.refusals.inc({ code }, 0);
   for (const result of ['whole', 'damaged']) events.integrity.inc({ result }, 0);
   for (const door of DOORS) events.resumes.inc({ door, result: 'ok' }, 0);
@@ -157,13 +142,12 @@ export function defineCluster(registry: Registry) {
       help: 'Appends that were refused because another node had taken the generation over',
       registers,
     }),
-    storeLatency: new Histogram({
-      name: 'llm_cast_store_latency_seconds',
-      help: 'Seconds that the store took for a command, by what was asked; failed ones count too',
-      buckets: SHORT_SECONDS,
-      labelNames: ['op'],
-      registers,
-    }),
+    storeLatency: new BucketHistogram(
+      registry,
+      'llm_cast_store_latency_seconds',
+      'Seconds that the store took for a command, by what was asked; failed ones count too',
+      SHORT_SECONDS,
+    ),
     deaf: new Counter({
       name: 'llm_cast_pubsub_deaf_total',
       help: 'Times that this node did not hear its own messages, and subscribed anew',

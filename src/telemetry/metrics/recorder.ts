@@ -69,7 +69,7 @@ export class Recorder implements LifecycleListener {
     const reason = 'reason' in said ? said.reason : '';
     events.ended.inc({ state: said.state, code, reason });
     events.afterCancel.inc(generation.lateTokens);
-    if (said.state === 'cancelled') events.cancelToClosed.observe(said.upstreamClosedMs / 1000);
+    if (said.state === 'cancelled') events.cancelToClosed.observe({}, said.upstreamClosedMs / 1000);
     const watch = this.watches.get(life);
     this.watches.delete(life);
     if (watch === undefined) return;
@@ -105,7 +105,7 @@ export class Recorder implements LifecycleListener {
 
   /** It has a slot, or does not wait any more. A pull stands in no line. */
   private waited(life: Life, { acceptedAt }: Watch): void {
-    if (life.request.endpoint !== 'pull') this.events.queueWait.observe(seconds(acceptedAt));
+    if (life.request.endpoint !== 'pull') this.events.queueWait.observe({}, seconds(acceptedAt));
   }
 
   /** The server's side: what a client waited for. */
