@@ -21,8 +21,9 @@ export class ChunkLane {
   /** What of a head's last line, which is blank, was read. */
   private blank: 'nothing' | 'line begins' | 'CR' = 'nothing';
   private digits = 0;
-  /** Chunks of this read that the answer has not got yet, one behind the other. */
-  private readonly gathered: Buffer[] = [];
+  /** Where in the bytes of this read the chunks stand that the answer has not got yet. */
+  private from = 0;
+  private to = 0;
   /** The bytes of the chunk that are still to come. */
   private left = 0;
   private answer: IncomingMessage | undefined;
@@ -40,10 +41,10 @@ export class ChunkLane {
     this.answer = answer;
   }
 
-  /** @param bytes may be overwritten after the call */
+  /** @param bytes are overwritten: in the call where they hold several chunks, and may be after it */
   read(bytes: Buffer): void {
     for (let at = 0; at < bytes.length && !this.socket.destroyed;) at = this.step(bytes, at);
-    this.deliver();
+    this.deliver(bytes);
   }
 
   /** @returns where to read on */
@@ -67,7 +68,7 @@ export class ChunkLane {
   }
 
   private parse(bytes: Buffer, start: number, end: number): number {
-    this.deliver();
+    this.deliver(bytes);
     this.socket.emit('data', bytes.subarray(start, end));
     return end;
   }
@@ -89,13 +90,13 @@ export class ChunkLane {
     // Behind an informational head (1xx) comes another one.
     if (this.answer === undefined) return at;
     if (isWhole && isChunked(this.answer)) this.next = 'size';
-    else this.leave();
+    else this.leave(bytes);
     return at;
   }
 
   /** The rest of the answer is the parser's; an idle connection keeps nothing of it alive. */
-  private leave(): void {
-    this.deliver();
+  private leave(bytes: Buffer): void {
+    this.deliver(bytes);
     this.next = 'rest';
     this.answer = undefined;
   }
@@ -114,7 +115,7 @@ export class ChunkLane {
     }
     const said = this.digits === 0 ? '' : this.left.toString(16).padStart(this.digits, '0');
     this.digits = this.left = 0;
-    this.leave();
+    this.leave(bytes);
     if (said !== '') this.socket.emit('data', Buffer.from(said, 'latin1'));
     return at;
   }
@@ -123,7 +124,9 @@ export class ChunkLane {
     const end = Math.min(bytes.length, start + this.left);
     this.left -= end - start;
     if (this.left === 0) this.next = 'CR';
-    this.gathered.push(bytes.subarray(start, end));
+    if (this.from === this.to) this.from = this.to = start;
+    else bytes.copyWithin(this.to, start, end);
+    this.to += end - start;
     return end;
   }
 
@@ -131,15 +134,16 @@ export class ChunkLane {
    * Gives the answer what was gathered, all at once. `push` would tell a reader who is not behind in
    * the same way, if no encoding is set.
    */
-  private deliver(): void {
-    const { answer, gathered } = this;
-    if (gathered.length === 0 || answer === undefined) return;
+  private deliver(bytes: Buffer): void {
+    const { answer, from, to } = this;
+    if (from === to || answer === undefined) return;
     // A copy: the next read overwrites the bytes.
-    const bytes = Buffer.concat(gathered);
-    gathered.length = 0;
+    const chunks = Buffer.allocUnsafe(to - from);
+    bytes.copy(chunks, 0, from, to);
+    this.from = this.to = 0;
     const isRead = answer.readableFlowing === true && answer.readableLength === 0;
-    if (isRead && answer.readableEncoding === null) answer.emit('data', bytes);
-    else if (!answer.push(bytes)) this.socket.pause();
+    if (isRead && answer.readableEncoding === null) answer.emit('data', chunks);
+    else if (!answer.push(chunks)) this.socket.pause();
   }
 
   private expect(byte: number, bytes: Buffer, at: number, then: 'LF' | 'data' | 'size'): number {
