@@ -42,7 +42,8 @@ export function limitPackets(connection: Connection, bounds: PacketBounds): void
 
   /** Whether the packet may be decoded. */
   const accepts = ({ data }: Packet): boolean => {
-    if (!allowed()) return false;
+    // What waits besides records are answers to what the client sends.
+    if (!allowed() || waitingOf(connection) > mostWaiting) return false;
     if (data === undefined) return true;
     if (typeof data !== 'string') {
       attachments--;
@@ -71,10 +72,6 @@ export function limitPackets(connection: Connection, bounds: PacketBounds): void
     packet.type = 'noop';
     cutConnection(connection);
   });
-  connection.on('packetCreate', () => {
-    const { length } = (connection as unknown as { writeBuffer: unknown[] }).writeBuffer;
-    if (length > mostWaiting) cutConnection(connection);
-  });
   // `ws` waits half a minute for the other end to close, and reads on.
   connection.once('close', () => {
     const { socket } = connection.transport as WebSocketTransport;
@@ -88,6 +85,11 @@ export function limitPackets(connection: Connection, bounds: PacketBounds): void
     probed.add(transport);
   });
   limitPayloads(connection);
+}
+
+/** How many packets wait for the client. */
+function waitingOf(connection: Connection): number {
+  return (connection as unknown as { writeBuffer: unknown[] }).writeBuffer.length;
 }
 
 /** A polling request is split into packets as a whole: they are counted before. */
