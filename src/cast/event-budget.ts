@@ -18,13 +18,14 @@ export class EventBudget {
     return true;
   }
 
-  /**
-   * Takes one in any case.
-   * @returns how long to wait before the next one, in milliseconds; 0 = it may come
-   */
-  spend(): number {
+  /** Takes one in any case. */
+  spend(): void {
     this.refill();
     this.left = Math.max(-1, this.left - 1);
+  }
+
+  /** How long the next one has to wait after what was taken last, in milliseconds; 0 = it may come. */
+  get restMs(): number {
     return this.left >= 0 ? 0 : -this.left * this.cadence.intervalMs;
   }
 

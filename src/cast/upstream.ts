@@ -1,6 +1,7 @@
 import type { Observable } from 'rxjs';
 import type { ModelList } from '../protocol/answers.js';
 import type { CastError } from '../protocol/errors.js';
+import type { EventBudget } from './event-budget.js';
 import type { ModelRequest } from './model-request.js';
 import type { Part } from './part.js';
 
@@ -15,6 +16,8 @@ export interface StreamOptions {
   signal: AbortSignal;
   /** The W3C `traceparent` under which the upstream's work is to stand, if there is one. */
   trace: string | undefined;
+  /** How many events may come of the answer; undefined where nobody counts them. */
+  budget?: EventBudget;
   /**
    * Whether to wait as long as the server says that it is loading the model; otherwise the stream
    * fails with `upstream_loading` at once, so that another upstream may be asked.

@@ -157,6 +157,7 @@ export class Attempts implements Ticket {
         upstream.stream(request, {
           signal,
           trace: this.life.trace,
+          budget: this.running.budget,
           waits: !this.hasOther(upstream),
         }),
       );

@@ -67,7 +67,8 @@ export class Running implements Driver {
   private abandonTimer: NodeJS.Timeout | undefined;
   private stopped: { why: Stop; at: number } | undefined;
   private outputBytes = 0;
-  private readonly budget: EventBudget;
+  /** Of all its upstream requests. */
+  readonly budget: EventBudget;
   private readonly progress = new ProgressThrottle();
   /** Whether nothing was told since the last call of {@link reassure}. */
   private silent = false;
@@ -277,16 +278,17 @@ export class Running implements Driver {
 
   /** What one read brought: an event each while the budget lasts, else as few as can be. */
   private appendAll(parts: readonly Part[]): void {
-    const append = (): void => {
-      for (const part of parts) this.append(part);
-    };
     try {
-      if (this.budget.take(parts.length)) return append();
+      if (this.budget.take(parts.length)) return this.appendEach(parts);
       this.budget.spend();
-      this.generation.log.together(append);
+      this.generation.log.together(() => this.appendEach(parts));
     } catch (error) {
       this.stop({ state: 'failed', error: toCastError(error) });
     }
+  }
+
+  private appendEach(parts: readonly Part[]): void {
+    for (const part of parts) this.append(part);
   }
 
   private append(part: Part): void {

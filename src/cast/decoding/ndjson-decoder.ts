@@ -18,7 +18,7 @@ export abstract class NdjsonDecoder implements Decoder<Part> {
 
   push(bytes: Buffer, into: Part[]): void {
     this.parts = into;
-    this.lines.push(bytes, (line) => this.take(line, false));
+    this.lines.push(bytes, this.takeLine);
   }
 
   end(into: Part[]): void {
@@ -31,6 +31,8 @@ export abstract class NdjsonDecoder implements Decoder<Part> {
   protected endLines(): void {
     this.lines.end((line) => this.take(line, true));
   }
+
+  private readonly takeLine = (line: string): void => this.take(line, false);
 
   /** @param isRest it had no line end */
   private take(line: string, isRest: boolean): void {

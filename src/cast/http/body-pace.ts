@@ -1,14 +1,12 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Cadence } from '../cadence.js';
-import { EventBudget } from '../event-budget.js';
+import type { EventBudget } from '../event-budget.js';
 
 /**
  * Spaces the reads of one body. Between two of them its connection is not read: what comes meanwhile
  * stays with the kernel and the upstream, and the next read brings all of it.
  */
 export class BodyPace {
-  private readonly budget: EventBudget;
   /** The answer lets go of it at its end. */
   private readonly socket: Socket;
   private timer: NodeJS.Timeout | undefined;
@@ -16,16 +14,15 @@ export class BodyPace {
 
   constructor(
     private readonly answer: IncomingMessage,
-    cadence: Cadence,
+    private readonly budget: EventBudget,
   ) {
-    this.budget = new EventBudget(cadence);
     this.socket = answer.socket;
   }
 
   /** To be called after a read, while more is to come. */
   rest(): void {
     if (this.timer !== undefined || this.answer.complete) return;
-    const restMs = this.budget.spend();
+    const { restMs } = this.budget;
     if (restMs === 0) return;
     // The stream asks its connection for more after each piece, which would undo a pause at once.
     this.pausing = setImmediate(() => this.socket.pause());

@@ -4,6 +4,7 @@ import { Observable, type Subscriber, type Subscription } from 'rxjs';
 import { CastError } from '../../protocol/errors.js';
 import { stringifyExact } from '../../protocol/exact-json.js';
 import { ConnectTimeout } from './adapter.js';
+import type { Decoder } from '../decoding/decoder.js';
 import { BodyPace } from './body-pace.js';
 import { SilenceWatch } from './silence-watch.js';
 import type { UpstreamCall } from './upstream-call.js';
@@ -51,6 +52,7 @@ export function exchange<T>(
 export class Exchange<T> {
   private readonly abort = new AbortController();
   private readonly silence: SilenceWatch;
+  private readonly decoder: Decoder<T>;
   private pace: BodyPace | undefined;
   private request: Subscription | undefined;
   private timer: NodeJS.Timeout | undefined;
@@ -63,6 +65,7 @@ export class Exchange<T> {
     private readonly call: UpstreamCall<T>,
     private readonly out: Pick<Subscriber<T[]>, 'next' | 'error' | 'complete'>,
   ) {
+    this.decoder = call.decoder;
     this.silence = new SilenceWatch(call.idleTimeoutMs, () =>
       this.stop(new CastError('idle_timeout')),
     );
@@ -123,8 +126,9 @@ export class Exchange<T> {
 
   /** Reads the body of an answer to its end. */
   readBody(answer: IncomingMessage): void {
-    const { decoder, cadence } = this.call;
-    if (cadence !== undefined) this.pace = new BodyPace(answer, cadence);
+    const { budget } = this.call;
+    const { decoder } = this;
+    if (budget !== undefined) this.pace = new BodyPace(answer, budget);
     answer.on('data', this.read);
     answer.once('end', () => {
       this.pace?.end();
@@ -153,7 +157,7 @@ export class Exchange<T> {
 
   /** One read of the body. */
   private readonly read = (bytes: Buffer): void => {
-    const { decoder } = this.call;
+    const { decoder } = this;
     if (this.failure !== undefined || decoder.done) return;
     this.silence.heard();
     this.decode(bytes);
@@ -184,7 +188,7 @@ export class Exchange<T> {
 
   /** Emits what these bytes say; without bytes, what the end of the body says. */
   private decode(bytes?: Buffer): void {
-    const { decoder } = this.call;
+    const { decoder } = this;
     const parts: T[] = [];
     let fault: unknown;
     try {
@@ -194,12 +198,14 @@ export class Exchange<T> {
       if (!decoder.done) fault = error;
     }
     if (parts.length > 0) this.out.next(parts);
+    // It counts all the same: somebody may send byte by byte.
+    else this.call.budget?.spend();
     if (fault !== undefined) this.stop(fault);
   }
 
   /** No more bytes of the body come. */
   private conclude(): void {
-    if (this.failure === undefined && !this.call.decoder.done) this.decode();
+    if (this.failure === undefined && !this.decoder.done) this.decode();
   }
 
   /** The request is over. The first call counts. */

@@ -36,6 +36,12 @@ export interface HttpUpstreamOptions {
   onPauseOver(): void;
 }
 
+/** What of a call is its own, and not of the server that it goes to. */
+type OwnOfCall<T> = Omit<
+  UpstreamCall<T>,
+  'url' | 'headers' | 'accept' | 'refused' | 'connectTimeoutMs'
+>;
+
 /** A server that is asked over HTTP in one dialect. */
 export class HttpUpstream extends Upstream {
   lastError: CastError | undefined = new CastError('upstream_unreachable');
@@ -86,7 +92,7 @@ export class HttpUpstream extends Upstream {
 
   stream(
     request: ModelRequest,
-    { signal, trace, waits = false }: StreamOptions,
+    { signal, trace, budget, waits = false }: StreamOptions,
   ): Observable<Part[]> {
     const { dialect, http, config, cadence } = this.options;
     return new Observable<Part[]>((out) => {
@@ -98,13 +104,19 @@ export class HttpUpstream extends Upstream {
           signal,
           waits,
           firstByteTimeoutMs: config.FIRST_BYTE_TIMEOUT_MS,
-          callOf: (asked, firstByteTimeoutMs) => {
-            const { path, body } = asked;
-            const own = { method: 'post' as const, body, decoder: asked.decoder() };
-            const call = { ...this.call(path), ...own };
-            if (trace !== undefined) call.headers = { ...call.headers, traceparent: trace };
-            return { ...call, firstByteTimeoutMs, cadence };
-          },
+          callOf: (asked, firstByteTimeoutMs) =>
+            this.call(
+              asked.path,
+              {
+                method: 'post',
+                body: asked.body,
+                decoder: asked.decoder(),
+                firstByteTimeoutMs,
+                idleTimeoutMs: config.IDLE_TIMEOUT_MS,
+                budget,
+              },
+              trace,
+            ),
           onOver: (error, last) => this.judge(request, error, last),
         },
         out,
@@ -168,13 +180,13 @@ export class HttpUpstream extends Upstream {
 
   private ask<T>(path: string, schema: z.ZodType<T>): Observable<T> {
     const { http, config } = this.options;
-    return exchange(http, {
-      ...this.call(path),
+    const call = this.call(path, {
       method: 'get',
       decoder: new JsonDecoder(schema, config.MAX_LINE_BYTES),
       firstByteTimeoutMs: PROBE_TIMEOUT_MS,
       idleTimeoutMs: PROBE_TIMEOUT_MS,
-    }).pipe(map(([answer]) => answer as T));
+    });
+    return exchange(http, call).pipe(map(([answer]) => answer as T));
   }
 
   /** What the end of an answer says of the upstream. */
@@ -188,19 +200,18 @@ export class HttpUpstream extends Upstream {
     this.lastError = undefined;
   }
 
-  private call(path: string): Omit<UpstreamCall<never>, 'method' | 'decoder'> {
+  private call<T>(path: string, own: OwnOfCall<T>, trace?: string): UpstreamCall<T> {
     const { config, dialect, baseUrl } = this.options;
     return {
       url: baseUrl + path,
-      headers: dialect.headers,
+      headers: Object.assign({}, dialect.headers, trace !== undefined && { traceparent: trace }),
       accept: dialect.accept,
       refused: (status, body, headers) => {
         const { message, labels } = readError(body);
         return upstreamError(status, `${message} ${labels}`.trim(), headers, message);
       },
       connectTimeoutMs: config.CONNECT_TIMEOUT_MS,
-      firstByteTimeoutMs: config.FIRST_BYTE_TIMEOUT_MS,
-      idleTimeoutMs: config.IDLE_TIMEOUT_MS,
+      ...own,
     };
   }
 }

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { CastError } from '../../protocol/errors.js';
-import type { Cadence } from '../cadence.js';
 import type { Decoder } from '../decoding/decoder.js';
+import type { EventBudget } from '../event-budget.js';
 
 /** One request to an upstream, and how its answer is read. */
 export interface UpstreamCall<T> {
@@ -20,6 +20,6 @@ export interface UpstreamCall<T> {
   firstByteTimeoutMs: number;
   /** Longest time between two reads of the body. */
   idleTimeoutMs: number;
-  /** At which its body is read, where it is a stream of many small pieces. */
-  cadence?: Cadence;
+  /** Of the answer, where its body is a stream of many small pieces: it says how often that is read. */
+  budget?: EventBudget | undefined;
 }
