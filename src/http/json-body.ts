@@ -4,7 +4,7 @@ import { CastError } from '../protocol/errors.js';
 import { parseExact } from '../protocol/exact-json.js';
 import { measureJson, refuseLarge } from '../protocol/json-values.js';
 
-/** What is put aside for a body before its size is known. */
+/** Most that is put aside for a body before it is there. */
 const FIRST_BYTES = 16_384;
 
 /**
@@ -24,9 +24,10 @@ export function readJsonBody(
       throw new CastError('unsupported_media_type');
     }
     const tooLarge = (): void => next(new CastError('payload_too_large'));
-    if (Number(request.headers['content-length'] ?? 0) > mostBytes) return tooLarge();
+    const said = Number(request.headers['content-length'] ?? FIRST_BYTES);
+    if (said > mostBytes) return tooLarge();
 
-    let body = Buffer.allocUnsafeSlow(FIRST_BYTES);
+    let body = Buffer.allocUnsafe(Math.min(said, FIRST_BYTES));
     let length = 0;
     const onData = (piece: Buffer): void => {
       if (length + piece.length > mostBytes) {

@@ -52,11 +52,15 @@ export class UnfinishedInput {
   /** Watches the messages of a WebSocket. @returns to be called after each complete one */
   watchMessages(socket: Socket): () => void {
     const message: Unfinished = { read: socket.bytesRead, since: undefined, canTell: false };
-    this.open.set(socket, message);
-    socket.once('close', () => this.open.delete(socket));
+    // Of ten thousand sockets hardly one is in the middle of a message: only that one is looked at.
+    const onData = (): void => {
+      if (socket.bytesRead > message.read) this.open.set(socket, message);
+    };
+    socket.on('data', onData).once('close', () => this.open.delete(socket));
     return () => {
       message.read = socket.bytesRead;
       message.since = undefined;
+      this.open.delete(socket);
     };
   }
 
