@@ -66,13 +66,13 @@ class SocketIoDoor {
     const { generationId } = response.body;
     if (generationId === undefined) return response;
     answer.generationId = generationId;
-    this.#adopt(generationId, answer);
+    this.adopt(generationId, answer);
     return response;
   }
 
   /** Reads a generation behind what the answer has; the ack says how far the generation is. */
   join(answer) {
-    this.#adopt(answer.generationId, answer);
+    this.adopt(answer.generationId, answer);
     return this.ask('join', { generationId: answer.generationId, after: answer.last });
   }
 
@@ -100,7 +100,7 @@ class SocketIoDoor {
     this.socket.terminate();
   }
 
-  #adopt(generationId, answer) {
+  adopt(generationId, answer) {
     this.#answers.set(generationId, answer);
     const mine = this.#early.filter((record) => record.generationId === generationId);
     this.#early = this.#early.filter((record) => record.generationId !== generationId);
@@ -135,6 +135,17 @@ class JoiningDoor extends SocketIoDoor {
     if (generationId === undefined) return response;
     const ack = await this.join(Object.assign(answer, { generationId }));
     return ack.ok ? response : { status: ack.error.statusCode, body: ack.error };
+  }
+}
+
+/** Asks over the socket that reads. */
+class AskingDoor extends SocketIoDoor {
+  async start(prompt, answer) {
+    const { ok, generationId, error } = await this.ask('generate', { prompt });
+    if (!ok) return { status: error.statusCode, body: error };
+    answer.generationId = generationId;
+    this.adopt(generationId, answer);
+    return { status: 201, body: { generationId } };
   }
 }
 
@@ -212,6 +223,7 @@ class OpenAiDoor {
 
 export const DOORS = {
   'socket.io': SocketIoDoor,
+  asking: AskingDoor,
   joining: JoiningDoor,
   ws: WebSocketDoor,
   http: HttpDoor,

@@ -73,6 +73,13 @@ export function plan(quick, peers) {
       rounds,
       run: (row) => starts(row, { count: quick ? 500 : 1_500, spreadMs: quick ? 1_000 : 3_000 }),
     },
+    ...(!quick && {
+      'warm starts': {
+        rows: ['llm-cast', 'over the socket', 'tutorial', 'bare ws'],
+        rounds,
+        run: (row) => starts(row, { warm: 2_000, count: 1_000, spreadMs: 10_000 }),
+      },
+    }),
     openai: {
       rows: Object.keys(OPENAI_ROWS).filter((row) => peers || row !== 'litellm'),
       rounds,
@@ -83,6 +90,7 @@ export function plan(quick, peers) {
           rate: 40,
           warmMs,
           windowMs,
+          ...(!quick && { warm: 1_000 }),
           count: quick ? 50 : 400,
           spreadMs: quick ? 2_500 : 10_000,
         }),

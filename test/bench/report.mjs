@@ -112,7 +112,7 @@ function columns(part, rows) {
     'p50 ms': ({ p50 }) => shown(p50),
     'p99 ms': ({ p99 }) => shown(p99),
   };
-  if (part === 'starts') {
+  if (part.endsWith('starts')) {
     return { ...cpu, 'CPU µs a start': ({ cpuUs }) => shown(cpuUs), ...latency };
   }
   return {

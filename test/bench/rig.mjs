@@ -33,6 +33,7 @@ const OURS = { file: `../../${start.at(-1)}`, args: start.slice(0, -1), door: 's
  */
 export const ROWS = {
   'llm-cast': OURS,
+  'over the socket': { ...OURS, door: 'asking' },
   'one node': OURS,
   kept: { ...OURS, nodes: 1 },
   'asked elsewhere': { ...OURS, nodes: 2, asked: 1, sockets: 0 },
