@@ -37,7 +37,8 @@ export async function append(redis: RedisClient, all: readonly Append[]): Promis
     keys.push(redis.prefix + hashOf(one.id), redis.prefix + streamOf(one.id));
     const { id, epoch, from, seq, ttlMs = 0, ending = '', state = '' } = one;
     const { channels = [], begins = false } = one;
-    heads.push([id, epoch, from, seq, ttlMs, ending, state, channels, begins]);
+    const heard = channels.map((channel) => redis.prefix + channel);
+    heads.push([id, epoch, from, seq, ttlMs, ending, state, heard, begins]);
     items.push(one.items ?? '');
   }
   return (await redis.run('append', keys, [JSON.stringify(heads), ...items])) as string[];

@@ -88,17 +88,13 @@ export function batchAfter(
   return last === after ? undefined : { json: JSON.stringify(said), seq: last, end };
 }
 
-export function endItemOf({ seq, from, said }: EndEntry, times: Times): unknown {
-  return ['z', seq, from, said, times];
-}
-
 function itemOf(log: GenerationLog, entry: Entry, times: Times): unknown {
   const { seq, from, said } = entry;
   if (isText(entry)) {
     const { type, text, createdAt } = entry.said;
     return [type, from, log.lengths(from, seq), text, createdAt];
   }
-  return said.type === 'end' ? endItemOf(entry as EndEntry, times) : ['e', seq, said];
+  return said.type === 'end' ? ['z', seq, from, said, times] : ['e', seq, said];
 }
 
 function isText(entry: Entry): entry is Entry & { said: Extract<Part, { text: string }> } {

@@ -3,20 +3,14 @@ import { Logger } from '@nestjs/common';
 import type { Config } from '../config/config.js';
 import type { Orphan } from '../generations/peers.js';
 import { CastError } from '../protocol/errors.js';
-import { append } from './append.js';
-import { endItemOf } from './batch.js';
-import type { Copies } from './copies.js';
-import type { Lifecycle, TakeoverResult } from '../generations/lifecycle.js';
-import type { Keeper } from './keeper.js';
+import type { TakeoverResult } from '../generations/lifecycle.js';
 import { FORMAT, hashOf, runningOf } from './keys.js';
 import { type KeptRequest, readRequest } from './kept-request.js';
-import { lostEnd } from './lost-end.js';
-import type { RedisClient } from './redis.js';
-import type { RedisLine } from './redis-line.js';
-import type { RedisStore } from './redis-store.js';
+import { appendLost } from './lost-end.js';
+import type { NodeParts } from './node-parts.js';
 
 /** Most generations that are taken over at one time. */
-const MAX_AT_ONCE = 64;
+export const MAX_AT_ONCE = 64;
 /** How long a replica may take to have a fence, in milliseconds. */
 const REPLICA_MS = 100;
 /** How long the ids of what was taken over are kept, in milliseconds; as `open` does. */
@@ -25,16 +19,6 @@ const IDS_MS = 2 * 86_400_000;
 const ROLE_MS = 10_000;
 /** Answer of `fence`: another node has it. */
 const FASTER = -2;
-
-/** What a node is made of, as far as it takes over what others ran. */
-interface Parts {
-  readonly redis: RedisClient;
-  readonly keeper: Keeper;
-  readonly copies: Copies;
-  readonly line: RedisLine;
-  readonly store: RedisStore;
-  readonly lifecycle: Lifecycle;
-}
 
 /**
  * Takes over the generations of a node that was lost, or goes: each is fenced, so that nothing more of
@@ -57,7 +41,10 @@ export class Burial {
   adopt: ((orphan: Orphan) => Promise<void>) | undefined;
 
   constructor(
-    private readonly parts: Parts,
+    private readonly parts: Pick<
+      NodeParts,
+      'redis' | 'keeper' | 'copies' | 'line' | 'store' | 'lifecycle'
+    >,
     /** Id of this node. */
     private readonly node: string,
     private readonly config: Pick<Config, 'RETAIN_MS'>,
@@ -117,14 +104,16 @@ export class Burial {
 
   private async takeInTurn(from: string, id: string): Promise<void> {
     try {
-      if (this.taking >= MAX_AT_ONCE) await new Promise<void>((go) => this.waiting.push(go));
-      this.taking++;
+      // Its turn is handed on to the next one: nobody comes in between.
+      if (this.taking < MAX_AT_ONCE) this.taking++;
+      else await new Promise<void>((go) => this.waiting.push(go));
       if (this.isClosed) throw new CastError('shutting_down');
       await this.takeNow(from, id);
       this.unsettled.delete(id);
     } finally {
-      this.taking--;
-      this.waiting.shift()?.();
+      const next = this.waiting.shift();
+      if (next === undefined) this.taking--;
+      else next();
     }
   }
 
@@ -181,21 +170,7 @@ export class Burial {
   private async end(id: string, epoch: number): Promise<void> {
     const { redis, copies } = this.parts;
     const generation = await copies.snapshot(id);
-    const end = lostEnd(generation);
-    generation.stopwatch.end();
-    const state = JSON.stringify({ generationId: id, state: end.said.state });
-    const [answer] = await append(redis, [
-      {
-        id,
-        epoch,
-        from: end.from,
-        seq: end.seq,
-        items: JSON.stringify([endItemOf(end, generation.stopwatch.times)]),
-        ttlMs: this.config.RETAIN_MS,
-        ending: end.said.state,
-        state,
-      },
-    ]);
+    const answer = await appendLost(redis, generation, epoch, generation.log.seq, this.config);
     this.tell(answer === 'ok' ? 'ended' : 'failed');
     if (answer === 'ok') return;
     this.logger.warn('a lost generation has no end', { id, answer });

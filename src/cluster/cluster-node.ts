@@ -9,38 +9,15 @@ import type { EndEntry } from '../generations/log/entry.js';
 import { type Answers, type Orphan, type PeerHandler, Peers } from '../generations/peers.js';
 import type { ClusterView } from '../protocol/cluster-view.js';
 import { CastError } from '../protocol/errors.js';
-import type { Lifecycle } from '../generations/lifecycle.js';
-import type { Burial } from './burial.js';
-import type { Copies } from './copies.js';
-import type { Heartbeat } from './heartbeat.js';
 import { metaOf } from './copy.js';
-import type { Keeper } from './keeper.js';
 import { nodeOfClient } from './keys.js';
-import type { NodeBus } from './node-bus.js';
-import type { RedisClient } from './redis.js';
-import type { RedisAccessStore } from './redis-access-store.js';
-import type { RedisLine } from './redis-line.js';
+import type { NodeParts } from './node-parts.js';
 import { storeFacts } from './store-facts.js';
-import type { RedisStore } from './redis-store.js';
 
 /** Beats without hearing itself after which a node subscribes anew. */
 const DEAF_BEATS = 2;
 /** How long Redis may be away before this node says that it is not ready, in milliseconds. */
 const CUT_OFF_MS = 2_000;
-
-/** What a node of a cluster is made of. */
-export interface NodeParts {
-  readonly redis: RedisClient;
-  readonly bus: NodeBus;
-  readonly heartbeat: Heartbeat;
-  readonly keeper: Keeper;
-  readonly copies: Copies;
-  readonly line: RedisLine;
-  readonly burial: Burial;
-  readonly store: RedisStore;
-  readonly access: RedisAccessStore;
-  readonly lifecycle: Lifecycle;
-}
 
 /** This process as one of several nodes: its beat, and what it answers to the others. */
 export class ClusterNode

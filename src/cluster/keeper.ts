@@ -5,31 +5,17 @@ import type { Lifecycle } from '../generations/lifecycle.js';
 import type { EndEntry } from '../generations/log/entry.js';
 import { CastError } from '../protocol/errors.js';
 import { append } from './append.js';
-import { batchAfter } from './batch.js';
 import { Followers } from './followers.js';
-import { confirmed, fieldsOf, type Kept, lastOf } from './kept.js';
-import { batchesTo, birthOf, hashOf, runningOf } from './keys.js';
+import { confirmed, fieldsOf, type Kept, lastOf, newsOf } from './kept.js';
+import { birthOf, hashOf, runningOf } from './keys.js';
 import type { RedisClient } from './redis.js';
+import { Ticks } from './ticks.js';
 
-/**
- * What is new waits for the next tick, so that one call takes what is new of all generations: a tick comes
- * every so many milliseconds, the second for what other nodes read along. The first entry and the end do
- * not wait.
- */
-const WINDOW_MS = 100;
-const FOLLOWED_WINDOW_MS = 50;
-/** A timer may be early by so much, in milliseconds. */
-const EARLY_MS = 2;
-/** Pause after a failed call, doubled each time up to the longest. */
-const RETRY_MS = 250;
-const LONGEST_RETRY_MS = 2_000;
 /**
  * How many leases an end waits for Redis: where it is away for longer, the readers of this node are told,
  * and Redis when it is back.
  */
 const END_LEASES = 4;
-/** Most generations in one call. */
-const MAX_IN_CALL = 200;
 /** How long what did not begin is still known, in milliseconds. */
 const REMOVED_MS = 1_000;
 /** Shortest life of what runs, beyond its own limits: a pull may take a day. */
@@ -38,16 +24,12 @@ const TWO_DAYS_MS = 2 * 86_400_000;
 /**
  * Copies the logs of this node's generations to Redis: a cursor on each log, and one script call for
  * all that is new. No reader of this node waits for it.
- * What is new, on its way, failed and removed of a generation is one state; so this file is longer than
- * others.
+ * New, on its way, failed and removed are one state; so this file is longer than others.
  */
 export class Keeper {
   private readonly logger = new Logger('Keeper');
   private readonly byId = new Map<string, Kept>();
-  private timer: NodeJS.Timeout | undefined;
-  private timerAt = Infinity;
-  private isFlushing = false;
-  private failures = 0;
+  private readonly ticks = new Ticks(this.byId, (due) => this.flush(due));
 
   constructor(
     private readonly redis: RedisClient,
@@ -100,10 +82,10 @@ export class Keeper {
       request,
       ending: undefined,
       unfollow: generation.follow({
-        entry: ({ seq }) => this.note(kept, seq === 1),
+        entry: ({ seq }) => (seq === 1 ? this.ticks.now(kept) : this.ticks.next(kept)),
         state: () => {
           kept.stateIsNew = true;
-          this.note(kept, false);
+          this.ticks.next(kept);
         },
       }),
       epoch,
@@ -122,7 +104,7 @@ export class Keeper {
       throw error;
     }
     // One that has ended is written again: Redis has lost it.
-    if (generation.log.end !== undefined) this.note(kept, true);
+    if (generation.log.end !== undefined) this.ticks.now(kept);
   }
 
   /** It did not begin: nobody is to find it any more. */
@@ -187,7 +169,7 @@ export class Keeper {
     if (kept === undefined) return Promise.resolve(false);
     return new Promise((settle) => {
       kept.ending = { entry, since: performance.now(), settle };
-      this.note(kept, true);
+      this.ticks.now(kept);
     });
   }
 
@@ -195,62 +177,24 @@ export class Keeper {
   beat(): void {
     for (const kept of this.byId.values()) {
       kept.followers.expire(performance.now());
-      if (kept.isGone) this.note(kept, false);
+      if (kept.isGone) this.ticks.next(kept);
     }
   }
 
   close(): void {
-    clearTimeout(this.timer);
+    this.ticks.close();
     for (const kept of this.byId.values()) this.drop(kept);
   }
 
-  private note(kept: Kept, isUrgent: boolean): void {
-    // It has its tick already.
-    if (!isUrgent && kept.dueAt !== Infinity) return;
-    const now = performance.now();
-    const window = kept.followers.isEmpty ? WINDOW_MS : FOLLOWED_WINDOW_MS;
-    // A tick that comes early has taken what was there: what follows waits for the next one.
-    kept.dueAt = isUrgent ? now : (Math.floor((now + EARLY_MS) / window) + 1) * window;
-    this.schedule(kept.dueAt);
-  }
-
-  private schedule(dueAt: number): void {
-    if (this.isFlushing || this.failures > 0 || dueAt >= this.timerAt) return;
-    this.setTimer(dueAt);
-  }
-
-  private setTimer(dueAt: number): void {
-    clearTimeout(this.timer);
-    this.timerAt = dueAt;
-    this.timer = setTimeout(() => void this.flush(), Math.max(0, dueAt - performance.now()));
-  }
-
-  /** Copies what is due, and what is as good as due. */
-  private async flush(): Promise<void> {
-    this.timerAt = Infinity;
-    this.isFlushing = true;
-    const soon = performance.now() + EARLY_MS;
-    const due = [...this.byId.values()].filter(({ dueAt }) => dueAt <= soon).slice(0, MAX_IN_CALL);
-    try {
-      const births = new Map<string, Kept[]>();
-      for (const kept of due) {
-        const birth = birthOf(kept.generation.id) ?? '';
-        const some = births.get(birth);
-        if (some === undefined) births.set(birth, [kept]);
-        else some.push(kept);
-      }
-      await Promise.all([...births.values()].map((some) => this.appendOrTell(some)));
-      this.failures = 0;
-    } catch (error) {
-      if (!(error instanceof CastError)) this.logger.error(error);
-      this.failures++;
+  private async flush(due: readonly Kept[]): Promise<void> {
+    const births = new Map<string, Kept[]>();
+    for (const kept of due) {
+      const birth = birthOf(kept.generation.id) ?? '';
+      const some = births.get(birth);
+      if (some === undefined) births.set(birth, [kept]);
+      else some.push(kept);
     }
-    this.isFlushing = false;
-    let next = Infinity;
-    for (const { dueAt } of this.byId.values()) next = Math.min(next, dueAt);
-    if (next === Infinity) return void (this.failures = 0);
-    const pause = Math.min(RETRY_MS * 2 ** (this.failures - 1), LONGEST_RETRY_MS);
-    this.setTimer(this.failures > 0 ? performance.now() + pause : next);
+    await Promise.all([...births.values()].map((some) => this.appendOrTell(some)));
   }
 
   /** An end that has waited long enough is told, though Redis does not have it. */
@@ -268,49 +212,26 @@ export class Keeper {
 
   private async append(some: readonly Kept[]): Promise<void> {
     await Promise.all(some.filter(({ isGone }) => isGone).map((kept) => this.reopen(kept)));
-    const calls = some.map((kept) => {
-      const { generation, epoch, cursor, followers, ending } = kept;
-      const { id, status } = generation;
-      const batch = batchAfter(generation, cursor, ending?.entry);
-      const last = batch?.end === undefined ? status : { ...status, state: batch.end.state };
-      const state = kept.stateIsNew || batch?.end !== undefined ? JSON.stringify(last) : '';
-      kept.dueAt = Infinity;
-      kept.stateIsNew = false;
-      const channels = followers.nodes.map((node) => this.channelTo(id, node));
-      const call = {
-        id,
-        epoch,
-        from: cursor + 1,
-        seq: batch?.seq ?? cursor,
-        items: batch?.json ?? '',
-        ttlMs: batch?.end === undefined ? this.lifetimeMs : this.config.RETAIN_MS,
-        ending: batch?.end?.state,
-        state,
-        channels,
-      };
-      return { kept, batch, state, call };
-    });
+    const calls = some.map((kept) => newsOf(kept, this.lifetimeMs, this.config));
     const askedAt = performance.now();
     let answers: string[];
     try {
-      const all = calls.map(({ call }) => call);
-      answers = await append(this.redis, all);
+      answers = await append(this.redis, calls);
     } catch (error) {
-      for (const { kept, state } of calls) {
-        kept.stateIsNew ||= state !== '';
+      for (const [at, kept] of some.entries()) {
+        kept.stateIsNew ||= calls[at]?.state !== '';
         kept.dueAt = 0;
       }
       throw error;
     }
-    for (const [at, { kept, batch }] of calls.entries()) {
+    for (const [at, kept] of some.entries()) {
       kept.confirmedAt = askedAt;
-      this.settle(kept, batch?.seq ?? kept.cursor, answers[at] ?? '');
+      this.settle(kept, calls[at]?.seq ?? kept.cursor, answers[at] ?? '');
     }
   }
 
   private settle(kept: Kept, sent: number, answer: string): void {
-    const { generation } = kept;
-    const { id } = generation;
+    const { id, log } = kept.generation;
     const [word, top] = answer.split(' ');
     switch (word) {
       case 'ok':
@@ -330,8 +251,9 @@ export class Keeper {
         this.logger.error(`Redis answered ${answer}`);
     }
     if (kept.cursor < lastOf(kept) || kept.isGone) {
-      kept.dueAt = Math.min(kept.dueAt, performance.now());
-    } else if (kept.ending !== undefined || generation.log.end !== undefined) {
+      // What came meanwhile has its tick; what one batch did not hold has none.
+      if (word !== 'ok' || kept.dueAt === Infinity) kept.dueAt = 0;
+    } else if (kept.ending !== undefined || log.end !== undefined) {
       kept.ending?.settle(true);
       this.drop(kept);
       if (birthOf(id) === this.node) return;
@@ -369,10 +291,6 @@ export class Keeper {
     this.byId.delete(kept.generation.id);
     kept.followers.clear();
     kept.ending?.settle(false);
-  }
-
-  private channelTo(id: string, node: string): string {
-    return this.redis.prefix + batchesTo(birthOf(id) ?? '', node);
   }
 
   private get lifetimeMs(): number {

@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Config } from '../config/config.js';
 import type { Generation } from '../generations/generation.js';
 import type { EndEntry } from '../generations/log/entry.js';
 import type { Followers } from './followers.js';
-import { append } from './append.js';
-import { FORMAT } from './keys.js';
+import { type Append, append } from './append.js';
+import { batchAfter } from './batch.js';
+import { batchesTo, birthOf, FORMAT } from './keys.js';
 import type { RedisClient } from './redis.js';
 
 /** Pause before Redis is asked again whether a generation is still this node's, in milliseconds. */
@@ -41,6 +43,35 @@ export interface Kept {
 /** The last seq that Redis is to have. */
 export function lastOf({ generation, ending }: Kept): number {
   return ending?.entry.seq ?? generation.log.seq;
+}
+
+/**
+ * What Redis does not have yet; it is on its way from now on.
+ * @param lifetimeMs how long it lives in Redis while it goes on
+ */
+export function newsOf(
+  kept: Kept,
+  lifetimeMs: number,
+  { RETAIN_MS }: Pick<Config, 'RETAIN_MS'>,
+): Append {
+  const { generation, epoch, cursor, followers, ending } = kept;
+  const { id, status } = generation;
+  const batch = batchAfter(generation, cursor, ending?.entry);
+  const last = batch?.end === undefined ? status : { ...status, state: batch.end.state };
+  const isNews = kept.stateIsNew || batch?.end !== undefined;
+  kept.dueAt = Infinity;
+  kept.stateIsNew = false;
+  return {
+    id,
+    epoch,
+    from: cursor + 1,
+    seq: batch?.seq ?? cursor,
+    items: batch?.json ?? '',
+    ttlMs: batch?.end === undefined ? lifetimeMs : RETAIN_MS,
+    ending: batch?.end?.state,
+    state: isNews ? JSON.stringify(last) : '',
+    channels: followers.nodes.map((node) => batchesTo(birthOf(id) ?? '', node)),
+  };
 }
 
 /** What of a generation is kept beside its log, for the script `open`. @param owner id of its node */

@@ -1,10 +1,8 @@
 import type { Config } from '../config/config.js';
 import type { Generation } from '../generations/generation.js';
-import { append } from './append.js';
-import { batchAfter } from './batch.js';
 import { fieldsOf } from './kept.js';
 import { birthOf, hashOf, runningOf } from './keys.js';
-import { lostEnd } from './lost-end.js';
+import { appendLost } from './lost-end.js';
 import type { RedisClient } from './redis.js';
 
 /** Above any epoch that an owner has: one that comes back is refused. */
@@ -22,7 +20,7 @@ export async function writeLost(
   redis: RedisClient,
   node: string,
   generation: Generation,
-  { RETAIN_MS }: Pick<Config, 'RETAIN_MS'>,
+  config: Pick<Config, 'RETAIN_MS'>,
 ): Promise<void> {
   const { id } = generation;
   const hash = redis.prefix + hashOf(id);
@@ -30,24 +28,5 @@ export async function writeLost(
   await redis.run('open', [hash, running], [EPOCH, OPEN_MS, id, ...fieldsOf(generation, node)]);
   const epoch = Number(await redis.run('fence', [hash], [EPOCH, node]));
   if (epoch < 0) return;
-  const end = lostEnd(generation);
-  generation.stopwatch.end();
-  const state = JSON.stringify({ generationId: id, state: end.said.state });
-  for (let after = 0; after < end.seq;) {
-    const batch = batchAfter(generation, after, end);
-    if (batch === undefined) return;
-    await append(redis, [
-      {
-        id,
-        epoch,
-        from: after + 1,
-        seq: batch.seq,
-        items: batch.json,
-        ttlMs: RETAIN_MS,
-        ending: batch.end?.state,
-        state,
-      },
-    ]);
-    after = batch.seq;
-  }
+  await appendLost(redis, generation, epoch, 0, config);
 }

@@ -9,7 +9,10 @@ import type { RedisClient } from './redis.js';
 /** How long an answer may take, in milliseconds. */
 const ANSWER_MS = 5_000;
 /** Most questions without an answer; over it new ones are refused. */
-const MAX_QUESTIONS = 10_000;
+export const MAX_QUESTIONS = 10_000;
+const TOO_MANY = {
+  message: 'Too many questions wait for other nodes; try again in a moment.',
+};
 /** Most characters of one message. */
 const MAX_MESSAGE_CHARS = 32 * 1024 * 1024;
 
@@ -58,10 +61,10 @@ export class NodeBus {
 
   /**
    * @throws CastError what the other node refused with; `node_lost` where it is gone;
-   * `store_unavailable` where Redis is, or no answer came in time
+   * `store_unavailable` where Redis is, no answer came in time, or {@link MAX_QUESTIONS} have none yet
    */
   async ask(node: string, op: string, message: unknown): Promise<unknown> {
-    if (this.questions.size >= MAX_QUESTIONS) throw new CastError('store_unavailable');
+    if (this.questions.size >= MAX_QUESTIONS) throw new CastError('store_unavailable', TOO_MANY);
     const no = ++this.last;
     const answer = new Promise<unknown>((resolve, reject) => {
       const timer = setTimeout(

@@ -4,28 +4,15 @@ import type { Upstream } from '../cast/upstream.js';
 import type { LineLimits, SlotKeeper, Ticket } from '../generations/line/slot-keeper.js';
 import type { QueueView } from '../protocol/answers.js';
 import { CastError } from '../protocol/errors.js';
-import { digest } from './keys.js';
 import type { RedisClient } from './redis.js';
 import type { ScriptName } from './scripts.js';
-
-/** A ticket as the scripts know it; see lua/line.lua. */
-interface Told {
-  u: string;
-  /** Its accounts: name, most that run, most that wait; 0 = no limit. */
-  x: [string, number, number][];
-  c: string[];
-  p: string[];
-  r: boolean;
-  /** Its arrival number and its rounds, once the line has given them. */
-  a?: number;
-  o?: Record<string, number>;
-}
+import { toldTicket, type ToldTicket } from './told-ticket.js';
 
 /** A ticket of this node. */
 interface Entry {
   readonly id: string;
   readonly ticket: Ticket;
-  told: Told;
+  told: ToldTicket;
   /** It holds a slot of this upstream. */
   upstream: Upstream | undefined;
   /** The line has answered to it. */
@@ -143,7 +130,7 @@ export class RedisLine implements SlotKeeper {
     const changes: [string, string[], string[]][] = [];
     for (const entry of this.byId.values()) {
       if (entry.upstream !== undefined) continue;
-      const told = this.tell(entry.ticket, entry.told.r);
+      const told = toldTicket(entry.ticket, entry.told.r);
       const isSame = same(told.c, entry.told.c) && same(told.p, entry.told.p);
       entry.told = { ...entry.told, c: told.c, p: told.p };
       if (!isSame) changes.push([entry.id, told.c, told.p]);
@@ -225,7 +212,7 @@ export class RedisLine implements SlotKeeper {
   private remember(ticket: Ticket, isRetry: boolean): Entry {
     // A request that comes again is another ticket: no late message can mean the one before.
     const id = `${ticket.id}#${++this.entered}`;
-    const told = this.tell(ticket, isRetry);
+    const told = toldTicket(ticket, isRetry);
     const entry: Entry = { id, ticket, told, upstream: undefined, isKnown: false };
     this.byId.set(id, entry);
     this.byTicket.set(ticket, entry);
@@ -240,21 +227,6 @@ export class RedisLine implements SlotKeeper {
   private learn(entry: Entry, { a, o }: Answer): void {
     entry.isKnown = true;
     entry.told = { ...entry.told, ...(a !== undefined && { a }), ...(o !== undefined && { o }) };
-  }
-
-  private tell(ticket: Ticket, isRetry: boolean): Told {
-    const candidates = ticket.candidates();
-    return {
-      u: nameOf('user', ticket.user),
-      x: (ticket.accounts ?? []).map(({ name, running = 0, waiting = 0 }) => [
-        nameOf('account', name),
-        running,
-        waiting,
-      ]),
-      c: candidates.map(({ key }) => key),
-      p: candidates.filter((upstream) => ticket.prefers(upstream)).map(({ key }) => key),
-      r: isRetry,
-    };
   }
 
   private async giveBack(entry: Entry): Promise<void> {
@@ -294,11 +266,6 @@ export class RedisLine implements SlotKeeper {
     );
     return JSON.parse(String(text)) as Answer;
   }
-}
-
-/** A digest: the name of a user has no business in the line. */
-function nameOf(kind: 'user' | 'account', name: string): string {
-  return digest(`${kind} ${name}`).slice(0, 22);
 }
 
 /** Lua has no empty list: it writes `{}`. */

@@ -1,8 +1,8 @@
 import { Logger } from '@nestjs/common';
 import { describeIf } from '../../test/support/needs.js';
 import { ENGINES, RedisServer } from '../../test/support/redis-server.js';
-import { NodeBus } from './node-bus.js';
-import { MAX_OUTSTANDING, RedisClient } from './redis.js';
+import { MAX_QUESTIONS, NodeBus } from './node-bus.js';
+import { MAX_OUTSTANDING, reconnectPause, RedisClient } from './redis.js';
 
 const engine = ENGINES.find(({ program }) => program !== undefined);
 
@@ -17,9 +17,7 @@ describeIf(engine !== undefined, 'the connections to Redis are not tested: there
       server = await RedisServer.start(engine?.program ?? '');
     });
     beforeEach(async () => {
-      redis = new RedisClient([server.url], 'test:');
-      open.push(redis);
-      await redis.connect();
+      redis = await connect();
     });
     afterEach(() => {
       for (const part of open.splice(0).toReversed()) part.close();
@@ -27,8 +25,14 @@ describeIf(engine !== undefined, 'the connections to Redis are not tested: there
     afterAll(async () => {
       await server?.close();
     });
-    const busOf = async (node: string): Promise<NodeBus> => {
-      const bus = new NodeBus(redis, node);
+    const connect = async (database = 0): Promise<RedisClient> => {
+      const client = new RedisClient([`${server.url}/${database}`], 'test:');
+      open.push(client);
+      await client.connect();
+      return client;
+    };
+    const busOf = async (node: string, on = redis): Promise<NodeBus> => {
+      const bus = new NodeBus(on, node);
       open.push(bus);
       await bus.open();
       return bus;
@@ -58,6 +62,21 @@ describeIf(engine !== undefined, 'the connections to Redis are not tested: there
       expect(await one.ask('node-two', 'length', 'abc')).toBe(3);
     });
 
+    it('is so many questions: over it a new one is refused at once, and later ones are not', async () => {
+      const [one, other] = [await busOf('node-one'), await busOf('node-two', await connect())];
+      other.on('same', (message) => message);
+      const asked = Array.from({ length: MAX_QUESTIONS }, (_, at) =>
+        one.ask('node-two', 'same', at),
+      );
+      await expect(one.ask('node-two', 'same', -1)).rejects.toMatchObject({
+        code: 'store_unavailable',
+        message: 'Too many questions wait for other nodes; try again in a moment.',
+      });
+      // On a busy machine some answers may come too late; none stays without one.
+      await Promise.allSettled(asked);
+      expect(await one.ask('node-two', 'same', 'next')).toBe('next');
+    });
+
     it('is answered with what the other node refused, and with node_lost where there is none', async () => {
       const [one, other] = [await busOf('node-one'), await busOf('node-two')];
       other.on('fail', () => {
@@ -71,3 +90,15 @@ describeIf(engine !== undefined, 'the connections to Redis are not tested: there
     });
   },
 );
+
+describe('the pauses between two attempts to connect', () => {
+  it('are spread over half of their time, so that not all nodes come back at once', () => {
+    for (const [attempt, longest] of [100, 200, 300, 300].entries()) {
+      const pauses = Array.from({ length: 200 }, () => reconnectPause(attempt + 1));
+      expect(Math.min(...pauses)).toBeGreaterThanOrEqual(longest / 2);
+      expect(Math.max(...pauses)).toBeLessThanOrEqual(longest);
+      const tenths = new Set(pauses.map((pause) => Math.floor((pause / longest) * 20)));
+      expect(tenths.size).toBe(10);
+    }
+  });
+});

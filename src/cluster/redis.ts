@@ -181,21 +181,21 @@ function connect(urls: readonly string[]): Redis | Cluster {
     commandTimeout: COMMAND_TIMEOUT_MS,
     connectTimeout: COMMAND_TIMEOUT_MS,
     socketTimeout: SILENT_MS,
-    retryStrategy: pause,
+    retryStrategy: reconnectPause,
   };
   const [first, ...others] = urls;
   if (first !== undefined && others.length === 0) return new Redis(first, options);
   return new Cluster([...urls], {
     lazyConnect: true,
     enableOfflineQueue: false,
-    clusterRetryStrategy: pause,
+    clusterRetryStrategy: reconnectPause,
     shardedSubscribers: true,
     redisOptions: options,
   });
 }
 
-/** Spread, so that not all nodes come back at one moment. @returns milliseconds */
-function pause(attempt: number): number {
+/** Spread, so that not all nodes come back at one moment. @param attempt 1, 2, … @returns milliseconds */
+export function reconnectPause(attempt: number): number {
   const longest = Math.min(RECONNECT_MS * 2 ** (attempt - 1), LONGEST_RECONNECT_MS);
   return longest * (0.5 + Math.random() / 2);
 }
