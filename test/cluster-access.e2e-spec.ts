@@ -1,5 +1,6 @@
 import type { RunningServer } from '../src/server.js';
 import { startApp } from './support/app.js';
+import { untilReady } from './support/cluster-stage.js';
 import { Client } from './support/client.js';
 import { bearer, KeysFile, SECRET, tokenOf } from './support/credentials.js';
 import { describeIf } from './support/needs.js';
@@ -55,11 +56,7 @@ for (const { name, program, missing } of ENGINES) {
     };
     const open = async (env: Record<string, string | number> = {}): Promise<void> => {
       [a, b] = await Promise.all([node(env), node(env)]);
-      await until(async () => (await redis.ask((client) => client.hlen('lc:nodes'))) === 2);
-      await until(async () => {
-        const opens = await redis.ask((client) => client.hget('lc:{line}:c', 'opens'));
-        return Number(opens) < Date.now();
-      });
+      await untilReady(redis, 2);
       // They know of each other.
       await until(async () => {
         const views = await Promise.all(

@@ -1,5 +1,6 @@
 import type { RunningServer } from '../src/server.js';
 import { startApp } from './support/app.js';
+import { untilReady } from './support/cluster-stage.js';
 import { Client } from './support/client.js';
 import { describeIf } from './support/needs.js';
 import { ENGINES, RedisServer } from './support/redis-server.js';
@@ -26,12 +27,7 @@ for (const { name, program, missing } of ENGINES) {
       upstream = await ScriptedUpstream.start();
       clients = [];
       [a, b] = await Promise.all([startNode(), startNode()]);
-      await until(async () => (await redis.ask((client) => client.hlen('lc:nodes'))) === 2);
-      // A line that is new opens when the nodes have told what they hold.
-      await until(async () => {
-        const opens = await redis.ask((client) => client.hget('lc:{line}:c', 'opens'));
-        return Number(opens) < Date.now();
-      });
+      await untilReady(redis, 2);
     });
     afterEach(async () => {
       for (const client of clients) client.close();

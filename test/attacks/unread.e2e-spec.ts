@@ -8,7 +8,7 @@ const MIB = 1_048_576;
 /** Characters of an answer: more than the kernel takes for a client that does not read (6 MB). */
 const CHARS = 8 * MIB;
 const ANSWERS = 2;
-const CONNECTIONS = 50;
+const CONNECTIONS = 24;
 
 describe('large answers that nobody reads', () => {
   let upstream: ScriptedUpstream;

@@ -1,6 +1,6 @@
 import type { RunningServer } from '../../src/server.js';
 import { startApp } from '../support/app.js';
-import { ClusterStage } from '../support/cluster-stage.js';
+import { ClusterStage, untilReady } from '../support/cluster-stage.js';
 import { describeIf } from '../support/needs.js';
 import { ENGINES, RedisServer } from '../support/redis-server.js';
 import { call } from '../support/rest.js';
@@ -18,12 +18,7 @@ describeIf(program !== undefined, missing)(`doors of two nodes on ${name}`, () =
     redis = await RedisServer.start(program ?? '');
     upstream = await ScriptedUpstream.start();
     [a, b] = await Promise.all([startNode(), startNode()]);
-    await until(async () => (await redis.ask((client) => client.hlen('lc:nodes'))) === 2);
-    // A line that is new opens when the nodes have told what they hold.
-    await until(async () => {
-      const opens = await redis.ask((client) => client.hget('lc:{line}:c', 'opens'));
-      return Number(opens) < Date.now();
-    });
+    await untilReady(redis, 2);
   });
   afterAll(async () => {
     await Promise.all([a?.close(), b?.close()]);

@@ -28,6 +28,14 @@ export interface RunningAnswer {
 
 type Env = Record<string, string | number>;
 
+/** So many nodes know each other; and their line, which is new, opens when they have told what they hold. */
+export async function untilReady(redis: RedisServer, nodes: number): Promise<void> {
+  await redis.until(async (client) => (await client.hlen('lc:nodes')) === nodes);
+  await redis.until(
+    async (client) => Number(await client.hget('lc:{line}:c', 'opens')) < Date.now(),
+  );
+}
+
 /** A Redis, an upstream, and nodes that can be killed. */
 export class ClusterStage {
   readonly nodes: ClusterServer[] = [];
@@ -58,14 +66,8 @@ export class ClusterStage {
   }
 
   /** All nodes know each other, and their line is open. */
-  async ready(): Promise<void> {
-    await until(
-      async () => (await this.redis.ask((client) => client.hlen('lc:nodes'))) === this.nodes.length,
-    );
-    await until(async () => {
-      const opens = await this.redis.ask((client) => client.hget('lc:{line}:c', 'opens'));
-      return Number(opens) < Date.now();
-    });
+  ready(): Promise<void> {
+    return untilReady(this.redis, this.nodes.length);
   }
 
   /** The id by which a node is known to the others. */

@@ -70,10 +70,9 @@ export class RedisServer {
   /** Is a replica of another one from now on. Resolves when it has all that that one has. */
   async follow({ port }: RedisServer): Promise<void> {
     await this.ask((client) => client.call('REPLICAOF', '127.0.0.1', String(port)));
-    await until(async () => {
-      const said = await this.ask((client) => client.info('replication'));
-      return said?.includes('master_link_status:up') === true;
-    });
+    await this.until(async (client) =>
+      (await client.info('replication')).includes('master_link_status:up'),
+    );
   }
 
   /** SIGSTOP and SIGCONT. */
@@ -92,6 +91,17 @@ export class RedisServer {
       return await command(client);
     } catch {
       return undefined;
+    } finally {
+      client.disconnect();
+    }
+  }
+
+  /** Resolves when it says so. It is asked over one connection, which costs less than one a question. */
+  async until(holds: (client: Redis) => Promise<boolean>): Promise<void> {
+    const client = new Redis(this.url);
+    client.on('error', () => undefined);
+    try {
+      await until(() => holds(client));
     } finally {
       client.disconnect();
     }
