@@ -14,6 +14,7 @@ import { addSlash, takeOffBasePath } from './http/base-path.js';
 import { HttpErrorFilter } from './http/http-error-filter.js';
 import { validation } from './http/validation.js';
 import { readJsonBody } from './http/json-body.js';
+import { SharedShapeAdapter } from './http/shared-shape-adapter.js';
 import { guardRequests } from './http/request-guard.js';
 import { admitHttp, boundServer, corsHeaders } from './http/security.js';
 import { MAX_UNFINISHED_BODIES, UnfinishedInput } from './http/unfinished-input.js';
@@ -41,6 +42,7 @@ export interface RunningServer {
 export async function startServer(config: Config, demo?: PageDemo): Promise<RunningServer> {
   const app = await NestFactory.create<NestExpressApplication>(
     AppModule.with(config, demo?.module, await nodesOf(config)),
+    new SharedShapeAdapter(),
     {
       bodyParser: false,
       // A kept-alive HTTP connection must not hold up the end.
