@@ -1,3 +1,4 @@
+import { StringDecoder } from 'node:string_decoder';
 import { createParser, type EventSourceParser } from 'eventsource-parser';
 import { CastError } from '../../protocol/errors.js';
 
@@ -6,7 +7,8 @@ import { CastError } from '../../protocol/errors.js';
  * end cut off after its data line still counts: servers forget the last blank line.
  */
 export class SseDecoder {
-  private readonly text = new TextDecoder();
+  private readonly text = new StringDecoder('utf8');
+  private isFirst = true;
   private readonly parser: EventSourceParser;
 
   /**
@@ -31,10 +33,18 @@ export class SseDecoder {
 
   /** @throws CastError `line_too_long` */
   push(bytes: Buffer): void {
-    this.parser.feed(this.text.decode(bytes, { stream: true }));
+    this.feed(this.text.write(bytes));
   }
 
   end(): void {
-    this.parser.feed(`${this.text.decode()}\n\n`);
+    this.feed(`${this.text.end()}\n\n`);
+  }
+
+  /** A byte order mark before the first event is none of it. */
+  private feed(text: string): void {
+    if (text === '') return;
+    const isMarked = this.isFirst && text.startsWith('\uFEFF');
+    this.isFirst = false;
+    this.parser.feed(isMarked ? text.slice(1) : text);
   }
 }
