@@ -86,7 +86,7 @@ export class Delivery {
   ): Promise<EndEntry | undefined> {
     // Nest's own for a POST is 201.
     response.status(200).setHeader(ID_HEADER, generation.id);
-    const reader = generation.read({ ...WAITING, door }, generation.log.seq);
+    const reader = generation.read({ door, ...WAITING }, generation.log.seq);
     const closed = new Promise<undefined>((resolve) => {
       whenClosed(response, () => {
         reader.leave();

@@ -106,10 +106,10 @@ export class LineRenderer {
   }
 
   private piece({ content, ...more }: Piece, created_at = this.createdAt): ChatLine | GenerateLine {
-    const about = { model: this.named.model, created_at };
-    return this.named.endpoint === 'chat'
-      ? { ...about, message: { role: 'assistant', content, ...more }, done: false }
-      : { ...about, response: content, ...more, done: false };
+    const { model, endpoint } = this.named;
+    return endpoint === 'chat'
+      ? { model, created_at, message: { role: 'assistant', content, ...more }, done: false }
+      : { model, created_at, response: content, ...more, done: false };
   }
 }
 

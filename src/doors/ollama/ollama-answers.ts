@@ -37,7 +37,7 @@ export class OllamaAnswers {
     if (warning !== undefined) response.setHeader('Warning', warning);
     if (isStream) {
       const refuse = (end: End): boolean => refuseEnd(response, end);
-      const wording = { ...lineStream(generation), holdMs: HOLD_MS, refuse };
+      const wording = { holdMs: HOLD_MS, refuse, ...lineStream(generation) };
       return this.delivery.stream(generation, response, caller, onDisconnect, wording);
     }
     const end = await this.delivery.whole(generation, response, caller, onDisconnect, 'ollama');

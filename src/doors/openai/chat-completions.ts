@@ -33,13 +33,13 @@ export class ChatCompletions {
     if (body.stream === true) {
       const chunks = new ChatChunks(generation, body.stream_options?.include_usage === true);
       this.delivery.stream(generation, response, caller, onDisconnect, {
-        ...comments,
         door: 'openai',
         contentType: 'text/event-stream',
         holdMs: HOLD_MS,
         entry: (entry) => chunks.entry(entry),
         broken: errorEvent,
         refuse: (end) => refuseEnd(response, end),
+        ...comments,
       });
       return;
     }

@@ -55,7 +55,7 @@ export class OpenItem {
     }
     part.text += text;
     const more = kind === 'text' ? { delta: text, logprobs: [] } : { delta: text };
-    events.push([`response.${NAMES[kind]}.delta`, { ...this.place(), ...more }]);
+    events.push([`response.${NAMES[kind]}.delta`, Object.assign(this.place(), more)]);
     return events;
   }
 
@@ -83,7 +83,7 @@ export class OpenItem {
     const more = kind === 'text' ? { ...field, logprobs: [] } : field;
     const name = this.isReasoning ? 'reasoning_summary_part' : 'content_part';
     return [
-      [`response.${NAMES[kind]}.done`, { ...this.place(), ...more }],
+      [`response.${NAMES[kind]}.done`, Object.assign(this.place(), more)],
       [`response.${name}.done`, { ...this.place(), part: partOf(part) }],
     ];
   }

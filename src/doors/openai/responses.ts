@@ -40,7 +40,7 @@ export class Responses {
     if (body.stream === true) {
       const events = wording(generation, -1);
       const refuse: Wording['refuse'] = (end) => refuseEnd(response, end);
-      const held = { ...events, holdMs: HOLD_MS, refuse };
+      const held = { holdMs: HOLD_MS, refuse, ...events };
       return this.delivery.stream(generation, response, caller, onDisconnect, held);
     }
     if (body.background === true) {
@@ -130,12 +130,12 @@ function wording(generation: Generation, after: number): Wording {
       .join('');
   const opening = text(events.opening());
   return {
-    ...comments,
     door: 'openai',
     contentType: 'text/event-stream',
     unmerged: true,
     opening: () => opening,
     entry: (entry) => text(events.entry(entry)),
     broken: errorEvent,
+    ...comments,
   };
 }
