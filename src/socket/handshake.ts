@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Server, Socket } from 'socket.io';
 import { CastError } from '../protocol/errors.js';
+import { closeConnection } from './cut-connection.js';
 
 /** How long after a refused namespace a connection without another one is closed. */
 const NAMESPACE_MS = 1_000;
@@ -42,5 +43,5 @@ export function refuseNamespace({ client, conn }: Socket, next: (error: Error) =
   next(Object.assign(new Error(refused.message), { data: refused.refusal() }));
   const { nsps } = client as unknown as { nsps: ReadonlyMap<string, Socket> };
   // The same connection may ask for `/events` too.
-  setTimeout(() => nsps.size > 0 || conn.close(), NAMESPACE_MS).unref();
+  setTimeout(() => nsps.size > 0 || closeConnection(conn), NAMESPACE_MS).unref();
 }

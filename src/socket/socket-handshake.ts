@@ -7,6 +7,7 @@ import { Lifecycle } from '../generations/lifecycle.js';
 import { Peers } from '../generations/peers.js';
 import { CastError } from '../protocol/errors.js';
 import type { ClientSocket } from './client-socket.js';
+import { closeConnection } from './cut-connection.js';
 import { SocketCallers } from './socket-caller.js';
 import { SocketSessions } from './socket-sessions.js';
 
@@ -38,7 +39,7 @@ export class SocketHandshake {
       this.audit.refused(refused, caller?.principal, { address });
       next(refusalOf(refused));
       // The refusal goes out first.
-      setImmediate(() => socket.conn.close());
+      setImmediate(() => closeConnection(socket.conn));
     }
   }
 

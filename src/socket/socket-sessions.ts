@@ -6,10 +6,8 @@ import { type Session, Sessions } from '../access/sessions.js';
 import { UsageLimits } from '../access/usage-limits.js';
 import { Config } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
+import { closeConnection } from './cut-connection.js';
 import type { ClientSocket } from './client-socket.js';
-
-/** How long a closed socket may take for its last word, in milliseconds. */
-const GOODBYE_MS = 250;
 
 /** Sockets as long as their credential lasts: counted, and closed when it is over. */
 @Injectable()
@@ -65,7 +63,5 @@ export class SocketSessions {
 function closeSocket(socket: ClientSocket, reason: CastError): void {
   socket.emit('exception', reason.refusal());
   socket.data.readers.close();
-  socket.conn.close();
-  // A client that does not read it would hold the connection.
-  setTimeout(() => socket.disconnect(true), GOODBYE_MS).unref();
+  closeConnection(socket.conn);
 }
