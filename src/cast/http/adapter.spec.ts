@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { gzipSync } from 'node:zlib';
 import { jest } from '@jest/globals';
 import axios, { type AxiosRequestConfig, type AxiosResponse } from 'axios';
@@ -279,6 +281,26 @@ describe('upstreamAdapter', () => {
     handler = (_request, response) =>
       response.writeHead(200, { 'content-encoding': 'gzip' }).end(zipped);
     expect(await read(await send())).toEqual(zipped);
+  });
+
+  it('keeps nothing of the request while its answer is read: a prompt may be large', async () => {
+    handler = (_request, response) => response.write('some');
+    const begin = async (): Promise<{ body: IncomingMessage; sent: WeakRef<Buffer> }> => {
+      const data = Buffer.alloc(100_000, '[');
+      const sent = new WeakRef(data);
+      const { data: body } = await send({ data });
+      return { body, sent };
+    };
+    const { body, sent } = await begin();
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    for (let turns = 0; turns < 5 && sent.deref() !== undefined; turns++) {
+      await sleep(20);
+      collect();
+    }
+    expect(sent.deref()).toBeUndefined();
+    expect(body.destroyed).toBe(false);
+    body.destroy();
   });
 
   it('uses no proxy of the environment', async () => {

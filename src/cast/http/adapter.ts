@@ -1,6 +1,6 @@
-import http, { type IncomingMessage } from 'node:http';
+import http, { type ClientRequest, type IncomingMessage } from 'node:http';
 import https from 'node:https';
-import type { AxiosAdapter, AxiosResponse } from 'axios';
+import type { AxiosAdapter, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import { type ConnectOptions, expectBody, SecureAgent, StreamingAgent } from './agent.js';
 
 const plain = new StreamingAgent({ keepAlive: true });
@@ -19,70 +19,97 @@ export class ConnectTimeout extends Error {
  * compression. `timeout` bounds the time to connect, in milliseconds. A request on a kept connection
  * that the upstream had just closed is sent once more, on a connection of its own.
  */
-export const upstreamAdapter: AxiosAdapter = (config) =>
-  new Promise<AxiosResponse<IncomingMessage>>((resolve, reject) => {
-    const url = new URL(config.url ?? '');
-    const isSecure = url.protocol === 'https:';
-    const open: typeof http.request = isSecure ? https.request : http.request;
-    const kept = isSecure ? secure : plain;
-    const fresh = (): http.Agent => (isSecure ? new SecureAgent() : new StreamingAgent());
-    const method = (config.method ?? 'get').toUpperCase();
-    const headers = config.headers.toJSON() as http.OutgoingHttpHeaders;
-    const { signal } = config;
+export const upstreamAdapter: AxiosAdapter = async (config) => {
+  const { request, body } = (await send(config, false)) ?? (await send(config, true))!;
+  return {
+    data: body,
+    status: body.statusCode ?? 0,
+    statusText: body.statusMessage ?? '',
+    headers: body.headers as AxiosResponse['headers'],
+    config,
+    request,
+  };
+};
 
-    const send = (isAgain: boolean): void => {
-      const connecting = new AbortController();
-      const options: http.RequestOptions & ConnectOptions = {
-        method,
-        headers,
-        agent: isAgain ? fresh() : kept,
-        givenUp: connecting.signal,
-      };
-      const request = open(url, options);
-      let answered = false;
-      let failure: NodeJS.ErrnoException | undefined;
-      const stop = (why?: Error): void => {
-        request.destroy(why);
-        // A request that has no connection yet is over only when its agent is.
-        connecting.abort(why);
-      };
-      const abort = (): void => stop();
-      const connectTimer = setTimeout(() => stop(new ConnectTimeout()), config.timeout);
+/** @returns undefined where a kept connection was closed before an answer: never on one of its own */
+function send(config: InternalAxiosRequestConfig, isAgain: boolean): Promise<Answered | undefined> {
+  const url = new URL(config.url ?? '');
+  const isSecure = url.protocol === 'https:';
+  const connecting = new AbortController();
+  const options: http.RequestOptions & ConnectOptions = {
+    method: (config.method ?? 'get').toUpperCase(),
+    headers: config.headers.toJSON(),
+    agent: isAgain ? freshAgent(isSecure) : isSecure ? secure : plain,
+    givenUp: connecting.signal,
+  };
+  const request = (isSecure ? https : http).request(url, options);
+  const { signal, timeout } = config;
+  const answered = answerOf(request, { isSecure, connecting, signal, connectMs: timeout });
+  request.end(config.data);
+  return answered;
+}
 
-      request.once('socket', (socket) => {
-        const isReady = request.reusedSocket || (!isSecure && !socket.connecting);
-        if (isReady) clearTimeout(connectTimer);
-        else {
-          socket.once(isSecure ? 'secureConnect' : 'connect', () => clearTimeout(connectTimer));
-        }
-      });
-      request.once('response', (body) => {
-        answered = true;
-        expectBody(body);
-        // The reader of the body hears of its end by `end` or `close`.
-        body.on('error', () => undefined);
-        resolve({
-          data: body,
-          status: body.statusCode ?? 0,
-          statusText: body.statusMessage ?? '',
-          headers: body.headers as AxiosResponse['headers'],
-          config,
-          request,
-        });
-      });
-      request.on('error', (error) => {
-        failure = error;
-      });
-      request.once('close', () => {
-        clearTimeout(connectTimer);
-        signal?.removeEventListener?.('abort', abort);
-        if (answered) return;
-        const wasClosed = failure?.code === 'ECONNRESET' || failure?.code === 'EPIPE';
-        if (request.reusedSocket && wasClosed && signal?.aborted !== true) send(true);
-        else reject(failure ?? new Error('closed before an answer'));
-      });
-      signal?.addEventListener?.('abort', abort);
-      request.end(config.data);
+function freshAgent(isSecure: boolean): http.Agent {
+  return isSecure ? new SecureAgent() : new StreamingAgent();
+}
+
+interface Answered {
+  readonly request: ClientRequest;
+  readonly body: IncomingMessage;
+}
+
+interface Asked {
+  readonly isSecure: boolean;
+  /** Aborted when nobody waits for a connection any more. */
+  readonly connecting: AbortController;
+  readonly signal: InternalAxiosRequestConfig['signal'];
+  /** Longest time to connect, in milliseconds. */
+  readonly connectMs: number | undefined;
+}
+
+/**
+ * What listens here lives as long as the answer is read. So it is apart from `config`, which it would
+ * keep in memory: a prompt may be large.
+ */
+function answerOf(
+  request: ClientRequest,
+  { isSecure, connecting, signal, connectMs }: Asked,
+): Promise<Answered | undefined> {
+  return new Promise((resolve, reject) => {
+    let answered = false;
+    let failure: NodeJS.ErrnoException | undefined;
+    const stop = (why?: Error): void => {
+      request.destroy(why);
+      // A request that has no connection yet is over only when its agent is.
+      connecting.abort(why);
     };
-    send(false);
+    const abort = (): void => stop();
+    const connectTimer = setTimeout(() => stop(new ConnectTimeout()), connectMs);
+
+    request.once('socket', (socket) => {
+      const isReady = request.reusedSocket || (!isSecure && !socket.connecting);
+      if (isReady) clearTimeout(connectTimer);
+      else socket.once(isSecure ? 'secureConnect' : 'connect', () => clearTimeout(connectTimer));
+    });
+    request.once('response', (body) => {
+      answered = true;
+      expectBody(body);
+      // The reader of the body hears of its end by `end` or `close`.
+      body.on('error', () => undefined);
+      resolve({ request, body });
+    });
+    request.on('error', (error) => {
+      failure = error;
+    });
+    request.once('close', () => {
+      clearTimeout(connectTimer);
+      signal?.removeEventListener?.('abort', abort);
+      if (answered) return;
+      const wasClosed = failure?.code === 'ECONNRESET' || failure?.code === 'EPIPE';
+      if (request.reusedSocket && wasClosed && signal?.aborted !== true) resolve(undefined);
+      else reject(failure ?? new Error('closed before an answer'));
+    });
+    signal?.addEventListener?.('abort', abort);
+    if (signal?.aborted === true) abort();
   });
+}
