@@ -6,7 +6,8 @@ export const BURST = 30;
 /** How many events of one answer may come: some at once, then one for each interval of the cadence. */
 export class EventBudget {
   private left = BURST;
-  private at = performance.now();
+  /** When it was last asked, on the clock of `performance`. */
+  at = performance.now();
 
   constructor(private readonly cadence: Cadence) {}
 

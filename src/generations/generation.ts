@@ -39,6 +39,12 @@ export interface Driver {
   onDelivered(door: DoorName, lagMs: number): void;
 }
 
+/** Times the pieces of an answer. */
+export interface PieceTimer {
+  /** @param count how many came together @param at when, on the clock of `performance` */
+  pieces(count: number, at: number): void;
+}
+
 /** One accepted request as its readers hold it: what it is, what it does now, and its log. */
 export class Generation {
   readonly id: string;
@@ -60,6 +66,8 @@ export class Generation {
   private resolveEnded!: (end: EndEntry) => void;
   /** Tokens that the upstream sent after it was to stop; they are in no log. */
   lateTokens = 0;
+  /** What times its pieces here, if anything does. It is told once a read: a follower would cost more. */
+  timer: PieceTimer | undefined;
   /** @internal The upstream's last word, once it was said. */
   done: Said<'done'> | undefined;
 

@@ -278,10 +278,18 @@ export class Running implements Driver {
 
   /** What one read brought: an event each while the budget lasts, else as few as can be. */
   private appendAll(parts: readonly Part[]): void {
+    const { budget, generation } = this;
+    const { log, timer } = generation;
+    const before = log.seq;
     try {
-      if (this.budget.take(parts.length)) return this.appendEach(parts);
-      this.budget.spend();
-      this.generation.log.together(() => this.appendEach(parts));
+      if (budget.take(parts.length)) this.appendEach(parts);
+      else {
+        budget.spend();
+        log.together(() => this.appendEach(parts));
+      }
+      if (timer === undefined) return;
+      const pieces = log.seq - before - (generation.done === undefined ? 0 : 1);
+      if (pieces > 0) timer.pieces(pieces, budget.at);
     } catch (error) {
       this.stop({ state: 'failed', error: toCastError(error) });
     }

@@ -1,5 +1,5 @@
 import type { Histogram, Registry } from 'prom-client';
-import { type Buckets, bucketOf } from './buckets.js';
+import { bucketOf } from './buckets.js';
 
 type Labels = Readonly<Record<string, string>>;
 interface Series {
@@ -39,8 +39,8 @@ export class BucketHistogram {
     series.sum += value;
   }
 
-  /** Adds many values at once. */
-  add(labels: Labels, { counts, sum }: Buckets): void {
+  /** Adds many values at once. @param counts how many fall into each bucket */
+  add(labels: Labels, counts: Uint32Array, sum: number): void {
     const series = this.seriesOf(labels);
     for (const [at, count] of counts.entries()) series.counts[at]! += count;
     series.sum += sum;

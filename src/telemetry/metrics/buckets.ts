@@ -18,19 +18,3 @@ export function bucketOf(value: number, bounds: readonly number[]): number {
   while (at < bounds.length && value > bounds[at]!) at++;
   return at;
 }
-
-/** Values sorted into buckets, as cheaply as can be: a token pays for it. */
-export class Buckets {
-  /** How many fell into each; the last one is for those above all bounds. */
-  readonly counts: Uint32Array;
-  sum = 0;
-
-  constructor(private readonly bounds: readonly number[]) {
-    this.counts = new Uint32Array(bounds.length + 1);
-  }
-
-  observe(value: number): void {
-    this.counts[bucketOf(value, this.bounds)]!++;
-    this.sum += value;
-  }
-}

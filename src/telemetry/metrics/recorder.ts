@@ -1,22 +1,32 @@
+import type { PieceTimer } from '../../generations/generation.js';
 import type { AttemptResult, Life, LifecycleListener } from '../../generations/lifecycle.js';
-import type { EndEntry, Entry } from '../../generations/log/entry.js';
+import type { EndEntry } from '../../generations/log/entry.js';
 import type { DoorName } from '../../generations/log/reader.js';
 import type { ErrorCode } from '../../protocol/errors.js';
 import type { ReportRequest } from '../../protocol/requests.js';
 import { operationOf, providerOf } from '../gen-ai.js';
 import type { KnownModels } from '../known-models.js';
-import { Buckets, SECONDS } from './buckets.js';
+import { bucketOf, SECONDS } from './buckets.js';
 import { type Events, GEN_AI_LABELS as LABEL, TOKEN_TYPE } from './definitions.js';
 
 /** What is noted of a generation until it ends; times on the clock of `performance`. */
-interface Watch {
-  readonly acceptedAt: number;
-  upstream: string;
+class Watch implements PieceTimer {
+  readonly acceptedAt = performance.now();
+  upstream = '';
   /** When the last upstream request began, when its first chunk came, and when the last one. */
   attemptAt: number | undefined;
   firstAt: number | undefined;
-  chunkAt: number;
-  readonly perChunk: Buckets;
+  chunkAt = 0;
+  /** How many chunks came so long after the one before, by the buckets of {@link SECONDS}. */
+  readonly gaps = new Uint32Array(SECONDS.length + 1);
+
+  pieces(count: number, at: number): void {
+    if (this.firstAt === undefined) this.firstAt = at;
+    else this.gaps[bucketOf((at - this.chunkAt) / 1000, SECONDS)]! += 1;
+    // No time is between those that come together.
+    this.gaps[0]! += count - 1;
+    this.chunkAt = at;
+  }
 }
 
 /** Counts and times what the lifecycle tells. */
@@ -29,14 +39,7 @@ export class Recorder implements LifecycleListener {
   ) {}
 
   accepted(life: Life): void {
-    this.watches.set(life, {
-      acceptedAt: performance.now(),
-      upstream: '',
-      attemptAt: undefined,
-      firstAt: undefined,
-      chunkAt: 0,
-      perChunk: new Buckets(SECONDS),
-    });
+    this.watches.set(life, new Watch());
   }
 
   attempt(life: Life, attempt: number, upstream: string): void {
@@ -44,7 +47,7 @@ export class Recorder implements LifecycleListener {
     if (watch === undefined) return;
     if (attempt === 1) {
       this.waited(life, watch);
-      life.generation.follow({ entry: (entry) => chunk(watch, entry) });
+      life.generation.timer = watch;
     }
     watch.attemptAt = performance.now();
     watch.upstream = upstream;
@@ -59,7 +62,7 @@ export class Recorder implements LifecycleListener {
     clientDuration.observe(labels, seconds(watch.attemptAt));
     if (watch.firstAt === undefined) return;
     clientFirstChunk.observe(labels, (watch.firstAt - watch.attemptAt) / 1000);
-    clientPerChunk.add(labels, watch.perChunk);
+    clientPerChunk.add(labels, watch.gaps, (watch.chunkAt - watch.firstAt) / 1000);
   }
 
   ended(life: Life, { said }: EndEntry): void {
@@ -135,15 +138,6 @@ export class Recorder implements LifecycleListener {
       [LABEL.errorType]: outcome === 'completed' ? '' : outcome,
     };
   }
-}
-
-/** Notes that an entry came. What is no piece of the answer is none. */
-function chunk(watch: Watch, { said }: Entry): void {
-  if (said.type === 'done' || said.type === 'end' || said.type === 'progress') return;
-  const now = performance.now();
-  if (watch.firstAt === undefined) watch.firstAt = now;
-  else watch.perChunk.observe((now - watch.chunkAt) / 1000);
-  watch.chunkAt = now;
 }
 
 function seconds(since: number): number {
