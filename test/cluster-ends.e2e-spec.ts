@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { hashOf } from '../src/cluster/keys.js';
 import type { ClusterServer, ClusterStage, RunningAnswer } from './support/cluster-stage.js';
 import { FaultProxy } from './support/fault-proxy.js';
 import {
@@ -113,6 +114,41 @@ faultSuite('the end of an answer', ({ often, stage: openStage, closeLater, progr
     }
     await stage.redis.up();
     await expectWhole(on);
+  });
+
+  describe.each([
+    ['its first piece', 0],
+    ['its last piece', 20],
+  ])('that Redis had, and lost again with all since %s', (_, chars) => {
+    often('is written again, though nobody asks for it', async () => {
+      const [a, b] = await nodes('a');
+      const here = await stage.connect(a);
+      const [answer] = (await stage.ask(here, 1)) as [RunningAnswer];
+      if (chars > 0) {
+        stage.write(answer);
+        await stage.untilWritten(chars);
+        await until(() => here.chars(answer.id) >= chars);
+      }
+      await stage.redis.ask((client) => client.save());
+      if (chars === 0) stage.write(answer);
+      await stage.untilWritten(20);
+      stage.finish([answer]);
+      await readAll(here, [answer]);
+      expect(await here.ended(answer.id)).toMatchObject({ state: 'completed' });
+      await stage.redis.kill();
+      await stage.redis.up();
+      const hash = `lc:${hashOf(answer.id)}`;
+      await stage.redis.until(async (client) => (await client.hget(hash, 'end')) !== null);
+      // The other node is connected again, too.
+      const url = `${b.url}/llm/generations/${answer.id}`;
+      await until(async () => (await call('GET', url)).status === 200);
+      await a.program.kill();
+      const there = await stage.connect(b);
+      await there.read(answer.id, answer.oracle.reader('who came later'));
+      expect(await there.ended(answer.id)).toMatchObject({ state: 'completed' });
+      expect(stage.problems()).toEqual([]);
+      expect(stage.upstream.calls).toHaveLength(1);
+    });
   });
 
   often('is not told twice where Redis had it and did not say so', async () => {

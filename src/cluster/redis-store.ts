@@ -10,6 +10,7 @@ import type { Copies } from './copies.js';
 import type { Keeper } from './keeper.js';
 import { writeRequest } from './kept-request.js';
 import { activeOf, digest, hashOf, keyOf, nameOf, noteOf } from './keys.js';
+import { RecentEnds } from './recent-ends.js';
 import type { RedisClient } from './redis.js';
 
 /** How long a key may stand for a generation that nobody can find yet, in milliseconds. */
@@ -26,6 +27,10 @@ export class RedisStore extends GenerationStore {
   private readonly keyNames = new Map<string, string>();
   /** Epochs of what is taken over. */
   private readonly epochs = new Map<string, number>();
+  private readonly recent = new RecentEnds(async (id) => {
+    const generation = this.endedHere(id);
+    if (generation !== undefined) await this.writeAgain(generation);
+  });
 
   constructor(
     private readonly local: MemoryStore,
@@ -39,6 +44,7 @@ export class RedisStore extends GenerationStore {
     >,
   ) {
     super();
+    redis.onReconnect(() => void this.recent.check());
   }
 
   newId(): string {
@@ -141,11 +147,15 @@ export class RedisStore extends GenerationStore {
    * @returns false where it has not ended here
    */
   keepAgain(id: string): boolean {
-    if (!this.local.has(id)) return false;
-    const generation = this.local.find(id);
-    if (generation.log.end === undefined) return false;
+    const generation = this.endedHere(id);
+    if (generation === undefined) return false;
     this.writeAgain(generation).catch(() => undefined);
     return true;
+  }
+
+  private endedHere(id: string): Generation | undefined {
+    const generation = this.local.has(id) ? this.local.find(id) : undefined;
+    return generation?.log.end === undefined ? undefined : generation;
   }
 
   private async writeAgain(generation: Generation): Promise<void> {
@@ -193,7 +203,10 @@ export class RedisStore extends GenerationStore {
 
   ended(life: Life): void {
     // Another node may have ended it.
-    if (this.local.has(life.generation.id)) this.local.ended(life);
+    if (this.local.has(life.generation.id)) {
+      this.local.ended(life);
+      this.recent.note(life.generation.id);
+    }
     const { id, owner, note } = life.generation;
     const name = this.keyNames.get(id);
     this.keyNames.delete(id);

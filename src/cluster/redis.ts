@@ -56,6 +56,15 @@ export class RedisClient {
     await Promise.allSettled(attempts);
   }
 
+  /** @param onBack called whenever the connection for commands is there again: Redis may have lost something */
+  onReconnect(onBack: () => void): void {
+    let wasThere = this.commands.status === 'ready';
+    this.commands.on('ready', () => {
+      if (wasThere) onBack();
+      wasThere = true;
+    });
+  }
+
   /** @param onAnswer hears how long each command took, also where it failed; in milliseconds */
   time(onAnswer: (op: string, ms: number) => void): void {
     this.onAnswer = onAnswer;
