@@ -122,7 +122,8 @@ export class RedisStore extends GenerationStore {
         Promise.all([
           keyName !== undefined && client.pexpire(keyName, ttl),
           note !== undefined && client.set(noteKey, JSON.stringify(note), 'PX', ttl),
-          set !== undefined && client.sadd(set, id).then(() => client.pexpire(set, ttl)),
+          set !== undefined && client.sadd(set, id),
+          set !== undefined && client.pexpire(set, ttl),
         ]),
       )
       .catch(() => undefined);
