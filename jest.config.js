@@ -2,8 +2,8 @@ export default {
   testEnvironment: 'node',
   // Real processes on a shared machine: a test that hangs is what this finds, not a slow one.
   testTimeout: 300_000,
-  // The tests wait more than they compute.
-  maxWorkers: 4,
+  // The tests wait more than they compute: six keep two cores busy.
+  maxWorkers: 6,
   testSequencer: '<rootDir>/test/support/longest-first.mjs',
   // The doctor's cases wait for a heartbeat each.
   maxConcurrency: 12,
