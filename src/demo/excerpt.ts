@@ -25,7 +25,7 @@ export function excerptOf(markdown: string, words: readonly string[]): Excerpt {
   return { text: shown.join('\n\n'), isCut };
 }
 
-/** Cuts at blank lines, but not inside code. */
+/** Cuts at blank lines, but not inside code; and a list that is longer than an answer between its points. */
 function blocksOf(markdown: string): string[] {
   const blocks: string[] = [];
   for (const part of markdown.split(/\n\s*\n/)) {
@@ -33,7 +33,9 @@ function blocksOf(markdown: string): string[] {
     if (last !== undefined && isOpen(last)) blocks[blocks.length - 1] = `${last}\n\n${part}`;
     else blocks.push(part);
   }
-  return blocks;
+  return blocks.flatMap((block) =>
+    block.startsWith('- ') && block.length > EXCERPT_CHARS ? block.split(/\n(?=- )/) : block,
+  );
 }
 
 const isOpen = (block: string): boolean => (block.match(/^ {0,3}(```|~~~)/gm)?.length ?? 0) % 2 > 0;
