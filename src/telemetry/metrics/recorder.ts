@@ -71,7 +71,7 @@ export class Recorder implements LifecycleListener {
     const code = 'code' in said ? said.code : '';
     const reason = 'reason' in said ? said.reason : '';
     events.ended.inc({ state: said.state, code, reason });
-    events.afterCancel.inc(generation.lateTokens);
+    if (generation.lateTokens > 0) events.afterCancel.inc(generation.lateTokens);
     if (said.state === 'cancelled') events.cancelToClosed.observe({}, said.upstreamClosedMs / 1000);
     const watch = this.watches.get(life);
     this.watches.delete(life);
@@ -86,7 +86,7 @@ export class Recorder implements LifecycleListener {
 
   joined(door: DoorName, after: number, result: 'ok' | ErrorCode, replayed: number): void {
     if (after > 0) this.events.resumes.inc({ door, result });
-    this.events.replayed.inc(replayed);
+    if (replayed > 0) this.events.replayed.inc(replayed);
   }
 
   slowReader(): void {
