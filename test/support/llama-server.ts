@@ -41,6 +41,9 @@ export class LlamaServer {
       '--port',
       String(at),
       '--jinja',
+      // Several threads wait for each other in loops, which takes most of the time of a busy machine.
+      '--threads',
+      '1',
       '--alias',
       'smollm2',
     ];
