@@ -1,6 +1,6 @@
 // LLAMA_SERVER=… LLAMA_MODEL=… node test/bench/prefixes.mjs [--conversations 6]
 // The second turn of a conversation of 1,100 words on two real llama-servers, while others ask beside
-// it: the time to its first token, routed by known prefix and not. The two take turns.
+// it, each after a pause: the time to its first token, routed by known prefix and not. The two take turns.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -12,7 +12,10 @@ import { SERVER_ENV } from './rig.mjs';
 const { values } = parseArgs({ options: { conversations: { type: 'string', default: '6' } } });
 const { LLAMA_SERVER, LLAMA_MODEL } = process.env;
 const WORDS = 1_100;
-const OTHERS = 2;
+const OTHERS = 3;
+/** Longest pause of one who asks beside it, and the one of the conversation, in milliseconds. */
+const LONGEST_PAUSE_MS = 3_000;
+const PAUSE_MS = 3_000;
 const MODEL = 'smollm2';
 
 const freePort = async () => {
@@ -74,13 +77,14 @@ async function ask(routed, messages, tokens) {
   return { firstMs, text };
 }
 
-/** Others ask short questions one after the other, for as long as `during` takes. */
+/** Others ask short questions, each after a pause, for as long as `during` takes. */
 async function beside(routed, during) {
   const over = new AbortController();
   const others = Array.from({ length: OTHERS }, async (_, other) => {
     for (let n = 0; !over.signal.aborted; n++) {
       const content = `What is ${other * 1_000 + n} and one?`;
       await ask(routed, [{ role: 'user', content }], 16);
+      await sleep(LONGEST_PAUSE_MS * Math.random());
     }
   });
   try {
@@ -98,7 +102,7 @@ for (let at = 0; at < Number(values.conversations); at++) {
     const messages = [{ role: 'user', content: `${routed} ${at}: ${words}. What is this about?` }];
     const { firstMs } = await beside(routed, async () => {
       const { text } = await ask(routed, messages, 24);
-      await sleep(1_000);
+      await sleep(PAUSE_MS);
       messages.push({ role: 'assistant', content: text }, { role: 'user', content: 'And then?' });
       return ask(routed, messages, 8);
     });
@@ -113,6 +117,10 @@ for (const [routed, list] of Object.entries(took)) {
     .join(' ');
   console.log(`ROUTE_BY_PREFIX=${routed}: first token ${Math.round(median(list))} ms (${sorted})`);
 }
-console.log(`routed ÷ not: ${(median(took.true) / median(took.false)).toFixed(3)}`);
+const mean = (list) => list.reduce((sum, ms) => sum + ms, 0) / list.length;
+console.log(
+  `routed ÷ not: median ${(median(took.true) / median(took.false)).toFixed(3)}, ` +
+    `mean ${(mean(took.true) / mean(took.false)).toFixed(3)}`,
+);
 await Promise.all(Object.values(servers).map((server) => server.stop()));
 for (const { child } of models) child.kill();
