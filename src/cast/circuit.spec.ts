@@ -46,6 +46,19 @@ describe('Circuit', () => {
     expect(circuit.isOpen).toBe(false);
   });
 
+  it('has closed when it says that its pause is over: a timer may be a part of a millisecond early', async () => {
+    jest.useRealTimers();
+    const ended = Array.from({ length: 200 }, () => {
+      const wasOpen = new Promise<boolean>((resolve) => {
+        const one = new Circuit(() => resolve(one.isOpen));
+        one.fail(true);
+      });
+      for (const from = performance.now(); performance.now() < from + 0.17;);
+      return wasOpen;
+    });
+    expect((await Promise.all(ended)).filter(Boolean)).toEqual([]);
+  });
+
   it('opens at once where the upstream is certainly not there', () => {
     circuit.begin();
     circuit.fail(true);

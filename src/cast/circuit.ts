@@ -11,8 +11,10 @@ const LONGEST_PAUSE_MS = 60_000;
 export class Circuit {
   private failures = 0;
   private pauseMs = FIRST_PAUSE_MS;
-  /** When the next trial may be; undefined while closed. */
-  private trialAt: number | undefined;
+  /** It has opened, and no trial has succeeded since. */
+  private isFailing = false;
+  /** Ended by the timer, and by no other clock: who is told that the pause is over must find it so. */
+  private isPaused = false;
   private timer: NodeJS.Timeout | undefined;
 
   /** @param onPauseOver called when a trial may be made */
@@ -20,33 +22,36 @@ export class Circuit {
 
   /** Whether requests had better go elsewhere now. */
   get isOpen(): boolean {
-    return this.trialAt !== undefined && performance.now() < this.trialAt;
+    return this.isPaused;
   }
 
   /** A request goes out. If it is the trial, it is the only one for the next pause. */
   begin(): void {
-    if (this.trialAt !== undefined) this.pause();
+    if (this.isFailing) this.pause();
   }
 
   succeed(): void {
     this.failures = 0;
     this.pauseMs = FIRST_PAUSE_MS;
-    this.trialAt = undefined;
+    this.isFailing = false;
+    this.isPaused = false;
     clearTimeout(this.timer);
   }
 
   /** @param certain the upstream is not there: no need to see it fail again */
   fail(certain: boolean): void {
-    if (this.trialAt !== undefined) this.pauseMs = Math.min(2 * this.pauseMs, LONGEST_PAUSE_MS);
+    if (this.isFailing) this.pauseMs = Math.min(2 * this.pauseMs, LONGEST_PAUSE_MS);
     this.failures++;
-    if (certain || this.failures >= THRESHOLD || this.trialAt !== undefined) {
-      this.pause();
-    }
+    if (certain || this.failures >= THRESHOLD || this.isFailing) this.pause();
   }
 
   private pause(): void {
-    this.trialAt = performance.now() + this.pauseMs;
+    this.isFailing = true;
+    this.isPaused = true;
     clearTimeout(this.timer);
-    this.timer = setTimeout(this.onPauseOver, this.pauseMs).unref();
+    this.timer = setTimeout(() => {
+      this.isPaused = false;
+      this.onPauseOver();
+    }, this.pauseMs).unref();
   }
 }
