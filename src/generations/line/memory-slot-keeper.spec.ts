@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { slotKeeperContract } from '../../../test/support/slot-keeper-contract.js';
 import { upstreamOf, Waiter } from '../../../test/support/waiter.js';
 import { MemorySlotKeeper } from './memory-slot-keeper.js';
@@ -53,6 +54,22 @@ describe('MemorySlotKeeper', () => {
     expect(started).toHaveLength(2);
     expect(all.filter(({ asked }) => asked > 1)).toEqual([started[1]]);
     expect(started[1]?.asked).toBe(2);
+  });
+
+  it('starts who has waited long enough for an upstream that knows his conversation, though nothing else happens', async () => {
+    const patient = Array.from({ length: 100 }, (_, at) => {
+      const [known, free] = [upstreamOf('known', 1), upstreamOf('free', 1)];
+      const keeper = new MemorySlotKeeper([known, free], UNLIMITED);
+      keeper.enter(new Waiter('before', [known]));
+      const savings = new Map([[known, 50 + at / 7]]);
+      const waiter = Object.assign(new Waiter('patient', [known, free]), { savings, turnMs: 1 });
+      keeper.enter(waiter);
+      return waiter;
+    });
+    expect(patient.filter(({ starts }) => starts > 0)).toEqual([]);
+    // A timer that is due after all of theirs.
+    await sleep(150);
+    expect(patient.filter(({ startedAt }) => startedAt?.name !== 'free')).toEqual([]);
   });
 
   it('starts nobody on an upstream that has gone since, and lets that ticket wait for others', () => {

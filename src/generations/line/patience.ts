@@ -12,8 +12,11 @@ export const NOTICEABLE_MS = 20;
  * upstream saves, and then takes whatever is free. Meanwhile it keeps its places and blocks nobody.
  */
 export class Patience {
-  /** When it is over, on the clock of `performance.now()`. */
-  private readonly endOf = new WeakMap<Ticket, number>();
+  /**
+   * Whether it is over. Its timer says so, and no other clock: a timer may be a part of a millisecond
+   * early, and who then finds it not over would wait on.
+   */
+  private readonly isOver = new WeakMap<Ticket, boolean>();
 
   /** @param onEnd called when the patience of a ticket is over */
   constructor(
@@ -24,24 +27,27 @@ export class Patience {
 
   /** This ticket takes the first slot that it can have. */
   end(ticket: Ticket): void {
-    if (ticket.savings !== undefined) this.endOf.set(ticket, Number.NEGATIVE_INFINITY);
+    if (ticket.savings !== undefined) this.isOver.set(ticket, true);
   }
 
   /** Whether the ticket passes a free slot of this upstream for now. */
   passes(ticket: Ticket, upstream: Upstream): boolean {
     const { savings } = ticket;
     if (savings === undefined) return false;
-    const now = performance.now();
-    const endOf = this.endOf.get(ticket);
-    if (endOf !== undefined && endOf <= now) return false;
+    const isOver = this.isOver.get(ticket);
+    if (isOver === true) return false;
     const savedHere = savings.get(upstream) ?? 0;
     for (const [other, saved] of savings) {
       const gain = saved - savedHere;
       if (gain < NOTICEABLE_MS || this.waitFor(other, ticket) > gain) continue;
       if (ticket.prefers(upstream) && !ticket.prefers(other)) continue;
-      if (endOf === undefined) {
-        this.endOf.set(ticket, now + gain);
-        setTimeout(this.onEnd, Math.ceil(gain)).unref();
+      if (isOver === undefined) {
+        this.isOver.set(ticket, false);
+        const stop = (): void => {
+          this.end(ticket);
+          this.onEnd();
+        };
+        setTimeout(stop, gain).unref();
       }
       return true;
     }
