@@ -4,7 +4,6 @@ import { Observable, type Subscriber, type Subscription } from 'rxjs';
 import { CastError } from '../../protocol/errors.js';
 import { stringifyExact } from '../../protocol/exact-json.js';
 import { ConnectTimeout } from './adapter.js';
-import type { Decoder } from '../decoding/decoder.js';
 import { BodyPace } from './body-pace.js';
 import { SilenceWatch } from './silence-watch.js';
 import type { UpstreamCall } from './upstream-call.js';
@@ -52,7 +51,6 @@ export function exchange<T>(
 export class Exchange<T> {
   private readonly abort = new AbortController();
   private readonly silence: SilenceWatch;
-  private readonly decoder: Decoder<T>;
   private pace: BodyPace | undefined;
   private request: Subscription | undefined;
   private timer: NodeJS.Timeout | undefined;
@@ -65,7 +63,6 @@ export class Exchange<T> {
     private readonly call: UpstreamCall<T>,
     private readonly out: Pick<Subscriber<T[]>, 'next' | 'error' | 'complete'>,
   ) {
-    this.decoder = call.decoder;
     this.silence = new SilenceWatch(call.idleTimeoutMs, () =>
       this.stop(new CastError('idle_timeout')),
     );
@@ -126,8 +123,7 @@ export class Exchange<T> {
 
   /** Reads the body of an answer to its end. */
   readBody(answer: IncomingMessage): void {
-    const { budget } = this.call;
-    const { decoder } = this;
+    const { decoder, budget } = this.call;
     if (budget !== undefined) this.pace = new BodyPace(answer, budget);
     answer.on('data', this.read);
     answer.once('end', () => {
@@ -157,7 +153,7 @@ export class Exchange<T> {
 
   /** One read of the body. */
   private readonly read = (bytes: Buffer): void => {
-    const { decoder } = this;
+    const { decoder } = this.call;
     if (this.failure !== undefined || decoder.done) return;
     this.silence.heard();
     this.decode(bytes);
@@ -188,7 +184,7 @@ export class Exchange<T> {
 
   /** Emits what these bytes say; without bytes, what the end of the body says. */
   private decode(bytes?: Buffer): void {
-    const { decoder } = this;
+    const { decoder } = this.call;
     const parts: T[] = [];
     let fault: unknown;
     try {
@@ -205,7 +201,7 @@ export class Exchange<T> {
 
   /** No more bytes of the body come. */
   private conclude(): void {
-    if (this.failure === undefined && !this.decoder.done) this.decode();
+    if (this.failure === undefined && !this.call.decoder.done) this.decode();
   }
 
   /** The request is over. The first call counts. */
