@@ -42,7 +42,7 @@ faultSuite('what waits for its turn', ({ often, stage: openStage, closeLater }) 
     const behind = await waits(other, there, 'behind');
     await a.program.kill();
     await here.move(b.socketUrl);
-    await until(async () => (await stage.redis.ask((client) => client.hlen('lc:nodes'))) === 1);
+    await stage.redis.until(async (client) => (await client.hlen('lc:nodes')) === 1);
     expect((await call('GET', `${b.url}/llm/queue`)).body).toMatchObject({ waiting: 3 });
     running?.request.done();
     // In the order in which they came.

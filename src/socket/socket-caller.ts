@@ -23,8 +23,8 @@ export class SocketCallers {
   ) {}
 
   /**
-   * Who a socket is: of its credential (`auth.token`, or `Authorization` of the handshake), else the
-   * user it claims to be where that is believed, else nobody known.
+   * The caller that a socket is: of its credential (`auth.token`, or `Authorization` of the handshake),
+   * else the user it claims to be where that is believed, else nobody known.
    * @throws CastError `unauthorized`, `auth_expired`, `rate_limited`, `forbidden`, `invalid_request`
    */
   async ofHandshake({ handshake, request }: Socket): Promise<Caller> {

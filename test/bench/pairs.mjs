@@ -1,4 +1,5 @@
 // node test/bench/pairs.mjs [--env NAME=VALUE] [--other dist/main.js] [--pairs 5] [--parts token,start]
+// Parts: token, start (of a warm server), first start (of one that has just been started).
 // Two servers at the same time on the same core, one of them with the settings or the build that is asked
 // about: the machine's moods are the same for both. Says the CPU of the second as a share of the first.
 import { resolve } from 'node:path';

@@ -15,7 +15,7 @@ export interface Claim {
 /** A name that a client has given a generation. */
 export interface Name {
   name: string;
-  /** Whose name it is: names of different ones never meet. */
+  /** The user who has given it: names of different users never meet. */
   user: string;
 }
 
