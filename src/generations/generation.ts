@@ -41,8 +41,8 @@ export interface Driver {
 
 /** Times the pieces of an answer. */
 export interface PieceTimer {
-  /** @param count how many came together @param at when, on the clock of `performance` */
-  pieces(count: number, at: number): void;
+  /** @param count how many came together @param sinceMs how long after those before, in milliseconds */
+  pieces(count: number, sinceMs: number): void;
 }
 
 /** One accepted request as its readers hold it: what it is, what it does now, and its log. */

@@ -281,6 +281,7 @@ export class Running implements Driver {
     const { budget, generation } = this;
     const { log, timer } = generation;
     const before = log.seq;
+    const beforeAt = budget.at;
     try {
       if (budget.take(parts.length)) this.appendEach(parts);
       else {
@@ -289,7 +290,7 @@ export class Running implements Driver {
       }
       if (timer === undefined) return;
       const pieces = log.seq - before - (generation.done === undefined ? 0 : 1);
-      if (pieces > 0) timer.pieces(pieces, budget.at);
+      if (pieces > 0) timer.pieces(pieces, budget.at - beforeAt);
     } catch (error) {
       this.stop({ state: 'failed', error: toCastError(error) });
     }

@@ -1,4 +1,3 @@
-import type { PieceTimer } from '../../generations/generation.js';
 import type { AttemptResult, Life, LifecycleListener } from '../../generations/lifecycle.js';
 import type { EndEntry } from '../../generations/log/entry.js';
 import type { DoorName } from '../../generations/log/reader.js';
@@ -6,28 +5,8 @@ import type { ErrorCode } from '../../protocol/errors.js';
 import type { ReportRequest } from '../../protocol/requests.js';
 import { operationOf, providerOf } from '../gen-ai.js';
 import type { KnownModels } from '../known-models.js';
-import { bucketOf, SECONDS } from './buckets.js';
 import { type Events, GEN_AI_LABELS as LABEL, TOKEN_TYPE } from './definitions.js';
-
-/** What is noted of a generation until it ends; times on the clock of `performance`. */
-class Watch implements PieceTimer {
-  readonly acceptedAt = performance.now();
-  upstream = '';
-  /** When the last upstream request began, when its first chunk came, and when the last one. */
-  attemptAt: number | undefined;
-  firstAt: number | undefined;
-  chunkAt = 0;
-  /** How many chunks came so long after the one before, by the buckets of {@link SECONDS}. */
-  readonly gaps = new Uint32Array(SECONDS.length + 1);
-
-  pieces(count: number, at: number): void {
-    if (this.firstAt === undefined) this.firstAt = at;
-    else this.gaps[bucketOf((at - this.chunkAt) / 1000, SECONDS)]! += 1;
-    // No time is between those that come together.
-    this.gaps[0]! += count - 1;
-    this.chunkAt = at;
-  }
-}
+import { Watch } from './watch.js';
 
 /** Counts and times what the lifecycle tells. */
 export class Recorder implements LifecycleListener {
@@ -62,7 +41,7 @@ export class Recorder implements LifecycleListener {
     clientDuration.observe(labels, seconds(watch.attemptAt));
     if (watch.firstAt === undefined) return;
     clientFirstChunk.observe(labels, (watch.firstAt - watch.attemptAt) / 1000);
-    clientPerChunk.add(labels, watch.gaps, (watch.chunkAt - watch.firstAt) / 1000);
+    clientPerChunk.add(labels, watch.gaps, watch.spanUs / 1e6);
   }
 
   ended(life: Life, { said }: EndEntry): void {
