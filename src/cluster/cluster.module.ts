@@ -3,6 +3,7 @@ import { AccessStore } from '../access/access-store.js';
 import { CastModule } from '../cast/cast.module.js';
 import { CastService } from '../cast/cast.service.js';
 import { Config } from '../config/config.js';
+import { KnownPrefixes } from '../generations/line/known-prefixes.js';
 import { SlotKeeper } from '../generations/line/slot-keeper.js';
 import { GenerationsModule } from '../generations/generations.module.js';
 import { Gauges } from '../generations/gauges.js';
@@ -41,6 +42,7 @@ export class ClusterModule {
           useFactory: ({ store }: NodeParts) => store,
         },
         { provide: SlotKeeper, inject: [PARTS], useFactory: ({ line }: NodeParts) => line },
+        { provide: KnownPrefixes, inject: [PARTS], useFactory: ({ known }: NodeParts) => known },
         { provide: AccessStore, inject: [PARTS], useFactory: ({ access }: NodeParts) => access },
         {
           provide: Peers,
@@ -49,7 +51,7 @@ export class ClusterModule {
             new ClusterNode(node, parts, config.CLUSTER_KEEP_REQUESTS),
         },
       ],
-      exports: [AccessStore, GenerationStore, SlotKeeper, Peers],
+      exports: [AccessStore, GenerationStore, KnownPrefixes, SlotKeeper, Peers],
     };
   }
 }

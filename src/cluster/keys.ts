@@ -42,6 +42,8 @@ export const noteOf = (id: string): string => `{${birthOf(id)}}:n:${id}`;
 export const streamOf = (id: string): string => `{${birthOf(id)}}:s:${id}`;
 export const runningOf = (node: string): string => `{${node}}:g`;
 export const NODES = 'nodes';
+/** Which beginnings of conversations an upstream has read lately; all of them lie in one slot. */
+export const knownOf = (upstream: string): string => `{known}:${upstream}`;
 /** What was taken back: a stream. */
 export const REVOKED = 'revoked';
 export const batchesTo = (birth: string, reader: string): string => `{${birth}}:to:${reader}`;

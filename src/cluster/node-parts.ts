@@ -11,6 +11,7 @@ import { Keeper } from './keeper.js';
 import { NodeBus } from './node-bus.js';
 import type { RedisClient } from './redis.js';
 import { RedisAccessStore } from './redis-access-store.js';
+import { RedisKnownPrefixes } from './redis-known-prefixes.js';
 import { RedisLine } from './redis-line.js';
 import { RedisStore } from './redis-store.js';
 
@@ -22,6 +23,7 @@ export interface NodeParts {
   readonly keeper: Keeper;
   readonly copies: Copies;
   readonly line: RedisLine;
+  readonly known: RedisKnownPrefixes;
   readonly burial: Burial;
   readonly store: RedisStore;
   readonly access: RedisAccessStore;
@@ -43,11 +45,12 @@ export function partsOf(
   const keeper = new Keeper(redis, node, config, lifecycle);
   const copies = new Copies(redis, bus, node, config, (bytes) => local.grow(bytes), lifecycle);
   const line = new RedisLine(redis, upstreams, lineLimits(config), node, heartbeat.periodMs);
+  const known = new RedisKnownPrefixes(redis, upstreams);
   const store = new RedisStore(local, redis, node, keeper, copies, config);
   const burial = new Burial({ redis, keeper, copies, line, store, lifecycle }, node, config);
   const access = new RedisAccessStore(redis, node);
   redis.time((op, ms) => lifecycle.tell('stored', op, ms));
   gauges.put('leaseAgeMs', () => heartbeat.silentMs);
   gauges.put('followers', () => keeper.followers);
-  return { redis, bus, heartbeat, keeper, copies, line, burial, store, access, lifecycle };
+  return { redis, bus, heartbeat, keeper, copies, line, known, burial, store, access, lifecycle };
 }

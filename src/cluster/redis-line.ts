@@ -25,9 +25,11 @@ interface Answer {
   started?: [string, string][];
   a?: number;
   o?: Record<string, number>;
+  /** In how many milliseconds the patience of a ticket ends. */
+  wake?: number;
 }
 
-interface Mine {
+interface Mine extends Answer {
   waiting: [string, number][];
   held: [string, string][];
 }
@@ -49,6 +51,8 @@ export class RedisLine implements SlotKeeper {
   /** Generations of other nodes that are to keep their places, and the node that each of them had. */
   private readonly inherited = new Map<string, string>();
   private entered = 0;
+  /** Runs while a ticket is patient: whoever has seen that looks again when it ends. */
+  private waking: NodeJS.Timeout | undefined;
 
   /**
    * @param upstreams in the order in which their free slots are given
@@ -163,11 +167,9 @@ export class RedisLine implements SlotKeeper {
    * @throws CastError `store_unavailable`
    */
   async beat(): Promise<void> {
-    const { waiting, held } = (await this.run(
-      'lineMine',
-      randomUUID(),
-      BEATS_UNTIL_OPEN * this.beatMs,
-    )) as unknown as Mine;
+    const mine = (await this.run('lineMine', randomUUID(), BEATS_UNTIL_OPEN * this.beatMs)) as Mine;
+    const { waiting, held } = mine;
+    this.begin(mine);
     const missing = new Set(this.byId.keys());
     const gone: string[] = [];
     for (const [id, position] of list(waiting)) {
@@ -234,7 +236,8 @@ export class RedisLine implements SlotKeeper {
     await this.attempt('lineLeave', JSON.stringify([entry.id]));
   }
 
-  private begin({ started }: Answer): void {
+  private begin({ started, wake }: Answer): void {
+    if (wake !== undefined) this.waking ??= setTimeout(() => this.wake(), wake).unref();
     for (const [id, key] of list(started)) {
       const entry = this.byId.get(id);
       const upstream = this.byKey.get(key);
@@ -247,6 +250,12 @@ export class RedisLine implements SlotKeeper {
         entry.ticket.start(upstream);
       }
     }
+  }
+
+  /** The patience of a ticket is over, of this node or another one: what it passed may be taken. */
+  private wake(): void {
+    this.waking = undefined;
+    void this.attempt('lineMove', '[]');
   }
 
   /** What fails here is mended at the next beat. */

@@ -8,6 +8,8 @@ const FILES = {
   append: ['append'],
   fence: ['fence'],
   sockets: ['sockets'],
+  knownAdd: ['known-add'],
+  knownFind: ['known-find'],
   lineEnter: ['line', 'line-enter'],
   lineTake: ['line', 'line-take'],
   lineLeave: ['line', 'line-leave'],

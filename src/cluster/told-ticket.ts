@@ -9,6 +9,9 @@ export interface ToldTicket {
   c: string[];
   p: string[];
   r: boolean;
+  /** What upstreams save it, and how long one like it holds a slot, in milliseconds. */
+  s?: [string, number][];
+  t?: number;
   /** Its arrival number and its rounds, once the line has given them. */
   a?: number;
   o?: Record<string, number>;
@@ -17,6 +20,7 @@ export interface ToldTicket {
 /** @param isRetry it had its turn, and goes before all others */
 export function toldTicket(ticket: Ticket, isRetry: boolean): ToldTicket {
   const candidates = ticket.candidates();
+  const { savings, turnMs } = ticket;
   return {
     u: nameOf('user', ticket.user),
     x: (ticket.accounts ?? []).map(({ name, running = 0, waiting = 0 }) => [
@@ -27,6 +31,8 @@ export function toldTicket(ticket: Ticket, isRetry: boolean): ToldTicket {
     c: candidates.map(({ key }) => key),
     p: candidates.filter((upstream) => ticket.prefers(upstream)).map(({ key }) => key),
     r: isRetry,
+    ...(savings && { s: [...savings].map(([{ key }, ms]) => [key, ms] as [string, number]) }),
+    ...(turnMs !== undefined && { t: turnMs }),
   };
 }
 

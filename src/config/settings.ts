@@ -202,7 +202,7 @@ export const settings = z.object({
     'Most requests of one user that wait; 0 = no limit',
   ),
   ROUTE_BY_PREFIX: flag(true).describe(
-    'Send the next turn of a conversation to the upstream that has read the turns before it (not with REDIS_URL)',
+    'Send the next turn of a conversation to the upstream that has read the turns before it',
   ),
   ABANDON_AFTER_MS: milliseconds(120_000, 0).describe(
     'How long a generation goes on after its last reader has left',

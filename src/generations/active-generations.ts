@@ -9,6 +9,7 @@ import { lastRecords, within } from './draining.js';
 import type { Generation, GenerationFacts } from './generation.js';
 import { type Life, Lifecycle } from './lifecycle.js';
 import { Durations } from './line/durations.js';
+import { KnownPrefixes } from './line/known-prefixes.js';
 import { PrefixRouting } from './line/prefix-routing.js';
 import { SlotKeeper } from './line/slot-keeper.js';
 import { type Orphan, Peers } from './peers.js';
@@ -40,7 +41,7 @@ interface Active {
 export class ActiveGenerations implements OnModuleInit, BeforeApplicationShutdown {
   private readonly active = new Map<Generation, Active>();
   private readonly durations = new Durations();
-  /** Of one node with several upstreams: the line that nodes share knows no conversations. */
+  /** Where there are several upstreams to choose from. */
   private readonly routing: PrefixRouting | undefined;
   private reassuring: NodeJS.Timeout | undefined;
   private draining = false;
@@ -53,12 +54,12 @@ export class ActiveGenerations implements OnModuleInit, BeforeApplicationShutdow
     private readonly usage: UsageLimits,
     private readonly peers: Peers,
     private readonly config: Config,
+    known: KnownPrefixes,
   ) {
     peers.onOrphan((life) => this.adopt(life));
     for (const listener of [store, this.durations]) lifecycle.listen(listener);
-    const isShared = config.REDIS_URL !== undefined;
-    if (cast.upstreams.length < 2 || isShared || !config.ROUTE_BY_PREFIX) return;
-    this.routing = new PrefixRouting(cast.upstreams);
+    if (cast.upstreams.length < 2 || !config.ROUTE_BY_PREFIX) return;
+    this.routing = new PrefixRouting(cast.upstreams, known);
     lifecycle.listen(this.routing);
   }
 

@@ -73,7 +73,7 @@ export class Attempts implements Ticket {
   async enter(): Promise<boolean> {
     if (!this.isPull) {
       const { routing, slots } = this.context;
-      if (routing !== undefined) this.savings = routing.savingsOf(this.life);
+      if (routing !== undefined) this.savings = await routing.savingsOf(this.life);
       this.position = await slots.enter(this);
     }
     return this.position > 0;

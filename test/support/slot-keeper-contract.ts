@@ -246,6 +246,111 @@ export function slotKeeperContract(
       });
     });
 
+    it('takes of the free upstreams one that saves time, unless another has the model loaded', async () => {
+      const able = [upstreamOf('big', 4), upstreamOf('small', 2), upstreamOf('third', 2)];
+      const saves = fc.array(fc.constantFrom(0, 10, 500, 515, 1_000), {
+        minLength: able.length,
+        maxLength: able.length,
+      });
+      const preferred = fc.option(fc.nat(able.length - 1));
+      const busy = fc.array(fc.nat(1), { minLength: able.length, maxLength: able.length });
+      await fc.assert(
+        fc.asyncProperty(saves, preferred, busy, async (saved, loaded, runs) => {
+          await withKeeper(able, {}, async (keeper, settle) => {
+            for (const [at, upstream] of able.entries()) {
+              for (let run = 0; run < runs[at]!; run++)
+                await keeper.enter(new Waiter('x', [upstream]));
+            }
+            const waiter = new Waiter('a', able);
+            waiter.savings = new Map(able.map((upstream, at) => [upstream, saved[at]!]));
+            waiter.preferred = loaded === null ? undefined : able[loaded];
+            await keeper.enter(waiter);
+            await settle();
+            const most = Math.max(...saved);
+            const best = able
+              .map((upstream, at) => ({ upstream, load: runs[at]! / upstream.slots, at }))
+              .filter(({ at }) => most - saved[at]! < 20)
+              .reduce((one, other) => (other.load < one.load ? other : one));
+            expect(waiter.startedAt?.name).toBe((waiter.preferred ?? best.upstream).name);
+          });
+        }),
+        { numRuns },
+      );
+    });
+
+    /** A request whose conversation a busy upstream knows, while another one is free. */
+    const patient = (known: Upstream, free: Upstream, savedMs: number, turnMs?: number): Waiter => {
+      const waiter = new Waiter('patient', [known, free]);
+      waiter.savings = new Map([[known, savedMs]]);
+      waiter.turnMs = turnMs;
+      return waiter;
+    };
+    const [known, free] = [upstreamOf('known', 1), upstreamOf('free', 1)];
+
+    it('lets a request pass a free slot while the upstream that knows it is free sooner', async () => {
+      await withKeeper([known, free], {}, async (keeper, settle) => {
+        const before = new Waiter('a', [known]);
+        await keeper.enter(before);
+        const waiter = patient(known, free, 60_000, 1_000);
+        expect(await keeper.enter(waiter)).toBe(1);
+        // It blocks nobody.
+        const other = new Waiter('b', [free]);
+        await keeper.enter(other);
+        await settle();
+        expect([waiter.starts, other.starts]).toEqual([0, 1]);
+        await keeper.release(before);
+        await settle();
+        expect(waiter.startedAt).toBe(known);
+      });
+    });
+
+    it('lets it pass none where the turns of others take longer than that upstream saves', async () => {
+      await withKeeper([known, free], {}, async (keeper, settle) => {
+        await keeper.enter(new Waiter('a', [known]));
+        const waiter = patient(known, free, 500, 1_000);
+        await keeper.enter(waiter);
+        await settle();
+        expect(waiter.startedAt).toBe(free);
+      });
+    });
+
+    it('lets it pass none where the one that is free has the model loaded, and that one has not', async () => {
+      await withKeeper([known, free], {}, async (keeper, settle) => {
+        await keeper.enter(new Waiter('a', [known]));
+        const waiter = patient(known, free, 60_000);
+        waiter.preferred = free;
+        await keeper.enter(waiter);
+        await settle();
+        expect(waiter.startedAt).toBe(free);
+      });
+    });
+
+    it('gives it what is free when it has waited for as long as that upstream saves', async () => {
+      await withKeeper([known, free], {}, async (keeper) => {
+        await keeper.enter(new Waiter('a', [known]));
+        const waiter = patient(known, free, 100);
+        expect(await keeper.enter(waiter)).toBe(1);
+        expect(waiter.starts).toBe(0);
+        // Nothing else happens: neither a beat nor another request.
+        await until(() => waiter.starts > 0);
+        expect(waiter.startedAt).toBe(free);
+      });
+    });
+
+    it('lets one pass nothing that may not wait, or whose upstream has failed', async () => {
+      await withKeeper([known, free], { maxQueue: 0 }, async (keeper, settle) => {
+        await keeper.enter(new Waiter('a', [known]));
+        const waiter = patient(known, free, 60_000);
+        expect(await keeper.enter(waiter)).toBe(0);
+        await settle();
+        expect(waiter.startedAt).toBe(free);
+        await keeper.release(waiter);
+        await keeper.reenter(waiter);
+        await settle();
+        expect(waiter.starts).toBe(2);
+      });
+    });
+
     it('lets a request wait that nobody can serve, until somebody can', async () => {
       await withKeeper([one], {}, async (keeper, settle) => {
         const waiter = new Waiter('a', []);

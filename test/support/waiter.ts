@@ -13,6 +13,8 @@ export class Waiter implements Ticket {
   asked = 0;
   preferred: Upstream | undefined;
   accounts: LineAccount[] = [];
+  savings: ReadonlyMap<Upstream, number> | undefined;
+  turnMs: number | undefined;
 
   /** @param onStart told before the keeper's method returns, or later */
   constructor(

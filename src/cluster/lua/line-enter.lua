@@ -1,15 +1,9 @@
 -- Starts a ticket, puts it in line, or refuses it.
--- ARGV[2] ticket; ARGV[3] JSON {u, x, c, p, r}
--- Returns JSON {refusal} or {position, started: [[ticket, upstream], ...], a, o}
+-- ARGV[2] ticket; ARGV[3] JSON {u, x, c, p, s, t, r}
+-- Returns JSON {refusal} or {position, started: [[ticket, upstream], ...], a, o, wake}
 local id, ticket = ARGV[2], cjson.decode(ARGV[3])
 
-local function refusal()
-  if ticket.r then return nil end
-  if is_open() and may_run(ticket) then
-    for _, slot in ipairs(settings.slots) do
-      if has(ticket.c, slot[1]) and running(slot[1]) < slot[2] then return nil end
-    end
-  end
+local function is_full()
   if settings.queuePerUser > 0 and user_count(':q', ticket.u) >= settings.queuePerUser then
     return 'rate_limited'
   end
@@ -19,7 +13,19 @@ local function refusal()
   if redis.call('HLEN', base .. ':t') >= settings.maxQueue then return 'queue_full' end
 end
 
-local refused = refusal()
+local function can_start()
+  if not is_open() or not may_run(ticket) then return false end
+  for _, slot in ipairs(settings.slots) do
+    if has(ticket.c, slot[1]) and running(slot[1]) < slot[2] then return true end
+  end
+  return false
+end
+
+local refused = not ticket.r and is_full()
+if refused and can_start() then
+  -- It has no place in which it could be patient.
+  refused, ticket.e = nil, 0
+end
 if refused then return cjson.encode({ refusal = refused }) end
 ticket.n = settings.node
 ticket.a = redis.call('HINCRBY', base .. ':c', 'no', 1)

@@ -1,6 +1,6 @@
 -- The candidates of waiting tickets have changed; where they stand already they keep their places.
 -- ARGV[2] JSON: [[ticket, candidates, preferred], ...]
--- Returns JSON {started}
+-- Returns JSON {started, wake}
 for _, change in ipairs(cjson.decode(ARGV[2])) do
   local id, candidates, preferred = change[1], change[2], change[3]
   local ticket = ticket_of(id)
@@ -17,4 +17,4 @@ for _, change in ipairs(cjson.decode(ARGV[2])) do
   end
 end
 dispatch()
-return cjson.encode({ started = own })
+return answer({})

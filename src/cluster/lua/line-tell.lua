@@ -1,7 +1,7 @@
 -- A node tells of tickets that the line does not know (any more): those that hold a slot, and those
 -- that wait, with the places that they had.
--- ARGV[2] JSON: [[ticket, {u, x, c, p, r, a, o}, upstream or false], ...]
--- Returns JSON {started}
+-- ARGV[2] JSON: [[ticket, {u, x, c, p, s, t, r, a, o}, upstream or false], ...]
+-- Returns JSON {started, wake}
 for _, told in ipairs(cjson.decode(ARGV[2])) do
   local id, ticket, up = told[1], told[2], told[3]
   local known = redis.call('HEXISTS', base .. ':t', id) == 1 or redis.call('HEXISTS', base .. ':h', id) == 1
@@ -14,4 +14,4 @@ for _, told in ipairs(cjson.decode(ARGV[2])) do
   end
 end
 dispatch()
-return cjson.encode({ started = own })
+return answer({})

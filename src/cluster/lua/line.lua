@@ -7,7 +7,9 @@
 --
 -- :t   hash  ticket -> JSON {u: user, x: accounts [[name, most running, most waiting], ...] (0 = no limit),
 --            n: node, c: candidates, p: preferred ones, a: arrival number, r: it is a retry,
---            o: {upstream: round}}; those that wait
+--            o: {upstream: round}, s: what upstreams save [[upstream, ms], ...] or absent,
+--            t: ms for which one like it holds a slot, or absent,
+--            e: when its patience ends (ms), absent as long as it did not begin}; those that wait
 -- :h   hash  ticket -> JSON {u, x, n, up}; those that hold a slot
 -- :n:<node>  set of the tickets of a node, waiting or holding
 -- :w:<up>    sorted set of "arrival:ticket" by round; "-" stands for no upstream
@@ -19,7 +21,11 @@ local base, settings = KEYS[1], cjson.decode(ARGV[1])
 local NOBODY = '-'
 -- Tickets that are looked at in one step.
 local STEP = 50
+-- A smaller difference between two upstreams is none, in milliseconds.
+local NOTICEABLE = 20
 local own = {}
+-- In how many milliseconds the first patience ends that was met; nil where none was.
+local wake
 
 local function number(value) return tonumber(value) or 0 end
 local function count(field) return number(redis.call('HGET', base .. ':c', field)) end
@@ -142,7 +148,49 @@ local function leave(id)
   return true
 end
 
--- The first for this upstream whose user may run.
+local function slots_of(up)
+  for _, slot in ipairs(settings.slots) do if slot[1] == up then return slot[2] end end
+  return 0
+end
+
+-- What an upstream saves a ticket, in milliseconds.
+local function saved_by(ticket, up)
+  for _, one in ipairs(ticket.s or {}) do if one[1] == up then return one[2] end end
+  return 0
+end
+
+-- How long an upstream will probably have no slot for a ticket that stands before it, in milliseconds.
+local function wait_for(up, id, ticket)
+  local rank = redis.call('ZRANK', base .. ':w:' .. up, member(id, ticket))
+  if not rank then return math.huge end
+  local slots = slots_of(up)
+  local turns = rank + 1 - (slots - running(up))
+  if turns <= 0 then return 0 end
+  return (ticket.t or 0) * turns / slots
+end
+
+-- Whether a ticket passes a free slot for now: see patience.ts.
+local function passes(id, ticket, up)
+  if not ticket.s or ticket.r then return false end
+  local at = now()
+  if ticket.e and at >= ticket.e then return false end
+  local here = saved_by(ticket, up)
+  for _, one in ipairs(ticket.s) do
+    local other, gain = one[1], one[2] - here
+    if gain >= NOTICEABLE and wait_for(other, id, ticket) <= gain
+      and (has(ticket.p, other) or not has(ticket.p, up)) then
+      if not ticket.e then
+        ticket.e = at + math.ceil(gain)
+        keep(id, ticket)
+      end
+      wake = math.min(wake or math.huge, ticket.e - at)
+      return true
+    end
+  end
+  return false
+end
+
+-- The first for this upstream whose user may run, and who does not pass it.
 local function next_of(up)
   local from = 0
   while true do
@@ -151,7 +199,7 @@ local function next_of(up)
     for _, one in ipairs(members) do
       local id = string.sub(one, 17)
       local ticket = ticket_of(id)
-      if ticket and may_run(ticket) then return id, ticket end
+      if ticket and may_run(ticket) and not passes(id, ticket, up) then return id, ticket end
     end
     from = from + STEP
   end
@@ -175,18 +223,25 @@ local function start(id, ticket, up)
   end
 end
 
--- Of the free upstreams for which it is next the best one: a preferred one, then the least busy.
+-- Of the free upstreams for which it is next the best one: a preferred one, of these one that saves
+-- most, then the least busy.
 local function best_for(id, ticket)
-  local best, best_load, best_preferred
+  local free, preferred = {}, {}
   for _, slot in ipairs(settings.slots) do
-    local up, slots = slot[1], slot[2]
-    local busy = running(up)
-    if ticket.o[up] and busy < slots and next_of(up) == id then
-      local preferred, load = has(ticket.p, up), busy / slots
-      if best == nil or (preferred and not best_preferred)
-        or (preferred == best_preferred and load < best_load) then
-        best, best_load, best_preferred = up, load, preferred
-      end
+    local up = slot[1]
+    if ticket.o[up] and running(up) < slot[2] and next_of(up) == id then
+      free[#free + 1] = slot
+      if has(ticket.p, up) then preferred[#preferred + 1] = slot end
+    end
+  end
+  local able = #preferred > 0 and preferred or free
+  local most = 0
+  for _, slot in ipairs(able) do most = math.max(most, saved_by(ticket, slot[1])) end
+  local best, best_load
+  for _, slot in ipairs(able) do
+    local load = running(slot[1]) / slot[2]
+    if saved_by(ticket, slot[1]) > most - NOTICEABLE and (best == nil or load < best_load) then
+      best, best_load = slot[1], load
     end
   end
   return best
@@ -221,13 +276,14 @@ local function position(id, ticket)
   return best
 end
 
+-- What is answered, with what each answer says: what was started here, and when to call again.
+local function answer(fields)
+  fields.started, fields.wake = own, wake
+  return cjson.encode(fields)
+end
+
 -- What is answered to whoever entered: its position, 0 = started, and its place.
 local function entered(id, ticket)
   local waiting = ticket_of(id)
-  return cjson.encode({
-    position = waiting and position(id, waiting) or 0,
-    started = own,
-    a = ticket.a,
-    o = ticket.o,
-  })
+  return answer({ position = waiting and position(id, waiting) or 0, a = ticket.a, o = ticket.o })
 end

@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
+import { knownPrefixesContract } from '../../../test/support/known-prefixes-contract.js';
 import { upstreamOf } from '../../../test/support/waiter.js';
 import { extended, MAX_PREFIXES, prefixesOf } from './conversation-prefixes.js';
-import { KnownPrefixes } from './known-prefixes.js';
+import { MemoryKnownPrefixes } from './memory-known-prefixes.js';
 import { Prefill } from './prefill.js';
 
 type Messages = Parameters<typeof chat>[0];
@@ -72,52 +73,11 @@ describe('the prefixes of a request', () => {
   });
 });
 
-describe('KnownPrefixes', () => {
-  it('finds the longest for each upstream: as a search through all that was remembered', () => {
-    const conversation = fc.array(message, { minLength: 1, maxLength: 5 });
-    fc.assert(
-      fc.property(
-        fc.array(fc.tuple(fc.constantFrom(a, b), conversation), { maxLength: 10 }),
-        conversation,
-        (remembered, asked) => {
-          const known = new KnownPrefixes();
-          for (const [upstream, messages] of remembered)
-            known.remember(upstream, digests(messages));
-          const longest = known.longest(digests(asked));
-          for (const upstream of [a, b]) {
-            const starts = new Set(
-              remembered.flatMap(([one, messages]) =>
-                one === upstream ? messages.map((_, at) => trimmed(messages.slice(0, at + 1))) : [],
-              ),
-            );
-            const at = asked.findLastIndex((_, end) =>
-              starts.has(trimmed(asked.slice(0, end + 1))),
-            );
-            expect(longest.get(upstream) ?? -1).toBe(at);
-          }
-        },
-      ),
-    );
-  });
-
-  it('keeps for each upstream those that were used last', () => {
-    const known = new KnownPrefixes(3);
-    known.remember(b, ['1']);
-    for (const digest of ['1', '2', '3', '1', '4']) known.remember(a, [digest]);
-    expect(['1', '2', '3', '4'].filter((digest) => known.longest([digest]).has(a))).toEqual([
-      '1',
-      '3',
-      '4',
-    ]);
-    expect(known.longest(['1']).get(b)).toBe(0);
-  });
-
-  it('forgets what was not used for long', () => {
-    const known = new KnownPrefixes(3, 0);
-    known.remember(a, ['1']);
-    expect(known.longest(['1'])).toEqual(new Map());
-  });
-});
+knownPrefixesContract(
+  'MemoryKnownPrefixes',
+  (_upstreams, most, forMs) => new MemoryKnownPrefixes(most, forMs),
+  100,
+);
 
 describe('what a known prefix saves', () => {
   it('is its length at the rate of the fastest upstream, as far as it is kept', () => {

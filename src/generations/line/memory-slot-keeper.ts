@@ -55,6 +55,7 @@ export class MemorySlotKeeper implements SlotKeeper {
   }
 
   reenter(ticket: Ticket): void {
+    this.patience.end(ticket);
     this.line.add(ticket, ticket.candidates(), true);
     this.serve(ticket);
   }

@@ -1,7 +1,7 @@
 import type { Upstream } from '../../cast/upstream.js';
 import type { LifecycleListener, Life } from '../lifecycle.js';
 import { extended, type Prefix, prefixesOf } from './conversation-prefixes.js';
-import { KnownPrefixes } from './known-prefixes.js';
+import type { KnownPrefixes } from './known-prefixes.js';
 import { NOTICEABLE_MS } from './patience.js';
 import { Prefill } from './prefill.js';
 
@@ -26,21 +26,23 @@ interface Routed {
 export class PrefixRouting implements LifecycleListener {
   private readonly routed = new WeakMap<Life, Routed>();
   private readonly prefill = new Prefill();
-  private readonly known = new KnownPrefixes();
   private readonly byName: ReadonlyMap<string, Upstream>;
 
-  constructor(upstreams: readonly Upstream[]) {
+  constructor(
+    upstreams: readonly Upstream[],
+    private readonly known: KnownPrefixes,
+  ) {
     this.byName = new Map(upstreams.map((upstream) => [upstream.name, upstream]));
   }
 
   /** What each upstream saves this request, in milliseconds; undefined where none saves it any. */
-  savingsOf(life: Life): ReadonlyMap<Upstream, number> | undefined {
+  async savingsOf(life: Life): Promise<ReadonlyMap<Upstream, number> | undefined> {
     const { request, caller } = life;
     const prefixes = prefixesOf(request, caller.turn);
     const whole = prefixes.at(-1);
     if (whole === undefined) return undefined;
     const digests = prefixes.map(({ digest }) => digest);
-    const longest = this.known.longest(digests);
+    const longest = await this.known.longest(digests);
     const knownChars = new Map<Upstream, number>();
     const savings = new Map<Upstream, number>();
     for (const [upstream, at] of longest) {
