@@ -8,7 +8,7 @@ import { ERRORS } from '../src/protocol/errors.js';
 import { terminalRecord } from '../src/protocol/terminal-record.js';
 import type { RunningServer } from '../src/server.js';
 import { SocketGateway } from '../src/socket/socket.gateway.js';
-import { startApp } from './support/app.js';
+import { startReachableApp } from './support/app.js';
 import { Client } from './support/client.js';
 import { call } from './support/rest.js';
 import { ScriptedUpstream } from './support/scripted-upstream.js';
@@ -87,7 +87,7 @@ const ajv = new Ajv({ strict: false, formats: { 'date-time': true } });
 beforeAll(async () => {
   upstream = await ScriptedUpstream.start();
   const create = jest.spyOn(NestFactory, 'create');
-  app = await startApp({ OLLAMA_BASE_URL: upstream.url });
+  app = await startReachableApp({ OLLAMA_BASE_URL: upstream.url });
   nest = (await create.mock.results[0]?.value) as INestApplication;
   rest = (await call('GET', `${app.url}/docs-json`)).body;
   socket = (await call('GET', `${app.url}/asyncapi.json`)).body;

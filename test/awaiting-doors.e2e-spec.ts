@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { GenerationsService } from '../src/generations/generations.service.js';
+import type * as Generations from '../src/generations/generations.service.js';
 import { textOf } from './support/client.js';
 import { call } from './support/rest.js';
 import { SseReader } from './support/resuming-client.js';
@@ -15,17 +15,23 @@ const ASKED = ['start', 'pull', 'get', 'activeOf', 'queue'];
 
 /** In a cluster all of this is asked of another node: doors may wait before they read. */
 describe('doors that wait before they read', () => {
-  const service = GenerationsService.prototype as unknown as Service;
-  const originals = new Map(ASKED.map((name) => [name, service[name]]));
+  let service: Service;
+  const originals = new Map<string, Service[string]>();
   let stage: Stage;
   /** Of the next calls, in milliseconds. */
   let pause = (): number => Math.random() * PAUSE_MS;
 
   beforeAll(async () => {
-    for (const [name, original] of originals) {
+    const { GenerationsService } = await importOnce<typeof Generations>(
+      'src/generations/generations.service.ts',
+    );
+    service = GenerationsService.prototype as unknown as Service;
+    for (const name of ASKED) {
+      const original = service[name]!;
+      originals.set(name, original);
       service[name] = async function (this: unknown, ...args: unknown[]) {
         await sleep(pause());
-        return original?.apply(this, args);
+        return original.apply(this, args);
       };
     }
     stage = await Stage.open({ MAX_CONCURRENT: 8, ABANDON_AFTER_MS });
@@ -35,7 +41,7 @@ describe('doors that wait before they read', () => {
     stage.hangUp();
   });
   afterAll(async () => {
-    for (const [name, original] of originals) if (original) service[name] = original;
+    for (const [name, original] of originals) service[name] = original;
     await stage?.close();
   });
 

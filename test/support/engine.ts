@@ -1,7 +1,7 @@
 import { jest } from '@jest/globals';
 import { Server } from 'socket.io';
 import type { RunningServer } from '../../src/server.js';
-import { startApp } from './app.js';
+import { startReachableApp } from './app.js';
 
 /**
  * Starts the application, and hands out its engine.io server too, which emits `connection` for each
@@ -12,7 +12,7 @@ export async function startAppWithEngine(
 ): Promise<{ app: RunningServer; engine: NodeJS.EventEmitter }> {
   const bind = jest.spyOn(Server.prototype, 'bind');
   try {
-    const app = await startApp(env);
+    const app = await startReachableApp(env);
     return { app, engine: bind.mock.calls.at(-1)?.[0] as NodeJS.EventEmitter };
   } finally {
     bind.mockRestore();
