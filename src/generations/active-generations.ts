@@ -118,6 +118,7 @@ export class ActiveGenerations implements OnModuleInit, BeforeApplicationShutdow
     this.active.set(generation, active);
     this.lifecycle.tell('accepted', life);
     attempts.begin();
+    await sent();
     return generation;
   }
 
@@ -216,4 +217,12 @@ export class ActiveGenerations implements OnModuleInit, BeforeApplicationShutdow
     );
     return { life, running, attempts };
   }
+}
+
+/**
+ * What was asked of an upstream in this turn of the event loop is on its way: axios sends it some
+ * promises later, Node's HTTP client a tick after those. What the caller is told is not made before.
+ */
+function sent(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
