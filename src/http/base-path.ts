@@ -35,8 +35,9 @@ export function takeOffBasePath(
 
 /** The page finds everything beside itself: what is in a folder must have its slash. */
 export function addSlash(app: NestExpressApplication, basePath: string): void {
+  if (basePath === '') return;
   app.use((request: Request, response: Response, next: NextFunction) => {
-    if (basePath !== '' && request.path === basePath) response.redirect(308, `${basePath}/`);
+    if (request.path === basePath) response.redirect(308, `${basePath}/`);
     else next();
   });
 }

@@ -15,6 +15,15 @@ const HOST_OF = /^https?:\/\/(\[[^\]]*\]|[^:/]+)/;
  * rebound.
  */
 export function isKnownHost(host: string, settings: Settings): boolean {
+  // Mostly the same again. To parse it takes 30 µs where nothing is in the processor's caches.
+  if (lastKnown.get(settings) === host) return true;
+  if (!names(host, settings)) return false;
+  lastKnown.set(settings, host);
+  return true;
+}
+const lastKnown = new WeakMap<Settings, string>();
+
+function names(host: string, settings: Settings): boolean {
   const url = `http://${host}`;
   if (!URL.canParse(url)) return false;
   const { hostname } = new URL(url);

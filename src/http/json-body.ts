@@ -59,6 +59,8 @@ function hasBody({ headers }: Request): boolean {
 }
 
 function isJsonInUtf8(request: Request): boolean {
+  // What nearly all send, and all of them mean the same.
+  if (request.headers['content-type'] === 'application/json') return true;
   const [, charset = 'utf-8'] =
     /;\s*charset\s*=\s*"?([^\s";]*)/i.exec(request.headers['content-type'] ?? '') ?? [];
   return request.is('json') === 'json' && /^utf-?8$/i.test(charset);
