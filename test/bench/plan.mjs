@@ -46,6 +46,8 @@ export function plan(quick, peers) {
         run: (row) => starts(row, { count: 600, spreadMs: 3_000 }),
       },
       '2000x20': steadily(ALL, { streams: 2_000, rate: 20 }),
+      // A fast model. With a hundred streams the load generator would be the limit.
+      '50x400': steadily(ALL.slice(0, 3), { streams: 50, rate: 400 }),
       '100x40x5': steadily(OURS, { streams: 100, rate: 40, readers: 5 }),
       memory: {
         rows: ['llm-cast', 'tutorial', 'bare ws'],
