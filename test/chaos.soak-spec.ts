@@ -34,7 +34,8 @@ faultSuite('three nodes in chaos', ({ stage: open, closeLater }) => {
       await sleep(SECONDS * 1_000);
       await chaos.stop();
       await crowd.stop();
-      const problems = [...chaos.problems, ...crowd.problems];
+      const failed = chaos.problems.map((what) => ({ what, at: performance.now() }));
+      const problems = [...failed, ...crowd.problems];
       const seconds = Math.round((performance.now() - from) / 1_000);
       const ledger = ledgerOf(seconds, chaos.faults, crowd.outcomes, problems);
       process.stderr.write(`${JSON.stringify(ledger, undefined, 2)}\n`);

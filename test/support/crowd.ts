@@ -23,6 +23,12 @@ export interface Outcome {
   readonly attempts: number;
 }
 
+/** Something that was not as promised, and when, by the monotonic clock, in milliseconds. */
+export interface Problem {
+  readonly what: string;
+  readonly at: number;
+}
+
 interface Asked {
   readonly pieces: number;
   /** What the upstream has sent, by attempt: no two attempts say the same. */
@@ -36,7 +42,7 @@ interface Asked {
 export class Crowd {
   readonly outcomes: Outcome[] = [];
   /** Whatever was not as promised. */
-  readonly problems: string[] = [];
+  readonly problems: Problem[] = [];
   private readonly asked = new Map<string, Asked>();
   private isOver = false;
   private readonly going: Promise<void>[];
@@ -60,7 +66,7 @@ export class Crowd {
   private async askOn(client: OracleClient, at: number): Promise<void> {
     for (let turn = 0; !this.isOver; turn++) {
       await this.askOnce(client, `${at}-${turn}`).catch((error: unknown) =>
-        this.problems.push(`${at}-${turn}: ${String(error)}`),
+        this.complain(`${at}-${turn}: ${String(error)}`),
       );
     }
   }
@@ -80,7 +86,8 @@ export class Crowd {
     const [terminal] = await Promise.all([client.ended(id), other.ended(id)]);
     for (const piece of keptOf(asked, readers, terminal)) oracle.sent('text', piece);
     const ends = readers.map((reader) => JSON.stringify(reader.terminals)).join(' ');
-    this.problems.push(...oracle.problems().map((one) => `${prompt}, ${id}: ${one} (${ends})`));
+    for (const one of oracle.problems())
+      this.complain(`${prompt}, ${id}: ${one} (${ends})`, endedAt);
     this.outcomes.push({ id, terminal, endedAt, attempts: asked.sent.length });
     this.asked.delete(prompt);
     for (const one of [client, other]) one.forget(id);
@@ -98,6 +105,10 @@ export class Crowd {
     }
   }
 
+  private complain(what: string, at = performance.now()): void {
+    this.problems.push({ what, at });
+  }
+
   private async serve(): Promise<void> {
     const { calls } = this.upstream;
     for (let next = 0; !this.isOver || this.asked.size > 0; await sleep(TURN_MS)) {
@@ -108,7 +119,7 @@ export class Crowd {
   private async answer(call: UpstreamCall): Promise<void> {
     const prompt = String(call.body['prompt']);
     const asked = this.asked.get(prompt);
-    if (asked === undefined) return void this.problems.push(`${prompt} was asked after its end`);
+    if (asked === undefined) return this.complain(`${prompt} was asked after its end`);
     const pieces: string[] = [];
     asked.sent.push(pieces);
     const attempt = asked.sent.length;

@@ -8,8 +8,8 @@ type Env = Record<string, string | number>;
 export class Fleet {
   /** Where the balancer sends new connections. */
   readonly well: ClusterServer[] = [];
-  /** When each node was told to go, by the monotonic clock, in milliseconds. */
-  readonly toldToGoAt: number[] = [];
+  /** When each node was told to go, by its id and the monotonic clock, in milliseconds. */
+  readonly toldToGoAt = new Map<string, number>();
   private readonly ids = new Map<ClusterServer, string>();
   private readonly connections = new Set<Socket>();
 
@@ -67,7 +67,7 @@ export class Fleet {
     await this.add();
     this.leave(node);
     node.program.child.kill('SIGTERM');
-    this.toldToGoAt.push(performance.now());
+    this.toldToGoAt.set(this.idOf(node), performance.now());
     const code = await node.program.exited;
     if (code !== 0) throw new Error(`it ended with ${code}: ${node.program.stderr.slice(-500)}`);
   }

@@ -1,5 +1,8 @@
 import type { Fault } from './chaos.js';
-import type { Outcome } from './crowd.js';
+import type { Outcome, Problem } from './crowd.js';
+
+/** Faults so long before a problem are told with it, in milliseconds. */
+const BEFORE_MS = 20_000;
 
 /** How often each of these occurs. */
 function counted(names: readonly string[]): Record<string, number> {
@@ -29,7 +32,7 @@ export function ledgerOf(
   seconds: number,
   faults: readonly Fault[],
   outcomes: readonly Outcome[],
-  problems: readonly string[],
+  problems: readonly Problem[],
 ): Ledger {
   const named = outcomes
     .flatMap((outcome) => namedAfter(outcome, faults))
@@ -45,8 +48,19 @@ export function ledgerOf(
       median: Math.round(named[Math.floor(named.length / 2)] ?? 0),
       longest: Math.round(named.at(-1) ?? 0),
     },
-    problems,
+    problems: problems.map(({ what, at }) => `${what} after ${faultsBefore(at, faults)}`),
   };
+}
+
+/** What happened lately, and from when to when it was, in seconds before that. */
+function faultsBefore(at: number, faults: readonly Fault[]): string {
+  const seconds = (from: number): string => ((from - at) / 1_000).toFixed(1);
+  return faults
+    .filter(({ from, to }) => to > at - BEFORE_MS && from < at)
+    .map(
+      ({ kind, node = '', from, to }) => `${kind} ${node} (${seconds(from)} to ${seconds(to)} s)`,
+    )
+    .join(', ');
 }
 
 /** The state of the end, and its code. */
@@ -54,9 +68,14 @@ export function endOf({ terminal }: Outcome): string {
   return 'code' in terminal ? `${terminal.state}, ${terminal.code}` : terminal.state;
 }
 
+/** The node on which it was born. */
+export function nodeOf({ id }: Outcome): string {
+  return id.slice(22);
+}
+
 /** How long after the kill of its node its end was told, in milliseconds; nothing where that is not clear. */
 function namedAfter(outcome: Outcome, faults: readonly Fault[]): number[] {
-  const node = outcome.id.slice(22);
+  const node = nodeOf(outcome);
   const kill = faults.find((fault) => fault.kind === 'node killed' && fault.node === node);
   if (kill === undefined || !endOf(outcome).endsWith('node_lost')) return [];
   const isClear = faults.every(
