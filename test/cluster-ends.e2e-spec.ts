@@ -120,7 +120,8 @@ faultSuite('the end of an answer', ({ often, stage: openStage, closeLater, progr
     ['its first piece', 0],
     ['its last piece', 20],
   ])('that Redis had, and lost again with all since %s', (_, chars) => {
-    often('is written again, though nobody asks for it', async () => {
+    /** It has ended, and Redis is as it was before. @param isDenied its first words with the node fail */
+    const lose = async (isDenied: boolean): Promise<void> => {
       const [a, b] = await nodes('a');
       const here = await stage.connect(a);
       const [answer] = (await stage.ask(here, 1)) as [RunningAnswer];
@@ -135,10 +136,20 @@ faultSuite('the end of an answer', ({ often, stage: openStage, closeLater, progr
       stage.finish([answer]);
       await readAll(here, [answer]);
       expect(await here.ended(answer.id)).toMatchObject({ state: 'completed' });
+      if (isDenied) cut();
       await stage.redis.kill();
       await stage.redis.up();
+      const { redis } = stage;
+      if (isDenied) {
+        await redis.ask((client) => client.call('ACL', 'SETUSER', 'default', '-hmget'));
+        heal();
+        await redis.until(async (client) =>
+          JSON.stringify(await client.call('ACL', 'LOG')).includes('hmget'),
+        );
+        await redis.ask((client) => client.call('ACL', 'SETUSER', 'default', '+hmget'));
+      }
       const hash = `lc:${hashOf(answer.id)}`;
-      await stage.redis.until(async (client) => (await client.hget(hash, 'end')) !== null);
+      await redis.until(async (client) => (await client.hget(hash, 'end')) !== null);
       // The other node is connected again, too.
       const url = `${b.url}/llm/generations/${answer.id}`;
       await until(async () => (await call('GET', url)).status === 200);
@@ -148,7 +159,31 @@ faultSuite('the end of an answer', ({ often, stage: openStage, closeLater, progr
       expect(await there.ended(answer.id)).toMatchObject({ state: 'completed' });
       expect(stage.problems()).toEqual([]);
       expect(stage.upstream.calls).toHaveLength(1);
-    });
+    };
+
+    often('is written again, though nobody asks for it', () => lose(false));
+    often('is written again, though that fails at first', () => lose(true));
+  });
+
+  often('is still the same where its node goes, and Redis loses its last second then', async () => {
+    const [a, b] = await nodes('a');
+    const here = await stage.connect(a);
+    const all = await stage.ask(here, GENERATIONS);
+    for (const answer of all) stage.write(answer);
+    await stage.untilWritten(20);
+    a.program.child.kill('SIGTERM');
+    await stage.redis.ask((client) => client.save());
+    stage.finish(all);
+    for (const { id } of all) expect(await here.ended(id)).toMatchObject({ state: 'completed' });
+    await stage.redis.kill();
+    await stage.redis.up();
+    await a.program.exited;
+    const there = await stage.connect(b);
+    for (const { id, oracle } of all) {
+      await there.read(id, oracle.reader('who came later'));
+      expect(await there.ended(id)).toMatchObject({ state: 'completed' });
+    }
+    expect(stage.problems()).toEqual([]);
   });
 
   often('is not told twice where Redis had it and did not say so', async () => {

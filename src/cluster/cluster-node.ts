@@ -74,8 +74,10 @@ export class ClusterNode
   }
 
   async onApplicationShutdown(): Promise<void> {
+    const { redis, bus, heartbeat, keeper, copies, line, burial, store, access } = this.parts;
+    // Until then it beats, and writes again what Redis loses.
+    await store.safe();
     clearInterval(this.timer);
-    const { redis, bus, heartbeat, keeper, copies, line, burial, access } = this.parts;
     // What is left over is buried by the others, with this node.
     if (burial.isSettled && keeper.size === 0) {
       await line.drop(this.tag).catch(() => undefined);
@@ -201,7 +203,8 @@ export class ClusterNode
     // A beat that takes longer than its time is not overtaken by the next one.
     if (this.isBeating) return;
     this.isBeating = true;
-    const { redis, bus, heartbeat, keeper, copies, line, burial, access, lifecycle } = this.parts;
+    const { redis, bus, heartbeat, keeper, copies, line, burial, store, access, lifecycle } =
+      this.parts;
     try {
       const dead = await heartbeat.beat(copies.owners);
       if (++this.unheard > DEAF_BEATS) {
@@ -212,7 +215,7 @@ export class ClusterNode
       bus.tell(this.tag, 'echo', null);
       keeper.beat();
       const isAlive = (node: string): boolean => heartbeat.isAlive(node);
-      await Promise.all([access.beat(), line.beat(), copies.beat(isAlive)]);
+      await Promise.all([access.beat(), line.beat(), copies.beat(isAlive), store.beat()]);
       for (const node of dead) void this.bury(node);
       await burial.settle();
     } catch (error) {

@@ -44,7 +44,17 @@ export class RedisStore extends GenerationStore {
     >,
   ) {
     super();
-    redis.onReconnect(() => void this.recent.check());
+    redis.onReconnect(() => this.recent.doubt());
+  }
+
+  /** Looks again for what it could not be told of. */
+  async beat(): Promise<void> {
+    await this.recent.check();
+  }
+
+  /** This node goes: resolves when what has ended here is as safe as it can be. */
+  safe(): Promise<void> {
+    return this.recent.safe();
   }
 
   newId(): string {
