@@ -1,9 +1,10 @@
-import type { ClusterServer, ClusterStage } from './support/cluster-stage.js';
+import type { ClusterServer, ClusterStage, RunningAnswer } from './support/cluster-stage.js';
 import { FaultProxy } from './support/fault-proxy.js';
 import { faultSuite } from './support/fault-suite.js';
 import { Oracle } from './support/oracle.js';
 import type { OracleClient } from './support/oracle-client.js';
 import { call } from './support/rest.js';
+import type { UpstreamCall } from './support/scripted-upstream.js';
 import { until } from './support/until.js';
 
 faultSuite('what waits for its turn', ({ often, stage: openStage, closeLater }) => {
@@ -54,6 +55,41 @@ faultSuite('what waits for its turn', ({ often, stage: openStage, closeLater }) 
       await until(() => oracle.problems().length === 0);
     }
     expect([...here.refusals, ...there.refusals]).toEqual([]);
+  });
+
+  often('is accepted once and answered where its node is told to go just then', async () => {
+    // It is not taken for dead because it waits for Redis.
+    stage = await openStage({ env: { NODE_LEASE_MS: 5_000, DRAIN_MS: 20_000 } });
+    const path = closeLater(await FaultProxy.start(stage.redis.port));
+    const a = await stage.node({ REDIS_URL: `redis://127.0.0.1:${path.port}` });
+    const b = await stage.node();
+    await stage.ready();
+    const [here, there] = [await stage.connect(a), await stage.connect(b)];
+    // It does not go before this one has ended.
+    const [running] = (await stage.ask(here, 1)) as [RunningAnswer];
+    stage.write(running);
+    await stage.untilWritten(20);
+    const oracle = new Oracle();
+    path.delayMs = 200;
+    const asked = here.ask(oracle.reader('who asked'), 'just then', 'a key');
+    const again = asked.catch(() => there.ask(oracle.reader('again'), 'just then', 'a key'));
+    await stage.redis.until(async (client) => (await client.keys('lc:{*}:m:*')).length > 1);
+    a.program.child.kill('SIGTERM');
+    const id = await again;
+    path.delayMs = 0;
+    await there.read(id, oracle.reader('who joined'));
+    // Both nodes may ask the upstream: the first one stops as the other one takes it.
+    const answered = new Set<UpstreamCall>();
+    await until(() => {
+      for (const request of stage.upstream.calls.slice(1)) {
+        if (!answered.has(request)) request.text('at last').done();
+        answered.add(request);
+      }
+      return there.terminal(id) !== undefined;
+    });
+    expect(there.terminal(id)).toMatchObject({ state: 'completed' });
+    stage.finish([running]);
+    expect(await a.program.exited).toBe(0);
   });
 
   often('begins anew on another node where it had a slot and nothing was said yet', async () => {

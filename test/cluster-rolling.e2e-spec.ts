@@ -22,13 +22,16 @@ faultSuite('a rolling restart', ({ often, stage: open, closeLater }) => {
     await crowd.stop();
     expect(crowd.problems).toEqual([]);
     expect(crowd.outcomes.length).toBeGreaterThanOrEqual(CLIENTS);
-    for (const outcome of crowd.outcomes) {
-      if (endOf(outcome) === 'completed') continue;
-      // Where Redis did not have its end in time, another node says that its node is gone.
+    const cutShort = crowd.outcomes.filter((outcome) => endOf(outcome) !== 'completed');
+    // Where Redis did not have its end in time, another node says that its node is gone.
+    for (const outcome of cutShort) {
       expect(endOf(outcome)).toMatch(/^interrupted, node_(shutdown|lost)$/);
-      // It had all of the time that was promised, at the node where it was born at the least.
-      const toldToGoAt = fleet.toldToGoAt.get(nodeOf(outcome)) ?? Infinity;
-      expect(outcome.endedAt - toldToGoAt).toBeGreaterThan(DRAIN_MS * 0.95);
     }
+    // Each had all of the time that was promised, at the node where it was born at the least.
+    const hadLess = cutShort.filter((outcome) => {
+      const toldToGoAt = fleet.toldToGoAt.get(nodeOf(outcome)) ?? Infinity;
+      return outcome.endedAt - toldToGoAt < DRAIN_MS * 0.95;
+    });
+    expect(hadLess).toEqual([]);
   });
 });

@@ -16,15 +16,13 @@ import { Ticks } from './ticks.js';
  * and Redis when it is back.
  */
 const END_LEASES = 4;
-/** How long what did not begin is still known, in milliseconds. */
-const REMOVED_MS = 1_000;
 /** Shortest life of what runs, beyond its own limits: a pull may take a day. */
 const TWO_DAYS_MS = 2 * 86_400_000;
 
 /**
  * Copies the logs of this node's generations to Redis: a cursor on each log, and one script call for
  * all that is new. No reader of this node waits for it.
- * New, on its way, failed and removed are one state; so this file is longer than others.
+ * New, on its way and failed are one state; so this file is longer than others.
  */
 export class Keeper {
   private readonly logger = new Logger('Keeper');
@@ -105,18 +103,6 @@ export class Keeper {
     }
     // One that has ended is written again: Redis has lost it.
     if (generation.log.end !== undefined) this.ticks.now(kept);
-  }
-
-  /** It did not begin: nobody is to find it any more. */
-  remove(id: string): void {
-    this.letGo(id);
-    // What another node has begun is still to be found: it is taken over again.
-    if (birthOf(id) !== this.node) return;
-    const keys = [hashOf(id), runningOf(birthOf(id) ?? '')].map((key) => this.redis.prefix + key);
-    // Never deleted at once: an old command could be taken for a new one.
-    void this.redis
-      .ask((client) => client.pexpire(keys[0]!, REMOVED_MS).then(() => client.srem(keys[1]!, id)))
-      .catch(() => undefined);
   }
 
   /** Another node has taken it over. */

@@ -145,13 +145,6 @@ export class RedisStore extends GenerationStore {
     if (keyName !== undefined) this.keyNames.set(id, keyName);
   }
 
-  remove(life: Life): void {
-    const { id } = life.generation;
-    this.local.remove(life);
-    this.keyNames.delete(id);
-    this.keeper.remove(id);
-  }
-
   /**
    * Another node follows what has ended here, and does not know the end: where Redis has lost it, it is
    * written again.

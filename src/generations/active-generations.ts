@@ -40,6 +40,8 @@ interface Active {
 @Injectable()
 export class ActiveGenerations implements OnModuleInit, BeforeApplicationShutdown {
   private readonly active = new Map<Generation, Active>();
+  /** Those that have a place, or are about to have one: other nodes may know of them already. */
+  private readonly entering = new Set<Promise<Generation>>();
   private readonly durations = new Durations();
   /** Where there are several upstreams to choose from. */
   private readonly routing: PrefixRouting | undefined;
@@ -99,16 +101,22 @@ export class ActiveGenerations implements OnModuleInit, BeforeApplicationShutdow
     reservation: Reservation | undefined,
     name?: Name,
   ): Promise<Generation> {
-    const active = this.activeFor(facts, asked, reservation);
+    if (this.draining) throw new CastError('shutting_down');
+    const entering = this.begin(this.activeFor(facts, asked, reservation), name);
+    this.entering.add(entering);
+    try {
+      return await entering;
+    } finally {
+      this.entering.delete(entering);
+    }
+  }
+
+  private async begin(active: Active, name: Name | undefined): Promise<Generation> {
     const { life, running, attempts } = active;
     const { generation } = life;
     try {
       generation.waited = await attempts.enter();
       await this.store.add(life, name);
-      if (this.draining) {
-        void this.store.remove(life);
-        throw new CastError('shutting_down');
-      }
     } catch (error) {
       running.discard();
       attempts.discard();
@@ -130,8 +138,9 @@ export class ActiveGenerations implements OnModuleInit, BeforeApplicationShutdow
   async beforeApplicationShutdown(): Promise<void> {
     this.draining = true;
     const drainedAt = performance.now() + this.config.DRAIN_MS;
+    await within(this.config.DRAIN_MS, Promise.allSettled(this.entering));
     const ended = Promise.all([...this.active.values()].map((active) => this.drained(active)));
-    await within(this.config.DRAIN_MS, ended);
+    await within(drainedAt - performance.now(), ended);
     const interrupted = [...this.active.values()].map(({ running }) => running.interrupt());
     await within(LAST_ENDS_MS, Promise.all(interrupted));
     await lastRecords(this.store, drainedAt);

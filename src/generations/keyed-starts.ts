@@ -47,7 +47,8 @@ export class KeyedStarts {
     try {
       return { generation: await enter(), deduplicated: false };
     } catch (error) {
-      if (claim !== undefined) void this.store.unclaim(claim, id);
+      // Before it is refused: it may come again at once, on any node.
+      if (claim !== undefined) await this.store.unclaim(claim, id);
       throw error;
     }
   }

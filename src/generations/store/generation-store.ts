@@ -56,9 +56,6 @@ export abstract class GenerationStore implements LifecycleListener {
    */
   abstract named(name: Name): string | Promise<string>;
 
-  /** It did not begin after all, or runs on another node from now on. */
-  abstract remove(life: Life): void | Promise<void>;
-
   /** @throws CastError `generation_not_found`, `store_unavailable` */
   abstract find(id: string): Generation | Promise<Generation>;
 

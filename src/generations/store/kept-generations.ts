@@ -74,7 +74,7 @@ export class KeptGenerations {
     this.grow(LOG_BYTES + sizeOf(request) + sizeOf(generation.note));
   }
 
-  /** It is not of this node, or was not begun. */
+  /** It is not of this node. */
   remove({ generation, request }: Life): void {
     if (!this.byId.delete(generation.id)) return;
     this.names.forget(generation.id);

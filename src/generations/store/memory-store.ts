@@ -50,6 +50,7 @@ export class MemoryStore extends GenerationStore {
     this.ofUsers.add(life.generation);
   }
 
+  /** It runs on another node from now on. */
   remove(life: Life): void {
     this.kept.remove(life);
     this.ofUsers.remove(life.generation);
