@@ -171,7 +171,9 @@ faultSuite('the end of an answer', ({ often, stage: openStage, closeLater, progr
     const all = await stage.ask(here, GENERATIONS);
     for (const answer of all) stage.write(answer);
     await stage.untilWritten(20);
+    await stage.redis.ask((client) => client.config('SET', 'appendonly', 'yes'));
     a.program.child.kill('SIGTERM');
+    // Without its log of commands it comes back as it is now.
     await stage.redis.ask((client) => client.save());
     stage.finish(all);
     for (const { id } of all) expect(await here.ended(id)).toMatchObject({ state: 'completed' });

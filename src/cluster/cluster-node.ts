@@ -75,8 +75,9 @@ export class ClusterNode
 
   async onApplicationShutdown(): Promise<void> {
     const { redis, bus, heartbeat, keeper, copies, line, burial, store, access } = this.parts;
-    // Until then it beats, and writes again what Redis loses.
-    await store.safe();
+    const { isPersistent } = await storeFacts(redis);
+    // Until then it beats, and writes again what Redis loses. One that keeps nothing loses all of it.
+    if (isPersistent !== false) await store.safe();
     clearInterval(this.timer);
     // What is left over is buried by the others, with this node.
     if (burial.isSettled && keeper.size === 0) {
@@ -214,8 +215,9 @@ export class ClusterNode
       }
       bus.tell(this.tag, 'echo', null);
       keeper.beat();
+      store.beat();
       const isAlive = (node: string): boolean => heartbeat.isAlive(node);
-      await Promise.all([access.beat(), line.beat(), copies.beat(isAlive), store.beat()]);
+      await Promise.all([access.beat(), line.beat(), copies.beat(isAlive)]);
       for (const node of dead) void this.bury(node);
       await burial.settle();
     } catch (error) {

@@ -48,8 +48,8 @@ export class RedisStore extends GenerationStore {
   }
 
   /** Looks again for what it could not be told of. */
-  async beat(): Promise<void> {
-    await this.recent.check();
+  beat(): void {
+    void this.recent.check();
   }
 
   /** This node goes: resolves when what has ended here is as safe as it can be. */
