@@ -34,6 +34,8 @@ const queries = [...panels, ...rules.map(({ expr }) => expr)].map((expr) =>
 );
 const NAME = /\b(?:llm_cast|gen_ai|nodejs|process)_\w+(?=[{[)\s]|$)/g;
 const LABELS = /\b(?:by|on|ignoring) \([^)]*\)/g;
+/** Alerts that a machine which is busy with something else may begin. */
+const OF_SPEED = new Set(['LlmCastFirstTokenSlow', 'LlmCastDeliveryLags', 'LlmCastStoreSlow']);
 const series = new Set(queries.flatMap((query) => query.replace(LABELS, '').match(NAME) ?? []));
 
 describe('the dashboard', () => {
@@ -124,8 +126,11 @@ describeIf(PROMETHEUS !== undefined, NO_PROMETHEUS)('with the tools of Prometheu
         };
         return groups.flatMap((group) => group.rules).every(({ health }) => health === 'ok');
       });
-      const { alerts } = (await prometheus.ask('alerts')) as { alerts: unknown[] };
-      expect(alerts).toEqual([]);
+      const { alerts } = (await prometheus.ask('alerts')) as {
+        alerts: { labels: { alertname: string } }[];
+      };
+      const names = alerts.map(({ labels }) => labels.alertname);
+      expect(names.filter((name) => !OF_SPEED.has(name))).toEqual([]);
     });
 
     it('gives metrics that promtool has nothing against', async () => {
