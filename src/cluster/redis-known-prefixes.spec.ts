@@ -1,29 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { knownPrefixesContract } from '../../test/support/known-prefixes-contract.js';
 import { describeIf } from '../../test/support/needs.js';
-import { ENGINES, RedisServer } from '../../test/support/redis-server.js';
+import { redisClients } from '../../test/support/redis-clients.js';
+import { ENGINES } from '../../test/support/redis-server.js';
 import { upstreamOf } from '../../test/support/waiter.js';
 import { RedisKnownPrefixes } from './redis-known-prefixes.js';
-import { RedisClient } from './redis.js';
+import type { RedisClient } from './redis.js';
 
 for (const { name, program, missing } of ENGINES) {
   describeIf(program !== undefined, missing)(`known prefixes on ${name}`, () => {
-    let server: RedisServer;
-    const clients: RedisClient[] = [];
-    beforeAll(async () => {
-      server = await RedisServer.start(program ?? '');
-    });
-    afterAll(async () => {
-      for (const client of clients) client.close();
-      await server?.close();
-    });
-
-    const connect = async (prefix: string): Promise<RedisClient> => {
-      const client = new RedisClient([server.url], prefix);
-      clients.push(client);
-      await client.connect();
-      return client;
-    };
+    const connect = redisClients(program ?? '');
     let shared: Promise<RedisClient> | undefined;
 
     knownPrefixesContract(

@@ -1,32 +1,16 @@
-import { randomUUID } from 'node:crypto';
 import { describeIf } from '../../test/support/needs.js';
-import { ENGINES, RedisServer } from '../../test/support/redis-server.js';
+import { redisClients } from '../../test/support/redis-clients.js';
+import { ENGINES } from '../../test/support/redis-server.js';
 import { slotKeeperContract } from '../../test/support/slot-keeper-contract.js';
 import { upstreamOf, Waiter } from '../../test/support/waiter.js';
-import { RedisClient } from './redis.js';
+import type { RedisClient } from './redis.js';
 import { RedisLine } from './redis-line.js';
 
 const NO_LIMITS = { maxQueue: 1000, maxConcurrentPerUser: 0, maxQueuePerUser: 0 };
 
 for (const { name, program, missing } of ENGINES) {
   describeIf(program !== undefined, missing)(`the line on ${name}`, () => {
-    let server: RedisServer;
-    const clients: RedisClient[] = [];
-    beforeAll(async () => {
-      server = await RedisServer.start(program ?? '');
-    });
-    afterAll(async () => {
-      for (const client of clients) client.close();
-      await server?.close();
-    });
-
-    /** A connection with a prefix of its own: what one test leaves, no other one meets. */
-    const connect = async (prefix = `${randomUUID()}:`): Promise<RedisClient> => {
-      const client = new RedisClient([server.url], prefix);
-      clients.push(client);
-      await client.connect();
-      return client;
-    };
+    const connect = redisClients(program ?? '');
     let shared: Promise<RedisClient> | undefined;
     /** The line of a new cluster opens at once where a beat takes no time. */
     const lineOf = async (

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
 import type { Upstream } from '../cast/upstream.js';
+import { NOTICEABLE_MS } from '../generations/line/patience.js';
 import type { LineLimits, SlotKeeper, Ticket } from '../generations/line/slot-keeper.js';
 import type { QueueView } from '../protocol/answers.js';
 import { CastError } from '../protocol/errors.js';
@@ -74,6 +75,7 @@ export class RedisLine implements SlotKeeper {
       maxQueue: limits.maxQueue,
       perUser: limits.maxConcurrentPerUser,
       queuePerUser: limits.maxQueuePerUser,
+      noticeable: NOTICEABLE_MS,
     });
   }
 

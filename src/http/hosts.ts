@@ -7,6 +7,9 @@ type Settings = Pick<Config, 'HOST' | 'ALLOWED_HOSTS' | 'CORS_ORIGINS' | 'PUBLIC
 /** The host name in an origin, which may begin with `*.`. */
 const HOST_OF = /^https?:\/\/(\[[^\]]*\]|[^:/]+)/;
 
+/** The name that came last, by the settings that know it. */
+const lastKnown = new WeakMap<Settings, string>();
+
 /**
  * Whether a Host header names this server. A page that is served under a name of an attacker, which then
  * leads here (DNS rebinding), is of the same origin as this server to its browser: only the name tells.
@@ -21,7 +24,6 @@ export function isKnownHost(host: string, settings: Settings): boolean {
   lastKnown.set(settings, host);
   return true;
 }
-const lastKnown = new WeakMap<Settings, string>();
 
 function names(host: string, settings: Settings): boolean {
   const url = `http://${host}`;

@@ -1,3 +1,4 @@
+import { birthOf } from '../../src/cluster/keys.js';
 import type { Fault } from './chaos.js';
 import type { Outcome, Problem } from './crowd.js';
 
@@ -70,7 +71,7 @@ export function endOf({ terminal }: Outcome): string {
 
 /** The node on which it was born. */
 export function nodeOf({ id }: Outcome): string {
-  return id.slice(22);
+  return birthOf(id) ?? '';
 }
 
 /** How long after the kill of its node its end was told, in milliseconds; nothing where that is not clear. */

@@ -3,7 +3,8 @@
 --
 -- KEYS[1]  the line's name; all of its keys begin with it and share its hash tag, so they lie in one slot
 -- ARGV[1]  JSON: node (who calls), bus (prefix of the nodes' channels), slots ([[upstream, slots], ...]),
---          maxQueue, perUser (most running of a user, 0 = no limit), queuePerUser (0 = no limit)
+--          maxQueue, perUser (most running of a user, 0 = no limit), queuePerUser (0 = no limit),
+--          noticeable (a smaller difference between two upstreams is none, ms)
 --
 -- :t   hash  ticket -> JSON {u: user, x: accounts [[name, most running, most waiting], ...] (0 = no limit),
 --            n: node, c: candidates, p: preferred ones, a: arrival number, r: it is a retry,
@@ -21,8 +22,6 @@ local base, settings = KEYS[1], cjson.decode(ARGV[1])
 local NOBODY = '-'
 -- Tickets that are looked at in one step.
 local STEP = 50
--- A smaller difference between two upstreams is none, in milliseconds.
-local NOTICEABLE = 20
 local own = {}
 -- In how many milliseconds the first patience ends that was met; nil where none was.
 local wake
@@ -177,7 +176,7 @@ local function passes(id, ticket, up)
   local here = saved_by(ticket, up)
   for _, one in ipairs(ticket.s) do
     local other, gain = one[1], one[2] - here
-    if gain >= NOTICEABLE and wait_for(other, id, ticket) <= gain
+    if gain >= settings.noticeable and wait_for(other, id, ticket) <= gain
       and (has(ticket.p, other) or not has(ticket.p, up)) then
       if not ticket.e then
         ticket.e = at + math.ceil(gain)
@@ -240,7 +239,7 @@ local function best_for(id, ticket)
   local best, best_load
   for _, slot in ipairs(able) do
     local load = running(slot[1]) / slot[2]
-    if saved_by(ticket, slot[1]) > most - NOTICEABLE and (best == nil or load < best_load) then
+    if saved_by(ticket, slot[1]) > most - settings.noticeable and (best == nil or load < best_load) then
       best, best_load = slot[1], load
     end
   end

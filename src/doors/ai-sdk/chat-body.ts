@@ -2,14 +2,11 @@ import { z } from 'zod';
 import { boundedList } from '../../protocol/bounded-list.js';
 import { boundedRecord } from '../../protocol/bounded-record.js';
 import { chatFields, MAX_TOOLS, samplingOptions } from '../../protocol/model-fields.js';
+import { maybe } from '../maybe.js';
 import { ID_CHARS, uiMessage, uiMessages } from './ui-message.js';
 
 const { temperature, top_p, top_k, presence_penalty, frequency_penalty, seed, stop, num_predict } =
   samplingOptions.shape;
-
-/** A field that an app may also send as null. */
-const maybe = <T extends z.ZodType>(schema: T) =>
-  schema.nullish().transform((value) => value ?? undefined);
 
 /** How the model chooses its words, as the AI SDK calls it. */
 const callSettings = {

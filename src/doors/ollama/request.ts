@@ -7,10 +7,7 @@ import {
   MAX_MESSAGES,
   samplingOptions,
 } from '../../protocol/model-fields.js';
-
-/** A field that a client may also send as null. */
-const maybe = <T extends z.ZodType>(schema: T) =>
-  schema.nullish().transform((value) => value ?? undefined);
+import { maybe } from '../maybe.js';
 
 /** Options under Ollama's names. What is no option for callers here stays as it is: it is ignored. */
 const options = z

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { boundedList } from '../../protocol/bounded-list.js';
 import { MAX_MESSAGES, MAX_STOPS, MAX_TOOL_CALLS, MAX_TOOLS } from '../../protocol/model-fields.js';
-import { maybe } from './maybe.js';
+import { maybe } from '../maybe.js';
 
 /** Most parts of one message. */
 const MAX_PARTS = 1_000;

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { boundedList } from '../../protocol/bounded-list.js';
 import { boundedRecord } from '../../protocol/bounded-record.js';
 import { MAX_MESSAGES, MAX_TOOLS } from '../../protocol/model-fields.js';
-import { maybe } from './maybe.js';
+import { maybe } from '../maybe.js';
 
 /** Most parts of one item. */
 const MAX_PARTS = 1_000;

@@ -12,6 +12,6 @@ const Maybe = z.core.$constructor<z.ZodOptional>('Maybe', (inst, definition) => 
   };
 });
 
-/** A field that SDKs send as null where nothing is set. */
+/** A field that clients also send as null where nothing is set. */
 export const maybe = <T extends z.ZodType>(innerType: T) =>
   new Maybe({ type: 'optional', innerType }) as unknown as z.ZodOptional<T>;
