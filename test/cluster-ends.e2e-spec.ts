@@ -17,6 +17,8 @@ import { until } from './support/until.js';
 
 /** Longer than a node takes to tell what it may tell, in milliseconds. */
 const LONG_MS = 700;
+/** As long as a failover of Redis may take, in milliseconds. */
+const FAILOVER_MS = 6_000;
 const GENERATIONS = 2;
 
 faultSuite('the end of an answer', ({ often, stage: openStage, closeLater, program }) => {
@@ -104,10 +106,13 @@ faultSuite('the end of an answer', ({ often, stage: openStage, closeLater, progr
     await expectWhole(on);
   });
 
-  often('is told where Redis is away for long, and later to everybody', async () => {
+  often('is told where Redis is away for longer than a failover, and later to all', async () => {
     const on = await running('a', { NODE_LEASE_MS: 1_000 }, ['--appendonly', 'yes']);
     await stage.redis.kill();
     stage.finish(on.all);
+    await readAll(on.here, on.all);
+    await sleep(FAILOVER_MS);
+    await expectNoEnd(on.here, on.all);
     for (const { id } of on.all) {
       expect(await on.here.ended(id)).toMatchObject({ state: 'completed' });
       expect(on.there.terminal(id)).toBeUndefined();

@@ -12,10 +12,11 @@ import type { RedisClient } from './redis.js';
 import { Ticks } from './ticks.js';
 
 /**
- * How many leases an end waits for Redis: where it is away for longer, the readers of this node are told,
- * and Redis when it is back.
+ * How long an end waits for Redis, in milliseconds: longer than a failover or a restart takes, however
+ * short the lease. Where Redis is away for longer, the readers of this node are told, and Redis when it
+ * is back.
  */
-const END_LEASES = 4;
+const END_WAIT_MS = 20_000;
 /** Shortest life of what runs, beyond its own limits: a pull may take a day. */
 const TWO_DAYS_MS = 2 * 86_400_000;
 
@@ -147,7 +148,7 @@ export class Keeper {
 
   /**
    * Writes the end of a generation, unless another node has taken it over.
-   * @returns resolves when Redis has it, or was away for {@link END_LEASES}: the readers may be told;
+   * @returns resolves when Redis has it, or was away for {@link END_WAIT_MS}: the readers may be told;
    * with false where another node writes the end
    */
   seal(id: string, entry: EndEntry): Promise<boolean> {
@@ -185,7 +186,7 @@ export class Keeper {
 
   /** An end that has waited long enough is told, though Redis does not have it. */
   private async appendOrTell(some: readonly Kept[]): Promise<void> {
-    const since = performance.now() - END_LEASES * this.config.NODE_LEASE_MS;
+    const since = performance.now() - END_WAIT_MS;
     try {
       await this.append(some);
     } catch (error) {

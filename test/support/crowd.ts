@@ -4,7 +4,6 @@ import type { TerminalRecord } from '../../src/protocol/terminal-record.js';
 import { Oracle, type OracleReader } from './oracle.js';
 import type { OracleClient } from './oracle-client.js';
 import type { ScriptedUpstream, UpstreamCall } from './scripted-upstream.js';
-import { until } from './until.js';
 
 /** Time between two pieces of an answer, in milliseconds. */
 const PIECE_MS = 40;
@@ -81,13 +80,15 @@ export class Crowd {
     const others = this.clients.filter((one) => one !== client);
     const other = others[Math.floor(Math.random() * others.length)] ?? client;
     await other.read(id, readers[1]);
-    await until(() => readers.some(({ terminal }) => terminal !== undefined));
-    const endedAt = performance.now();
-    const [terminal] = await Promise.all([client.ended(id), other.ended(id)]);
+    const told = await Promise.all([client, other].map((one) => toldBy(one, id)));
+    const { terminal } = told[0]!;
+    const endedAt = Math.min(...told.map(({ at }) => at));
     for (const piece of keptOf(asked, readers, terminal)) oracle.sent('text', piece);
-    const ends = readers.map((reader) => JSON.stringify(reader.terminals)).join(' ');
+    const ends = readers.map((reader, at) => {
+      return `${JSON.stringify(reader.terminals)} after ${told[at]!.at - endedAt} ms`;
+    });
     for (const one of oracle.problems())
-      this.complain(`${prompt}, ${id}: ${one} (${ends})`, endedAt);
+      this.complain(`${prompt}, ${id}: ${one} (${ends.join(' ')})`, endedAt);
     this.outcomes.push({ id, terminal, endedAt, attempts: asked.sent.length });
     this.asked.delete(prompt);
     for (const one of [client, other]) one.forget(id);
@@ -131,6 +132,14 @@ export class Crowd {
     }
     if (call.isOpen) call.done();
   }
+}
+
+/** What a client was told of an end, and when. */
+async function toldBy(
+  client: OracleClient,
+  id: string,
+): Promise<{ terminal: TerminalRecord; at: number }> {
+  return { terminal: await client.ended(id), at: performance.now() };
 }
 
 /** Of what the upstream has sent, by attempts, that of which the end is. */

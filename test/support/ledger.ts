@@ -2,8 +2,9 @@ import { birthOf } from '../../src/cluster/keys.js';
 import type { Fault } from './chaos.js';
 import type { Outcome, Problem } from './crowd.js';
 
-/** Faults so long before a problem are told with it, in milliseconds. */
+/** Faults so long before and after a problem are told with it, in milliseconds. */
 const BEFORE_MS = 20_000;
+const AFTER_MS = 10_000;
 
 /** How often each of these occurs. */
 function counted(names: readonly string[]): Record<string, number> {
@@ -49,15 +50,15 @@ export function ledgerOf(
       median: Math.round(named[Math.floor(named.length / 2)] ?? 0),
       longest: Math.round(named.at(-1) ?? 0),
     },
-    problems: problems.map(({ what, at }) => `${what} after ${faultsBefore(at, faults)}`),
+    problems: problems.map(({ what, at }) => `${what} beside ${faultsBeside(at, faults)}`),
   };
 }
 
-/** What happened lately, and from when to when it was, in seconds before that. */
-function faultsBefore(at: number, faults: readonly Fault[]): string {
+/** What happened at about that time, and from when to when it was, in seconds after it. */
+function faultsBeside(at: number, faults: readonly Fault[]): string {
   const seconds = (from: number): string => ((from - at) / 1_000).toFixed(1);
   return faults
-    .filter(({ from, to }) => to > at - BEFORE_MS && from < at)
+    .filter(({ from, to }) => to > at - BEFORE_MS && from < at + AFTER_MS)
     .map(
       ({ kind, node = '', from, to }) => `${kind} ${node} (${seconds(from)} to ${seconds(to)} s)`,
     )
