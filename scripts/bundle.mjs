@@ -16,15 +16,18 @@ await build({
   },
   platform: 'node',
   // Nest and ws use these where they are installed; here they are not.
-  external: /^(@nestjs\/microservices|@fastify\/|class-|bufferutil$|utf-8-validate$)/,
+  external:
+    /^(reflect-metadata$|@nestjs\/microservices|@fastify\/|class-|bufferutil$|utf-8-validate$)/,
   onLog,
   output: {
     dir: 'dist',
     // Not in a folder: package.ts looks for the package from where it stands.
     chunkFileNames: '[name].[hash].js',
     sourcemap: true,
-    // Nest needs reflect-metadata before it: chunks must not change the order in which modules run.
-    strictExecutionOrder: true,
+    // Nest needs it before all others, and chunks change the order in which modules run. With
+    // strictExecutionOrder they would not, but each module would be a function that is called later: its
+    // classes are no constants then, which costs a token and a start 1 % and more.
+    banner: ({ isEntry }) => (isEntry ? "import 'reflect-metadata';" : ''),
   },
 });
 
