@@ -80,6 +80,18 @@ for (const { name, program, missing } of ENGINES) {
       expect(await ofHash(id, 'end')).toEqual(['interrupted']);
     });
 
+    it('keeps nothing of what it has ended: its memory is free again', async () => {
+      const [dead, heir] = [await nodeOf(), await nodeOf()];
+      const ids = [await begun(dead), await begun(dead)];
+      dead.die();
+      expect(await heir.parts.burial.bury(dead.id, 0)).toBe(true);
+      expect(await Promise.all(ids.map((id) => ofHash(id, 'end')))).toEqual([
+        ['interrupted'],
+        ['interrupted'],
+      ]);
+      expect(heir.parts.store.memory.bytes).toBe(0);
+    });
+
     it('is not over before each has its end: what Redis refuses is done again', async () => {
       const [dead, heir] = [await nodeOf(), await nodeOf()];
       const id = await begun(dead);

@@ -99,10 +99,14 @@ export class Copies {
     await Promise.all([...this.ready.values()].map((copy) => this.check(copy, isAlive)));
   }
 
-  /** What Redis has of a generation, as it is now; nobody reads it. */
+  /**
+   * What Redis has of a generation, as it is now; nobody reads it. It is not counted: it is ended and let
+   * go of, or goes on here, and then has no entry yet.
+   */
   async snapshot(id: string): Promise<Generation> {
     const meta = await metaOf(this.redis, id);
-    const copy = Copy.of(this.context, id, meta, await this.noteOf(id));
+    const uncounted = { ...this.context, grow: () => undefined };
+    const copy = Copy.of(uncounted, id, meta, await this.noteOf(id));
     await copy.catchUp();
     copy.setState(meta);
     return copy.generation;
