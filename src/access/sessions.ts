@@ -10,7 +10,7 @@ const MAX_TIMER_MS = 2_147_483_647;
 
 /** Something that stays open for a principal: a socket, an event stream. */
 export interface Session {
-  /** The principal has a new token. */
+  /** The principal has a new token. Nothing where it has ended. */
   renew(principal: Principal): void;
   /** It is closed. */
   end(): void;
@@ -41,6 +41,8 @@ export class Sessions {
     this.watch(session);
     return {
       renew: (renewed) => {
+        // It may have ended while the new token was looked at: a timer would keep it until that is over.
+        if (!this.open.has(session)) return;
         session.principal = renewed;
         this.watch(session);
       },
