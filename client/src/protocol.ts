@@ -9,7 +9,7 @@ export type Traceparent = string;
 /** The same key with the same request starts nothing anew. Over REST it is `Idempotency-Key`. */
 export type IdempotencyKey = string;
 
-/** Names a generation, unguessably: 128 random bits in base64url, and on one of several nodes the 8 characters of that node. */
+/** Names a generation, unguessably: 122 random bits in base64url, and on one of several nodes the 8 characters of that node. */
 export type GenerationId = string;
 
 /** The seq of the last record that the caller has; the stream goes on behind it. */

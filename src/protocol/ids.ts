@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { EXAMPLE_ID } from './examples.js';
 
 /** `traceparent` of version 00 (W3C Trace Context, section 3.2). */
 export const traceparent = z
@@ -10,7 +11,6 @@ export const traceparent = z
       'The trace that the request belongs to, as a W3C `traceparent`. Over REST it is the header.',
     examples: ['00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'],
   });
-import { EXAMPLE_ID } from './examples.js';
 
 /** Most characters of an idempotency key. */
 const IDEMPOTENCY_KEY_CHARS = 255;
@@ -32,7 +32,7 @@ export const generationId = z
   .meta({
     id: 'GenerationId',
     description:
-      'Names a generation, unguessably: 128 random bits in base64url, and on one of several nodes ' +
+      'Names a generation, unguessably: 122 random bits in base64url, and on one of several nodes ' +
       'the 8 characters of that node.',
     examples: [EXAMPLE_ID],
   });
