@@ -157,6 +157,25 @@ describe('POST /auth/token', () => {
   });
 });
 
+describe('a link to one generation', () => {
+  it('is where the generation is, also below BASE_PATH', async () => {
+    const app = await startApp({ JWT_SECRET: SECRET, BASE_PATH: '/chat/' });
+    const ada = bearer(await tokenOf('ada'));
+    const asked = { prompt: 'Hi', onDisconnect: 'keep' };
+    try {
+      const started = await call('POST', `${app.url}/chat/llm/generate`, asked, ada);
+      const place = `${app.url}${started.headers.get('location')}`;
+      const { status, body } = await call('POST', `${place}/share`, {}, ada);
+      expect(status).toBe(201);
+      expect(body.url).toBe(place);
+      const held = bearer(body.token as string);
+      expect(await call('GET', body.url as string, undefined, held)).toMatchObject({ status: 200 });
+    } finally {
+      await app.close();
+    }
+  });
+});
+
 describe('API_KEYS_FILE', () => {
   it('may change while the server runs; one that is broken changes nothing', async () => {
     const keys = new KeysFile();

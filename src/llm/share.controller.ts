@@ -68,7 +68,7 @@ export class ShareController {
     const { requestId } = caller;
     this.audit.write('share', caller.principal, { generationId: id, requestId });
     const origin = `${request.protocol}://${request.get('host') ?? ''}`;
-    return { ...link, url: `${origin}/llm/generations/${id}` };
+    return { ...link, url: `${origin}${this.config.BASE_PATH}/llm/generations/${id}` };
   }
 }
 
