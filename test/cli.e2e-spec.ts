@@ -62,13 +62,21 @@ describe('llm-cast', () => {
     const cwd = await mkdtemp(join(tmpdir(), 'llm-cast-'));
     await writeFile(join(cwd, '.env'), 'PORT=1\nHOST=::1\nMAX_QUEUE=3\n');
     const args = ['--port', '5', '--allow-pull', '--ollama-base-url', 'http://me:hush@box'];
-    const env = { PORT: '2', MAX_QUEUE: '4', OPENAI_API_KEY: 'sk-hush' };
+    const env = {
+      PORT: '2',
+      MAX_QUEUE: '4',
+      OPENAI_API_KEY: 'sk-hush',
+      OLLAMA_HEADERS: '{"X-Api-Key": "hush", "X-Title": "mine"}',
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://me:much,hush@box:4318',
+    };
     const { code, stdout } = await finished([...args, '--print-config'], { env, cwd });
     expect(code).toBe(0);
     const lines = stdout.split('\n');
     expect(lines).toEqual(expect.arrayContaining(['PORT=5', 'MAX_QUEUE=4', 'HOST=::1']));
     expect(lines).toEqual(expect.arrayContaining(['ALLOW_PULL=true', 'OPENAI_API_KEY=***']));
     expect(lines).toContain('OLLAMA_BASE_URL=http://***@box');
+    expect(lines).toContain('OLLAMA_HEADERS={"X-Api-Key":"***","X-Title":"***"}');
+    expect(lines).toContain('OTEL_EXPORTER_OTLP_ENDPOINT=http://***@box:4318');
     expect(stdout).not.toContain('hush');
   });
 

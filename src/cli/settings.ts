@@ -56,10 +56,14 @@ function written(value: Config[Name]): string | undefined {
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
-/** Without keys, and without the password in a URL. */
+/** Without keys, without what headers say, and without the password in a URL. */
 function masked(name: Name, value: string): string {
   if (/_(KEY|TOKEN|SECRET|PASSWORD)$/.test(name)) return '***';
-  return value.replace(/(?<=\/\/)[^/@,]*@/g, '***@');
+  if (name.endsWith('_HEADERS')) {
+    const names = Object.keys(JSON.parse(value) as object);
+    return JSON.stringify(Object.fromEntries(names.map((header) => [header, '***'])));
+  }
+  return value.replace(/(?<=\/\/)[^/]*@/g, '***@');
 }
 
 function help(): string {
