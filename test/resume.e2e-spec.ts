@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import { startApp } from './support/app.js';
 import { type Client, textOf } from './support/client.js';
+import { fraction } from './support/fraction.js';
 import { Oracle } from './support/oracle.js';
 import { call } from './support/rest.js';
 import type { ScriptedUpstream, UpstreamCall } from './support/scripted-upstream.js';
@@ -140,7 +141,7 @@ describe('join', () => {
     const owner = await connect();
     const moment = fc.record({
       waitMs: fc.integer({ min: 0, max: 15 }),
-      part: fc.double({ min: 0, max: 1, noNaN: true }),
+      part: fraction,
     });
     await fc.assert(
       fc.asyncProperty(fc.tuple(moment, moment, moment), async (moments) => {

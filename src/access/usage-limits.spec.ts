@@ -1,4 +1,5 @@
 import * as fc from 'fast-check';
+import { fraction } from '../../test/support/fraction.js';
 import { loadConfig } from '../config/load.js';
 import type { Limits } from '../protocol/access.js';
 import type { CastError } from '../protocol/errors.js';
@@ -146,7 +147,7 @@ describe('tokens a day', () => {
   it('are never overdrawn by starts, whatever ends when', async () => {
     const step = fc.record({
       reserve: fc.integer({ min: 1, max: 60 }),
-      used: fc.double({ min: 0, max: 1, noNaN: true }),
+      used: fraction,
     });
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {

@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import type { Part } from '../../src/cast/part.js';
 import type { Entry } from '../../src/generations/log/entry.js';
 import { GenerationLog } from '../../src/generations/log/generation-log.js';
+import { fraction } from './fraction.js';
 
 const createdAt = '2026-01-02T03:04:05.678Z';
 
@@ -81,7 +82,7 @@ const framesOf = (renderer: Renderer, entries: readonly Entry[]): unknown[] => [
  */
 export function expectPrefixStable(rendererOf: () => Renderer): void {
   fc.assert(
-    fc.property(answer, fc.double({ min: 0, max: 1, noNaN: true }), (said, cut) => {
+    fc.property(answer, fraction, (said, cut) => {
       const { entries } = logOf(said);
       const at = Math.round(cut * entries.length);
       const before = framesOf(rendererOf(), entries.slice(0, at));

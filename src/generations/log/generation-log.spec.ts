@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import * as fc from 'fast-check';
+import { fraction } from '../../../test/support/fraction.js';
 import type { Part } from '../../cast/part.js';
 import type { StreamRecord } from '../../protocol/records.js';
 import { RecordRenderer } from '../../socket/record-renderer.js';
@@ -159,10 +160,7 @@ const part: fc.Arbitrary<Part> = fc.oneof(
 const action = fc.oneof(
   weighted(8, fc.record({ do: fc.constant('append'), part })),
   // `at`: the place in what there is so far, from 0 to all of it.
-  weighted(
-    2,
-    fc.record({ do: fc.constant('join'), at: fc.double({ min: 0, max: 1, noNaN: true }), room }),
-  ),
+  weighted(2, fc.record({ do: fc.constant('join'), at: fraction, room })),
   weighted(2, fc.record({ do: fc.constant('give'), who: fc.nat(9), room, lag: fc.boolean() })),
   weighted(1, fc.record({ do: fc.constant('leave'), who: fc.nat(9) })),
 );

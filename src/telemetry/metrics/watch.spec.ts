@@ -1,4 +1,5 @@
 import * as fc from 'fast-check';
+import { fraction } from '../../../test/support/fraction.js';
 import { SECONDS } from './buckets.js';
 import { Watch } from './watch.js';
 
@@ -6,7 +7,7 @@ describe('the gaps between the chunks of an answer', () => {
   const read = fc.record({
     count: fc.integer({ min: 1, max: 4 }),
     sinceMs: fc.oneof(
-      fc.double({ min: 0, max: 60, noNaN: true }),
+      fraction.map((part) => 60 * part),
       fc.integer({ min: 0, max: 200_000 }),
     ),
   });
