@@ -1,4 +1,5 @@
 import * as fc from 'fast-check';
+import { fraction } from '../../test/support/fraction.js';
 import { Cadence, FEWEST_ANSWERS } from './cadence.js';
 
 /** Looks of 250 ms in so many seconds. */
@@ -72,21 +73,53 @@ describe('the cadence', () => {
     expect(cadence.delayMs).toBe(0);
   });
 
+  // What a core has to do with each interval, as measured: 100 % without, 44 to 50 % with 100 ms.
+  const share = { 0: 1, 100: 0.47, 200: 0.4 } as const;
+  /** The delay after each look of so many seconds. @param part of the core that this process may use */
+  const under = (load: number, part: number, seconds: number): number[] => {
+    const cadence = new Cadence();
+    cadence.answers = 500;
+    return Array.from({ length: looks(seconds) }, () => {
+      const work = load * share[cadence.delayMs as keyof typeof share];
+      cadence.look({ loop: Math.min(1, work / part), cpu: Math.min(part, work) });
+      return cadence.delayMs;
+    });
+  };
+  /** How often it went back to a shorter interval. */
+  const falls = (delays: readonly number[]): number =>
+    delays.filter((delay, at) => at > 0 && delay < delays[at - 1]!).length;
+  const anyLoad = fraction.map((part) => 4 * part);
+
   it('does not flap: under any constant load it settles', () => {
-    // What a core has to do with each interval, as measured: 100 % without, 44 to 50 % with 100 ms.
-    const share = { 0: 1, 100: 0.47, 200: 0.4 } as const;
     fc.assert(
-      fc.property(fc.double({ min: 0, max: 4, noNaN: true }), (load) => {
-        const under = new Cadence();
-        under.answers = 500;
-        const delays: number[] = [];
-        for (let at = 0; at < looks(60); at++) {
-          const work = load * share[under.delayMs as keyof typeof share];
-          under.look({ loop: Math.min(1, work), cpu: Math.min(1, work) });
-          delays.push(under.delayMs);
-        }
-        expect(new Set(delays.slice(looks(10))).size).toBe(1);
+      fc.property(anyLoad, (load) => {
+        expect(new Set(under(load, 1, 60).slice(looks(10))).size).toBe(1);
       }),
     );
+  });
+
+  it('flaps less and less where a part of a core is all it has, down to once in 48 s', () => {
+    fc.assert(
+      fc.property(
+        anyLoad,
+        fraction.map((one) => Math.max(0.05, one)),
+        (load, part) => {
+          const delays = under(load, part, 300);
+          expect(falls(delays.slice(0, looks(60)))).toBeLessThanOrEqual(5);
+          expect(falls(delays.slice(looks(100)))).toBeLessThanOrEqual(5);
+        },
+      ),
+    );
+  });
+
+  it('goes back as soon as ever when a shorter interval has held', () => {
+    for (let times = 0; times < 5; times++) {
+      look(cadence, 1, 1, 0.2);
+      look(cadence, 48, 0.3);
+    }
+    look(cadence, 60, 0.3);
+    look(cadence, 1, 1, 0.2);
+    look(cadence, 3, 0.3);
+    expect(cadence.delayMs).toBe(0);
   });
 });

@@ -16,6 +16,8 @@ const EASY = [0, 0.35, 0.7];
 /** Looks in a row that show the one or the other, before something changes: 1 s and 3 s. */
 const LOOKS_FULL = 4;
 const LOOKS_EASY = 12;
+/** Most of the latter: 48 s. They double each time that the shorter interval did not hold for as long. */
+const MOST_LOOKS_EASY = 16 * LOOKS_EASY;
 /**
  * Fewest answers under way with which the interval grows. Fewer cannot fill a core: at 60 events a
  * second each they take a tenth of it.
@@ -25,7 +27,8 @@ export const FEWEST_ANSWERS = 50;
 /**
  * The shortest interval at which an answer is read, and its readers are told of it, once it has used
  * up its {@link EventBudget}. It grows when the core does not keep up, so that a full core slows down
- * gently for everybody, and it has hysteresis, so that it does not flap.
+ * gently for everybody, and it has hysteresis, so that it does not flap. A process that may use only
+ * part of a core fills it while its share of the CPU is small: what did not hold is tried less and less.
  */
 export class Cadence {
   /** How many answers are under way. */
@@ -33,6 +36,10 @@ export class Cadence {
   private level = 0;
   private looksFull = 0;
   private looksEasy = 0;
+  /** How many looks are to be easy before the interval shrinks. */
+  private patience = LOOKS_EASY;
+  /** Looks since it shrank, until that has held; undefined before and after. */
+  private looksShorter: number | undefined;
 
   /** In milliseconds. */
   get intervalMs(): number {
@@ -51,8 +58,28 @@ export class Cadence {
     const isEasy = isFew || (loop <= FULL && cpu < (EASY[this.level] ?? 0));
     this.looksFull = isFull ? this.looksFull + 1 : 0;
     this.looksEasy = isEasy ? this.looksEasy + 1 : 0;
-    if (this.looksFull >= LOOKS_FULL) this.change(1);
-    if (this.looksEasy >= LOOKS_EASY) this.change(-1);
+    const hasHeld = this.looksShorter !== undefined && ++this.looksShorter > this.patience;
+    if (isFew || hasHeld) this.trust();
+    if (this.looksFull >= LOOKS_FULL) this.grow();
+    if (this.looksEasy >= this.patience) this.shrink();
+  }
+
+  private grow(): void {
+    if (this.looksShorter !== undefined) {
+      this.patience = Math.min(2 * this.patience, MOST_LOOKS_EASY);
+      this.looksShorter = undefined;
+    }
+    this.change(1);
+  }
+
+  private shrink(): void {
+    if (this.level > 0) this.looksShorter = 0;
+    this.change(-1);
+  }
+
+  private trust(): void {
+    this.patience = LOOKS_EASY;
+    this.looksShorter = undefined;
   }
 
   private change(by: 1 | -1): void {
