@@ -158,6 +158,17 @@ describe('the OpenAI SDK', () => {
     });
   });
 
+  it('may send null for what a part of a message has not, as the Agents SDK does', async () => {
+    const part = { type: 'text', text: 'why?', refusal: null, image_url: null } as never;
+    const asked = client.chat.completions.create({
+      model: 'llama3.2',
+      messages: [{ role: 'user', content: [part] }],
+    });
+    const { body } = await answered('because');
+    expect(body).toMatchObject({ messages: [{ content: 'why?' }] });
+    await asked;
+  });
+
   it('gets an answer in a JSON Schema, parsed', async () => {
     const asked = client.chat.completions.parse({
       model: 'llama3.2',

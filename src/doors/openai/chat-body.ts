@@ -8,9 +8,9 @@ const MAX_PARTS = 1_000;
 
 const part = z.looseObject({
   type: z.string(),
-  text: z.string().optional(),
-  refusal: z.string().optional(),
-  image_url: z.union([z.string(), z.looseObject({ url: z.string() })]).optional(),
+  text: maybe(z.string()),
+  refusal: maybe(z.string()),
+  image_url: maybe(z.union([z.string(), z.looseObject({ url: z.string() })])),
 });
 export type ContentPart = z.infer<typeof part>;
 
