@@ -197,6 +197,42 @@ describe('responses through the OpenAI SDK', () => {
     });
   });
 
+  it('take an item of an earlier one by its id, once, and only one that is kept', async () => {
+    const tools = [{ type: 'function' as const, name: 'weather', parameters: {}, strict: null }];
+    const first = client.responses.create({ model: 'llama3.2', input: 'weather in Oslo?', tools });
+    const called = { id: 'call_1', function: { name: 'weather', arguments: { city: 'Oslo' } } };
+    (await upstream.nextCall())
+      .line({ message: { role: 'assistant', content: '', thinking: 'hm' }, done: false })
+      .line({ message: { role: 'assistant', content: 'Wait.', tool_calls: [called] }, done: false })
+      .done();
+    const { output } = await first;
+    const references = output.map(({ id = '' }) => ({ type: 'item_reference' as const, id }));
+    expect(references).toHaveLength(3);
+    const question = { role: 'user' as const, content: 'weather in Oslo?' };
+    const result = { type: 'function_call_output' as const, call_id: 'call_1', output: '3 °C' };
+    const second = client.responses.create({
+      model: 'llama3.2',
+      input: [question, ...references, result],
+    });
+    const call = await upstream.nextCall();
+    call.text('cold').done();
+    expect(await second).toMatchObject({ output_text: 'cold' });
+    expect(call.body['messages']).toMatchObject([
+      question,
+      { role: 'assistant', content: 'Wait.', thinking: 'hm', tool_calls: [called] },
+      { role: 'tool', content: '3 °C', tool_call_id: 'call_1', tool_name: 'weather' },
+    ]);
+    const refused = (input: OpenAI.Responses.ResponseInput, fields: object) =>
+      expect(client.responses.create({ input })).rejects.toMatchObject(fields);
+    const [item] = references;
+    await refused([item!, item!], { status: 400, param: 'input.1.id' });
+    for (const id of ['x', 'msg_x_0', `${item!.id}1`])
+      await refused([{ type: 'item_reference', id }], {
+        status: 404,
+        code: 'generation_not_found',
+      });
+  });
+
   it('that are not to be stored cannot be read again', async () => {
     const asked = client.responses.create({ model: 'llama3.2', input: 'why?', store: false });
     (await upstream.nextCall()).text('because').done();

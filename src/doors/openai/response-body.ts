@@ -12,8 +12,8 @@ const MAX_METADATA_CHARS = 512;
 
 const part = z.looseObject({
   type: z.string(),
-  text: z.string().optional(),
-  refusal: z.string().optional(),
+  text: maybe(z.string()),
+  refusal: maybe(z.string()),
   image_url: maybe(z.string()),
 });
 export type InputPart = z.infer<typeof part>;
@@ -22,6 +22,8 @@ const parts = boundedList(part, MAX_PARTS);
 /** One item of the input; which fields it has depends on its type, a message by default. */
 const item = z.looseObject({
   type: maybe(z.string()),
+  /** Of an `item_reference`. */
+  id: maybe(z.string()),
   role: maybe(z.enum(['system', 'developer', 'user', 'assistant'])),
   content: maybe(z.union([z.string(), parts])),
   call_id: maybe(z.string()),

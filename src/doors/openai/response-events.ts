@@ -19,6 +19,9 @@ export interface ResponseEvent {
   sequence_number: number;
 }
 
+/** A response, as the API writes it. */
+export type ResponseObject = OutputItem & { readonly output: readonly OutputItem[] };
+
 /**
  * Says the entries of one generation as the events of a response. A pure function of the log from its
  * first entry on, and prefix-stable: an event has the same number in each replay. It takes entries
@@ -76,7 +79,7 @@ export class ResponseEvents {
   }
 
   /** The response as it is after the entries so far. @param status while it has not ended */
-  response(status: 'queued' | 'in_progress'): object {
+  response(status: 'queued' | 'in_progress'): ResponseObject {
     const { ended, usage } = this;
     const open = this.open?.item('in_progress');
     return {

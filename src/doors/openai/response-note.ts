@@ -1,5 +1,6 @@
 import type { Generation } from '../../generations/generation.js';
 import { CastError } from '../../protocol/errors.js';
+import { generationId } from '../../protocol/ids.js';
 import type { ChatFields } from '../../protocol/model-fields.js';
 
 /** What is kept with the generation of a response. */
@@ -22,15 +23,16 @@ export function responseId({ id }: Pick<Generation, 'id'>): string {
 
 /** The generation of a response. @throws CastError `generation_not_found` where it is no such id */
 export function generationIdOf(responseId: string): string {
-  if (!responseId.startsWith(PREFIX)) throw new CastError('generation_not_found', NOT_FOUND);
-  return responseId.slice(PREFIX.length);
+  const id = generationId.safeParse(responseId.slice(PREFIX.length));
+  if (!responseId.startsWith(PREFIX) || !id.success) throw responseNotFound();
+  return id.data;
 }
 
 /** @throws CastError `generation_not_found` for a generation that is no response, or is not stored */
 export function noteOf(generation: Pick<Generation, 'note'>): ResponseNote {
   const note = generation.note as Partial<ResponseNote> | undefined;
   if (note?.door !== 'openai.response' || note.isStored !== true) {
-    throw new CastError('generation_not_found', NOT_FOUND);
+    throw responseNotFound();
   }
   return note as ResponseNote;
 }
@@ -52,4 +54,8 @@ export function conversationOf(generation: Generation): ChatFields['messages'] {
   ];
 }
 
-const NOT_FOUND = { message: 'There is no such response, or it is no longer kept.' };
+export function responseNotFound(): CastError {
+  return new CastError('generation_not_found', {
+    message: 'There is no such response, or it is no longer kept.',
+  });
+}

@@ -11,8 +11,10 @@ import { actingAs } from '../acting.js';
 import { Delivery, HOLD_MS, ID_HEADER, onDisconnectOf } from '../delivery.js';
 import { notServed } from '../refused.js';
 import type { ResponseBody } from './response-body.js';
-import { type ResponseEvent, ResponseEvents, type ResponseFacts } from './response-events.js';
-import { conversationOf, generationIdOf, noteOf, type ResponseNote } from './response-note.js';
+import { withItems } from './item-references.js';
+import { factsOf, responseOf } from './response-answer.js';
+import { type ResponseEvent, ResponseEvents } from './response-events.js';
+import { conversationOf, generationIdOf, noteOf } from './response-note.js';
 import { responseRequest } from './response-request.js';
 import { comments, errorEvent, refuseEnd } from './sse.js';
 
@@ -30,7 +32,8 @@ export class Responses {
     const field = body.user === undefined ? 'safety_identifier' : 'user';
     const caller = actingAs(callerOf(request), field, body.user ?? body.safety_identifier);
     const before = await this.before(body.previous_response_id, caller);
-    const { asked, note } = responseRequest(body, before);
+    const input = await withItems(body.input, (id, path) => this.ended(id, path, caller));
+    const { asked, note } = responseRequest({ ...body, input }, before);
     const { generation } = await this.generations.start(
       onDisconnect === 'keep' ? { ...asked, onDisconnect } : asked,
       caller,
@@ -94,30 +97,21 @@ export class Responses {
     caller: Caller,
   ): Promise<ChatFields['messages']> {
     if (previous === undefined) return [];
-    const generation = await this.generations.get(generationIdOf(previous), caller, 'read');
+    const path = 'previous_response_id';
+    return conversationOf(await this.ended(generationIdOf(previous), path, caller));
+  }
+
+  /**
+   * The generation of a response that a request goes on from.
+   * @param path of the field that names it
+   * @throws CastError `generation_not_found`; `invalid_request` while it goes on
+   */
+  private async ended(id: string, path: string, caller: Caller): Promise<Generation> {
+    const generation = await this.generations.get(id, caller, 'read');
     noteOf(generation);
-    if (generation.log.end === undefined) {
-      throw notServed('previous_response_id', 'that response has not ended');
-    }
-    return conversationOf(generation);
+    if (generation.log.end === undefined) throw notServed(path, 'that response has not ended');
+    return generation;
   }
-}
-
-function factsOf(generation: Generation): ResponseFacts {
-  const { id, model, createdAt, waited } = generation;
-  return { id, model, createdAt, waited, note: generation.note as ResponseNote };
-}
-
-/** The response as it is now. */
-function responseOf(generation: Generation): object {
-  const { log } = generation;
-  const events = new ResponseEvents(factsOf(generation));
-  for (let after = 0; after < log.seq;) {
-    const entry = log.read(after);
-    events.entry(entry);
-    after = entry.seq;
-  }
-  return events.response(generation.state === 'queued' ? 'queued' : 'in_progress');
 }
 
 /** The events as a stream. @param after the last sequence number that the caller has; -1 = none */
