@@ -21,6 +21,7 @@ for (const { name, program, missing } of ENGINES) {
     let redis: RedisServer;
     let upstream: ScriptedUpstream;
     let nodes: RunningServer[];
+    let clients: Client[];
     let a: RunningServer;
     let b: RunningServer;
 
@@ -35,8 +36,10 @@ for (const { name, program, missing } of ENGINES) {
       await redis.ask((client) => client.flushall());
       upstream = await ScriptedUpstream.start();
       nodes = [];
+      clients = [];
     });
     afterEach(async () => {
+      for (const client of clients) client.close();
       await Promise.all(nodes.map((node) => node.close()));
       await upstream?.close();
     });
@@ -64,6 +67,11 @@ for (const { name, program, missing } of ENGINES) {
         );
         return views.every(({ body }) => body.nodes.length === 2);
       });
+    };
+    const connect = async (at: RunningServer, token: string): Promise<Client> => {
+      const client = await Client.connect(at.socketUrl, { auth: { token } });
+      clients.push(client);
+      return client;
     };
     const rest = (
       { url }: Pick<RunningServer, 'url'>,
@@ -121,7 +129,7 @@ for (const { name, program, missing } of ENGINES) {
       expect((await generate(a, ada!)).status).toBe(201);
       expect((await generate(b, bob!)).status).toBe(201);
       expect((await generate(a, bob!)).status).toBe(429);
-      const socket = await Client.connect(a.socketUrl, { auth: { token: ada } });
+      const socket = await connect(a, ada);
       expect(await handshake(b.socketUrl, { token: bob! })).toMatchObject({ code: 'rate_limited' });
       socket.close();
       await until(async () => (await handshake(b.socketUrl, { token: bob! })) === undefined);
@@ -130,8 +138,8 @@ for (const { name, program, missing } of ENGINES) {
     it('counts the sockets of all nodes together', async () => {
       await open({ LIMIT_SOCKETS: 2, LIMIT_HANDSHAKES_PER_10S: 0 });
       const ada = await tokenOf('ada');
-      const first = await Client.connect(a.socketUrl, { auth: { token: ada } });
-      const second = await Client.connect(b.socketUrl, { auth: { token: ada } });
+      const first = await connect(a, ada);
+      const second = await connect(b, ada);
       expect(await handshake(a.socketUrl, { token: ada })).toMatchObject({
         code: 'rate_limited',
         retryAfterMs: expect.any(Number),
@@ -148,9 +156,9 @@ for (const { name, program, missing } of ENGINES) {
       await open();
       const ada = await tokenOf('ada');
       const [here, there, other] = await Promise.all([
-        Client.connect(a.socketUrl, { auth: { token: ada } }),
-        Client.connect(b.socketUrl, { auth: { token: ada } }),
-        Client.connect(b.socketUrl, { auth: { token: await tokenOf('bob') } }),
+        connect(a, ada),
+        connect(b, ada),
+        connect(b, await tokenOf('bob')),
       ]);
       const { body: started } = await generate(b, ada);
       const request = await upstream.nextCall();
@@ -176,7 +184,21 @@ for (const { name, program, missing } of ENGINES) {
       expect(await rest(late, 'GET', '/llm/queue', ada)).toMatchObject({ status: 401 });
       expect((await rest(late, 'GET', '/llm/queue', await tokenOf('bob'))).status).toBe(200);
       expect(started.generationId).toMatch(/^[\w-]{30}$/);
-      for (const client of [here, there, other]) client.close();
+    });
+
+    it('a socket that may not read keeps no other one of its user from an answer of another node', async () => {
+      await open();
+      const ada = await tokenOf('ada');
+      const asking = await connect(a, ada);
+      const mute = await connect(b, await tokenOf('ada', { scopes: ['start'] }));
+      const reading = await connect(b, ada);
+      const { generationId } = await asking.accepted('send_message', {
+        user_id: 'ada',
+        user_content: 'hi',
+      });
+      (await upstream.nextCall()).text('yes').done();
+      expect(await reading.ended(generationId)).toMatchObject({ state: 'completed' });
+      expect(mute.of(generationId)).toEqual([]);
     });
 
     it('a revocation that Redis has lost is written again', async () => {
@@ -238,7 +260,7 @@ for (const { name, program, missing } of ENGINES) {
         body: { code: 'store_unavailable' },
       });
       // A reader that comes back gets in, and reads from the beginning.
-      const client = await Client.connect(a.socketUrl, { auth: { token: ada } });
+      const client = await connect(a, ada);
       expect(await client.ask('join', { generationId, after: 0 })).toMatchObject({ ok: true });
       request.text('two').done({ prompt_eval_count: 5, eval_count: 2 });
       await client.ended(generationId);
@@ -258,7 +280,6 @@ for (const { name, program, missing } of ENGINES) {
       await until(
         async () => (await redis.ask((client) => client.keys('lc:u:tokens:*')))?.length === 1,
       );
-      client.close();
     });
   });
 }

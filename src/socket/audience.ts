@@ -67,10 +67,13 @@ export class Audience {
     if (audience === 'user') this.peers.tell('audience', [generation.owner, generation.id]);
   }
 
-  /** The sockets that a user has here read a generation of another node. */
+  /** The sockets that a user has here read a generation of another node: each for itself, if it may. */
   private async showUser(user: string, generationId: string): Promise<void> {
-    for (const { data } of this.ofUsers.get(user) ?? []) {
-      data.readers.read(await this.generations.get(generationId, data.caller, 'read'), 0);
-    }
+    const sockets = [...(this.ofUsers.get(user) ?? [])];
+    await Promise.all(
+      sockets.map(async ({ data }) =>
+        data.readers.read(await this.generations.get(generationId, data.caller, 'read'), 0),
+      ),
+    );
   }
 }
