@@ -183,6 +183,15 @@ describe('the OpenAPI document', () => {
       ),
     );
     expect(wrong).toEqual([]);
+    const codes = (route: string, status: number): string[] =>
+      Object.keys(
+        new Map(operations()).get(route)?.responses[status]?.content?.['application/json']
+          ?.examples ?? {},
+      );
+    expect(codes('POST /llm/chat', 429).sort()).toEqual(['quota_exceeded', 'rate_limited']);
+    expect(codes('GET /llm/version', 429)).toEqual(['rate_limited']);
+    expect(codes('POST /llm/chat', 503)).toContain('store_unavailable');
+    expect(codes('GET /llm/generations/{id}', 503)).toEqual(['store_unavailable']);
     const starting = Object.keys(new Map(operations()).get('POST /llm/chat')?.responses ?? {});
     expect(starting).toEqual(
       expect.arrayContaining(['400', '404', '409', '413', '415', '429', '503']),

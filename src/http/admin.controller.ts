@@ -39,7 +39,7 @@ export class AdminController {
     summary: 'Cancel a generation, whosever it is',
     parameters: { id: generationId },
     answers: { 204: null },
-    refuses: ['generation_not_found'],
+    refuses: ['generation_not_found', 'store_unavailable'],
   })
   async cancelAny(@Param('id') id: string, @Req() request: Request): Promise<void> {
     this.check(request);
@@ -53,6 +53,7 @@ export class AdminController {
     summary: 'Take back credentials, and close what is open with them',
     description: 'On all nodes, until the longest token is over. Take keys out of the file too.',
     answers: { 200: revoked },
+    refuses: ['store_unavailable'],
   })
   async revoke(
     @Body({ schema: revokeBody }) body: RevokeBody,

@@ -40,6 +40,8 @@ const CREDENTIAL = {
 const REFUSED_ANYWHERE: readonly ErrorCode[] = [
   'unauthorized',
   'auth_expired',
+  // An address that has shown too many bad credentials.
+  'rate_limited',
   'forbidden',
   'internal',
 ];

@@ -52,10 +52,13 @@ const STARTING = {
   answers: { 201: started },
   refuses: [
     'client_not_found',
+    // The key of a generation that is no longer kept.
+    'generation_not_found',
     'idempotency_conflict',
-    'rate_limited',
+    'quota_exceeded',
     'queue_full',
     'shutting_down',
+    'store_unavailable',
   ],
 } as const;
 
@@ -101,8 +104,8 @@ export class LlmController {
     summary: 'Have Ollama pull a model',
     description: 'Only where the operator allows it (`ALLOW_PULL`). The records are the progress.',
     ...STARTING,
-    // It stands in no line.
-    refuses: STARTING.refuses.filter((code) => code !== 'rate_limited'),
+    // It takes no tokens.
+    refuses: STARTING.refuses.filter((code) => code !== 'quota_exceeded'),
   })
   pull(
     @Body({ schema: pullBody }) body: PullBody,
@@ -133,7 +136,11 @@ export class LlmController {
   }
 
   @Get('queue')
-  @Route({ summary: 'How many generations run and wait', answers: { 200: queueView } })
+  @Route({
+    summary: 'How many generations run and wait',
+    answers: { 200: queueView },
+    refuses: ['store_unavailable'],
+  })
   queue(@Req() request: Request): Promise<QueueView> {
     return this.llm.queue(callerOf(request));
   }
@@ -143,7 +150,7 @@ export class LlmController {
     summary: 'A generation as it is now',
     parameters: { id: generationId },
     answers: { 200: generationView },
-    refuses: ['generation_not_found'],
+    refuses: ['generation_not_found', 'store_unavailable'],
   })
   view(@Param('id') id: string, @Req() request: Request, @Res() response: Response): Promise<void> {
     return this.llm.view(id, callerOf(request), response);
@@ -159,7 +166,7 @@ export class LlmController {
     query: { lastEventId },
     answers: { 200: streamRecord, 204: null },
     produces: 'text/event-stream',
-    refuses: ['generation_not_found', 'invalid_request'],
+    refuses: ['generation_not_found', 'invalid_request', 'store_unavailable'],
   })
   events(
     @Param('id') id: string,
@@ -179,7 +186,7 @@ export class LlmController {
       'Answers when the upstream request is over, with the same however often it is asked.',
     parameters: { id: generationId },
     answers: { 200: generationView },
-    refuses: ['generation_not_found'],
+    refuses: ['generation_not_found', 'store_unavailable'],
   })
   cancel(
     @Param('id') id: string,

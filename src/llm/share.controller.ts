@@ -35,6 +35,7 @@ export class ShareController {
   @Route({
     summary: 'The caller: its name, its rights, and what is left of its limits',
     answers: { 200: me },
+    refuses: ['store_unavailable'],
   })
   async me(@Req() request: Request): Promise<Me> {
     const principal = principalOf(request);
@@ -52,7 +53,7 @@ export class ShareController {
     summary: 'Make a link to one generation',
     parameters: { id: generationId },
     answers: { 201: shareAnswer },
-    refuses: ['generation_not_found'],
+    refuses: ['generation_not_found', 'store_unavailable'],
   })
   async share(
     @Param('id') id: string,
