@@ -129,7 +129,7 @@ for (const { name, program, missing } of ENGINES) {
       expect((await generate(a, ada!)).status).toBe(201);
       expect((await generate(b, bob!)).status).toBe(201);
       expect((await generate(a, bob!)).status).toBe(429);
-      const socket = await connect(a, ada);
+      const socket = await connect(a, ada!);
       expect(await handshake(b.socketUrl, { token: bob! })).toMatchObject({ code: 'rate_limited' });
       socket.close();
       await until(async () => (await handshake(b.socketUrl, { token: bob! })) === undefined);
