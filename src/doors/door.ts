@@ -6,7 +6,7 @@ import type { Refused } from './refused.js';
 export interface Door {
   /** What the setting `DOORS` calls it. */
   readonly name: Config['DOORS'][number];
-  /** Whether a request for this path is for it. The path is without `BASE_PATH`. */
+  /** Whether a request for this path is for it. The path is without `BASE_PATH`, in small letters. */
   owns(path: string, headers: IncomingHttpHeaders): boolean;
   /** The body of a refusal, as its clients know it; a text is sent as plain text. */
   refusal(refused: Refused): object | string;

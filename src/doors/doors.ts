@@ -10,9 +10,10 @@ import { answerRefused, refusedBy } from './refused.js';
 
 const DOORS: readonly Door[] = [openAiDoor, ollamaDoor, aiSdkDoor];
 
-/** The door that a request is for; undefined for our own. */
+/** The door that a request is for; undefined for our own. Express finds a route by small and large letters alike. */
 export function doorOf(path: string, headers: IncomingHttpHeaders): Door | undefined {
-  return DOORS.find((door) => door.owns(path, headers));
+  const small = path.toLowerCase();
+  return DOORS.find((door) => door.owns(small, headers));
 }
 
 /** Refuses what is asked of a door that the operator has closed, with the name of the setting. */
