@@ -38,6 +38,13 @@ export function invalidRequest(issues: readonly z.core.$ZodIssue[]): CastError {
 
 /** One for each wrong field: of all unknown ones in an object zod makes one issue, at the object. */
 function detailsOf(issue: z.core.$ZodIssue): Detail[] {
+  if (issue.code === 'invalid_union') {
+    // Of several forms the one counts that was begun: what is wrong inside of it is worth saying.
+    const inside = issue.errors.find((issues) => issues.some(({ path }) => path.length > 0)) ?? [];
+    if (inside.length > 0) {
+      return inside.flatMap((one) => detailsOf({ ...one, path: [...issue.path, ...one.path] }));
+    }
+  }
   const path = issue.path.map(String);
   if (issue.code !== 'unrecognized_keys') return [{ path: path.join('.'), message: issue.message }];
   return issue.keys.slice(0, MAX_DETAILS).map((key) => ({

@@ -169,6 +169,14 @@ describe('the OpenAI SDK', () => {
     await asked;
   });
 
+  it('is told which part of a message is wrong', async () => {
+    const image = { type: 'image_url', image_url: {} } as never;
+    const content = [{ type: 'text' as const, text: 'why?' }, image];
+    await expect(
+      client.chat.completions.create({ model: 'llama3.2', messages: [{ role: 'user', content }] }),
+    ).rejects.toMatchObject({ status: 400, param: 'messages.0.content.1.image_url.url' });
+  });
+
   it('gets an answer in a JSON Schema, parsed', async () => {
     const asked = client.chat.completions.parse({
       model: 'llama3.2',
