@@ -4,11 +4,11 @@ export type SettingName = keyof typeof settings.shape;
 
 /** The groups in which people find the settings, in this order: what each is called, and which it has. */
 const GROUPS: readonly (readonly [title: string, pattern: RegExp])[] = [
-  ['Model servers and models', /^(OLLAMA|OPENAI|UPSTREAM|PULL|ALLOW_PULL|ALLOWED_MODELS|THINK)/],
+  ['Model servers and models', /^(OLLAMA|OPENAI|PULL|ALLOW_PULL|ALLOWED_MODELS|THINK)/],
   ['The waiting line', /^(MAX_CONCURRENT|MAX_QUEUE|QUEUE_|ROUTE_)/],
-  ['Who asks, and how much', /^(AUTH|API_KEY|JWT|TOKEN|USER|LIMIT|ALLOW_ANONYMOUS|TRUST_CLIENT)/],
+  ['Who asks, and how much', /^(API_KEY|JWT|LIMIT|ALLOW_ANONYMOUS|TRUST_CLIENT)/],
   ['Several nodes', /^(REDIS|NODE|CLUSTER)/],
-  ['Logs, measurements and traces', /^(LOG|METRICS|OTEL|TRAC)/],
+  ['Logs, measurements and traces', /^(LOG|METRICS|OTEL)/],
   [
     'Times',
     /^(CONNECT_TIMEOUT|FIRST_BYTE|IDLE|GENERATION|ABANDON|RETAIN|DRAIN|SLOW_READER)\w*_MS$/,
