@@ -5,6 +5,7 @@ import { NOTICEABLE_MS } from '../generations/line/patience.js';
 import type { LineLimits, SlotKeeper, Ticket } from '../generations/line/slot-keeper.js';
 import type { QueueView } from '../protocol/answers.js';
 import { CastError } from '../protocol/errors.js';
+import { busOf } from './keys.js';
 import type { RedisClient } from './redis.js';
 import type { ScriptName } from './scripts.js';
 import { toldTicket, type ToldTicket } from './told-ticket.js';
@@ -70,7 +71,7 @@ export class RedisLine implements SlotKeeper {
     this.byKey = new Map(upstreams.map((upstream) => [upstream.key, upstream]));
     this.settings = JSON.stringify({
       node,
-      bus: `${redis.prefix}bus:`,
+      bus: redis.prefix + busOf(''),
       slots: upstreams.map(({ key, slots }) => [key, slots]),
       maxQueue: limits.maxQueue,
       perUser: limits.maxConcurrentPerUser,
