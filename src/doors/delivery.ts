@@ -11,7 +11,7 @@ import { StreamedResponse, type Wording } from '../http/streamed-response.js';
 import { notServed } from './refused.js';
 
 /**
- * What becomes of a generation whose response was closed: it is cancelled; or it goes on for
+ * What becomes of a generation whose response the client closed: it is cancelled; or it goes on for
  * `ABANDON_AFTER_MS`; or to its end.
  */
 export type OnDisconnect = 'cancel' | 'grace' | 'keep';
@@ -63,10 +63,14 @@ export class Delivery {
     response.setHeader(ID_HEADER, generation.id);
     const onSlow = (): void => this.lifecycle.tell('slowReader', wording.door);
     const stream = StreamedResponse.open(response, this.config, generation, 0, wording, onSlow);
-    const session = this.sessions.start(caller.principal, (reason) => stream?.break(reason));
+    let isBroken = false;
+    const session = this.sessions.start(caller.principal, (reason) => {
+      isBroken = true;
+      stream?.break(reason);
+    });
     whenClosed(response, () => {
       session.end();
-      gone(generation, onDisconnect);
+      if (!isBroken) gone(generation, onDisconnect);
     });
   }
 
@@ -87,17 +91,20 @@ export class Delivery {
     // Nest's own for a POST is 201.
     response.status(200).setHeader(ID_HEADER, generation.id);
     const reader = generation.read({ door, ...WAITING }, generation.log.seq);
+    let isBroken = false;
     const closed = new Promise<undefined>((resolve) => {
       whenClosed(response, () => {
         reader.leave();
-        gone(generation, onDisconnect);
+        if (!isBroken) gone(generation, onDisconnect);
         resolve(undefined);
       });
     });
     let session: Session | undefined;
     const revoked = new Promise<never>((_resolve, reject) => {
       session = this.sessions.start(principal, (reason) => {
-        if (reason.code === 'unauthorized') reject(reason);
+        if (reason.code !== 'unauthorized') return;
+        isBroken = true;
+        reject(reason);
       });
     });
     try {
@@ -125,7 +132,10 @@ const WAITING = {
   fail: () => undefined,
 };
 
-/** The response was closed: a client that goes means "stop" in some doors, if nobody else reads. */
+/**
+ * The client has closed the response: that means "stop" in some doors, if nobody else reads. Where the
+ * server has ended it, as the credential is no longer good, the answer goes on.
+ */
 function gone(generation: Generation, onDisconnect: OnDisconnect): void {
   if (onDisconnect === 'cancel' && !generation.log.hasReaders) void generation.cancel();
 }

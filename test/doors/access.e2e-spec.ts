@@ -145,7 +145,7 @@ describe('a credential at every door', () => {
   const post = (path: string, body: object, token?: string): Promise<Response> =>
     fetch(`${app.url}${path}`, {
       method: 'POST',
-      headers: { ...json, ...KEEP, ...(token !== undefined && bearer(token)) },
+      headers: { ...json, ...(token !== undefined && bearer(token)) },
       body: JSON.stringify(body),
     });
   const audited = (event: string, sub: string): boolean =>
@@ -257,4 +257,43 @@ it('a whole answer is given to whoever was known when he asked, although his tok
     await app.close();
     await upstream.close();
   }
+});
+
+describe('an answer whose response the server ends, as the token has expired, is not cancelled', () => {
+  let upstream: ScriptedUpstream;
+  let app: RunningServer;
+  beforeAll(async () => {
+    upstream = await ScriptedUpstream.start();
+    app = await startApp({ OLLAMA_BASE_URL: upstream.url, JWT_SECRET: SECRET });
+  });
+  afterAll(async () => {
+    await app?.close();
+    await upstream?.close();
+  });
+
+  it.each(DOORS)('%s', async (_door, path, body) => {
+    // The clock may be five seconds off: four are left, enough for a busy machine.
+    const expiring = await tokenOf('ada', undefined, -1);
+    const streaming = fetch(app.url + path, {
+      method: 'POST',
+      headers: { ...json, ...bearer(expiring) },
+      body: JSON.stringify(body),
+    });
+    const request = (await upstream.nextCall()).text('one');
+    const response = await streaming;
+    await new Told(response).isOver;
+    request.text(' two').done();
+    const id = response.headers.get('x-llm-cast-generation-id');
+    const answer = async () =>
+      (
+        await call(
+          'GET',
+          `${app.url}/llm/generations/${id}`,
+          undefined,
+          bearer(await tokenOf('ada')),
+        )
+      ).body as { state: string };
+    await until(async () => (await answer()).state !== 'streaming');
+    expect(await answer()).toMatchObject({ state: 'completed', text: 'one two' });
+  });
 });
