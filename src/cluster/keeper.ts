@@ -9,6 +9,7 @@ import { Followers } from './followers.js';
 import { confirmed, fieldsOf, type Kept, lastOf, newsOf } from './kept.js';
 import { birthOf, hashOf, runningOf } from './keys.js';
 import type { RedisClient } from './redis.js';
+import { RefusedStarts } from './refused-starts.js';
 import { Ticks } from './ticks.js';
 
 /**
@@ -29,6 +30,7 @@ export class Keeper {
   private readonly logger = new Logger('Keeper');
   private readonly byId = new Map<string, Kept>();
   private readonly ticks = new Ticks(this.byId, (due) => this.flush(due));
+  private readonly refused: RefusedStarts;
 
   constructor(
     private readonly redis: RedisClient,
@@ -38,7 +40,9 @@ export class Keeper {
       'QUEUE_TIMEOUT_MS' | 'GENERATION_TIMEOUT_MS' | 'RETAIN_MS' | 'NODE_LEASE_MS'
     >,
     private readonly lifecycle: Lifecycle,
-  ) {}
+  ) {
+    this.refused = new RefusedStarts(redis, node);
+  }
 
   /** Copies of what runs here that other nodes keep up to date, in all. */
   get followers(): number {
@@ -100,6 +104,7 @@ export class Keeper {
       if (!(await this.open(kept))) throw new CastError('store_unavailable');
     } catch (error) {
       this.drop(kept);
+      if (epoch === 1 && generation.log.seq === 0) this.refused.note(id);
       throw error;
     }
     // One that has ended is written again: Redis has lost it.
@@ -160,8 +165,9 @@ export class Keeper {
     });
   }
 
-  /** Forgets followers that have not asked again, and tells again what Redis has lost. */
+  /** Forgets followers that have not asked again, tells again what Redis has lost, takes back what is refused. */
   beat(): void {
+    void this.refused.takeBack();
     for (const kept of this.byId.values()) {
       kept.followers.expire(performance.now());
       if (kept.isGone) this.ticks.next(kept);

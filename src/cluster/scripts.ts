@@ -7,6 +7,7 @@ const FILES = {
   open: ['open'],
   append: ['append'],
   fence: ['fence'],
+  undo: ['undo'],
   sockets: ['sockets'],
   knownAdd: ['known-add'],
   knownFind: ['known-find'],
