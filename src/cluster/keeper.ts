@@ -30,8 +30,6 @@ export class Keeper {
   private readonly logger = new Logger('Keeper');
   private readonly byId = new Map<string, Kept>();
   private readonly ticks = new Ticks(this.byId, (due) => this.flush(due));
-  private readonly refused: RefusedStarts;
-
   constructor(
     private readonly redis: RedisClient,
     private readonly node: string,
@@ -40,9 +38,8 @@ export class Keeper {
       'QUEUE_TIMEOUT_MS' | 'GENERATION_TIMEOUT_MS' | 'RETAIN_MS' | 'NODE_LEASE_MS'
     >,
     private readonly lifecycle: Lifecycle,
-  ) {
-    this.refused = new RefusedStarts(redis, node);
-  }
+    private readonly refused: RefusedStarts,
+  ) {}
 
   /** Copies of what runs here that other nodes keep up to date, in all. */
   get followers(): number {
@@ -165,9 +162,8 @@ export class Keeper {
     });
   }
 
-  /** Forgets followers that have not asked again, tells again what Redis has lost, takes back what is refused. */
+  /** Forgets followers that have not asked again, and tells again what Redis has lost. */
   beat(): void {
-    void this.refused.takeBack();
     for (const kept of this.byId.values()) {
       kept.followers.expire(performance.now());
       if (kept.isGone) this.ticks.next(kept);

@@ -14,6 +14,7 @@ import { RedisAccessStore } from './redis-access-store.js';
 import { RedisKnownPrefixes } from './redis-known-prefixes.js';
 import { RedisLine } from './redis-line.js';
 import { RedisStore } from './redis-store.js';
+import { RefusedStarts } from './refused-starts.js';
 
 /** What a node of a cluster is made of. */
 export interface NodeParts {
@@ -42,11 +43,12 @@ export function partsOf(
   const local = new MemoryStore(config);
   const bus = new NodeBus(redis, node);
   const heartbeat = new Heartbeat(redis, node, config.NODE_LEASE_MS);
-  const keeper = new Keeper(redis, node, config, lifecycle);
+  const refused = new RefusedStarts(redis, node);
+  const keeper = new Keeper(redis, node, config, lifecycle, refused);
   const copies = new Copies(redis, bus, node, config, (bytes) => local.grow(bytes), lifecycle);
   const line = new RedisLine(redis, upstreams, lineLimits(config), node, heartbeat.periodMs);
   const known = new RedisKnownPrefixes(redis, upstreams);
-  const store = new RedisStore(local, redis, node, keeper, copies, config);
+  const store = new RedisStore(local, redis, node, keeper, copies, refused, config);
   const burial = new Burial({ redis, keeper, copies, line, store, lifecycle }, node, config);
   const access = new RedisAccessStore(redis, node);
   redis.time((op, ms) => lifecycle.tell('stored', op, ms));

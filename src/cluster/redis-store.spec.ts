@@ -18,6 +18,7 @@ import { newNodeId } from './keys.js';
 import { NodeBus } from './node-bus.js';
 import { RedisClient } from './redis.js';
 import { RedisStore } from './redis-store.js';
+import { RefusedStarts } from './refused-starts.js';
 
 for (const { name, program, missing } of ENGINES) {
   describeIf(program !== undefined, missing)(`the store on ${name}`, () => {
@@ -46,7 +47,8 @@ for (const { name, program, missing } of ENGINES) {
       const bus = new NodeBus(redis, node);
       await bus.open();
       const local = new MemoryStore(config);
-      const keeper = new Keeper(redis, node, config, new Lifecycle());
+      const refused = new RefusedStarts(redis, node);
+      const keeper = new Keeper(redis, node, config, new Lifecycle(), refused);
       bus.on('follow', (message) => {
         const { node: from, ids } = message as { node: string; ids: [string, boolean][] };
         return keeper.follow(from, ids);
@@ -57,7 +59,7 @@ for (const { name, program, missing } of ENGINES) {
       // A copy that nobody reads goes after some beats.
       const beat = setInterval(() => void copies.beat(() => true), RETAIN_MS / 4);
       open.unshift({ close: () => clearInterval(beat) });
-      return new RedisStore(local, redis, node, keeper, copies, config);
+      return new RedisStore(local, redis, node, keeper, copies, refused, config);
     };
 
     it('counts what a copy takes, and makes so many at most', async () => {

@@ -12,6 +12,7 @@ import { writeRequest } from './kept-request.js';
 import { activeOf, digest, hashOf, keyOf, nameOf, noteOf } from './keys.js';
 import { RecentEnds } from './recent-ends.js';
 import type { RedisClient } from './redis.js';
+import type { RefusedStarts } from './refused-starts.js';
 
 /** How long a key may stand for a generation that nobody can find yet, in milliseconds. */
 const CLAIM_MS = 60_000;
@@ -38,6 +39,7 @@ export class RedisStore extends GenerationStore {
     private readonly node: string,
     private readonly keeper: Keeper,
     private readonly copies: Copies,
+    private readonly refused: RefusedStarts,
     private readonly config: Pick<
       Config,
       'QUEUE_TIMEOUT_MS' | 'GENERATION_TIMEOUT_MS' | 'RETAIN_MS' | 'CLUSTER_KEEP_REQUESTS'
@@ -47,9 +49,10 @@ export class RedisStore extends GenerationStore {
     redis.onReconnect(() => this.recent.doubt());
   }
 
-  /** Looks again for what it could not be told of. */
+  /** Looks again for what it could not be told of, and takes back what it has refused. */
   beat(): void {
     void this.recent.check();
+    void this.refused.takeBack();
   }
 
   /** This node goes: resolves when what has ended here is as safe as it can be. */
@@ -74,10 +77,13 @@ export class RedisStore extends GenerationStore {
 
   async claim({ key, user, asked }: Claim, id: string): Promise<string> {
     const name = this.redis.prefix + keyOf(user, key);
-    const text = JSON.stringify({ id, f: digest(JSON.stringify(asked)) });
-    const before = await this.redis.ask((client) =>
-      client.set(name, text, 'PX', CLAIM_MS, 'NX', 'GET'),
-    );
+    const text = textOf(id, asked);
+    const before = await this.redis
+      .ask((client) => client.set(name, text, 'PX', CLAIM_MS, 'NX', 'GET'))
+      .catch((error: unknown) => {
+        this.refused.note(id, { name, text });
+        throw error;
+      });
     this.keyNames.set(id, name);
     if (before === null) return id;
     const winner = idOf(before, asked);
@@ -95,11 +101,13 @@ export class RedisStore extends GenerationStore {
     return id;
   }
 
-  async unclaim(_claim: Claim, id: string): Promise<void> {
+  async unclaim({ asked }: Claim, id: string): Promise<void> {
     const name = this.keyNames.get(id);
     this.keyNames.delete(id);
     if (name === undefined) return;
-    await this.redis.ask((client) => client.del(name)).catch(() => undefined);
+    await this.redis
+      .ask((client) => client.del(name))
+      .catch(() => this.refused.note(id, { name, text: textOf(id, asked) }));
   }
 
   async named(name: Name): Promise<string> {
@@ -256,6 +264,11 @@ export class RedisStore extends GenerationStore {
     const { QUEUE_TIMEOUT_MS, GENERATION_TIMEOUT_MS, RETAIN_MS } = this.config;
     return QUEUE_TIMEOUT_MS + GENERATION_TIMEOUT_MS + RETAIN_MS;
   }
+}
+
+/** What the key of a generation holds: its id, and the digest of what was asked. */
+function textOf(id: string, asked: unknown): string {
+  return JSON.stringify({ id, f: digest(JSON.stringify(asked)) });
 }
 
 /** @throws CastError `idempotency_conflict` */

@@ -11,13 +11,25 @@ const AT_ONCE = 200;
  */
 const ANSWERS = 2;
 
+/** An idempotency key, by its name in Redis, and what it holds there. */
+export interface HeldKey {
+  readonly name: string;
+  readonly text: string;
+}
+
+interface Refused {
+  key: HeldKey | undefined;
+  /** How often Redis has answered since. */
+  answers: number;
+}
+
 /**
  * Starts that were refused because Redis did not answer. It may have kept them, or do so when it goes on:
- * another node would then begin them for nobody, when this one is lost. So they are taken back.
+ * another node would then begin them for nobody, when this one is lost, and their idempotency keys would
+ * stand for nothing. So they are taken back.
  */
 export class RefusedStarts {
-  /** By their ids, how often Redis has answered since. */
-  private readonly answers = new Map<string, number>();
+  private readonly byId = new Map<string, Refused>();
   private isBusy = false;
 
   constructor(
@@ -25,17 +37,18 @@ export class RefusedStarts {
     private readonly node: string,
   ) {}
 
-  note(id: string): void {
-    this.answers.set(id, 0);
-    const [oldest] = this.answers.keys();
-    if (this.answers.size > MOST && oldest !== undefined) this.answers.delete(oldest);
+  /** @param key that may be held for it */
+  note(id: string, key = this.byId.get(id)?.key): void {
+    this.byId.set(id, { key, answers: 0 });
+    const [oldest] = this.byId.keys();
+    if (this.byId.size > MOST && oldest !== undefined) this.byId.delete(oldest);
   }
 
   /** Takes back what is to be taken back; called again until Redis has answered. */
   async takeBack(): Promise<void> {
     if (this.isBusy) return;
     this.isBusy = true;
-    const ids = [...this.answers.keys()];
+    const ids = [...this.byId.keys()];
     try {
       for (let at = 0; at < ids.length; at += AT_ONCE) await this.undo(ids.slice(at, at + AT_ONCE));
     } catch {
@@ -47,11 +60,14 @@ export class RefusedStarts {
 
   private async undo(ids: readonly string[]): Promise<void> {
     const keys = [runningOf(this.node), ...ids.map(hashOf)].map((key) => this.redis.prefix + key);
-    await this.redis.run('undo', keys, [this.node, ...ids]);
+    const held = ids.flatMap((id) => this.byId.get(id)?.key ?? []);
+    await Promise.all([
+      this.redis.run('undo', keys, [this.node, ...ids]),
+      ...held.map(({ name, text }) => this.redis.run('unclaim', [name], [text])),
+    ]);
     for (const id of ids) {
-      const answers = (this.answers.get(id) ?? 0) + 1;
-      if (answers < ANSWERS) this.answers.set(id, answers);
-      else this.answers.delete(id);
+      const refused = this.byId.get(id);
+      if (refused !== undefined && ++refused.answers >= ANSWERS) this.byId.delete(id);
     }
   }
 }

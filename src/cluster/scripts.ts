@@ -8,6 +8,7 @@ const FILES = {
   append: ['append'],
   fence: ['fence'],
   undo: ['undo'],
+  unclaim: ['unclaim'],
   sockets: ['sockets'],
   knownAdd: ['known-add'],
   knownFind: ['known-find'],
