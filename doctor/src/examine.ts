@@ -136,7 +136,7 @@ async function judge(
     return skipped(`Not checked: it needs ${titles}.`);
   }
   const limit = AbortSignal.timeout(limitMs);
-  const either = signal === undefined ? limit : AbortSignal.any([limit, signal]);
+  const either = signal === undefined ? limit : eitherOf(limit, signal);
   try {
     return await Promise.race([run(patient, either), aborted(either)]);
   } catch (error) {
@@ -149,6 +149,17 @@ async function judge(
   } finally {
     patient.cancel = undefined;
   }
+}
+
+/** `AbortSignal.any`, which browsers have since 2024 only. */
+function eitherOf(...signals: AbortSignal[]): AbortSignal {
+  const either = new AbortController();
+  for (const one of signals) {
+    const abort = (): void => either.abort(one.reason);
+    if (one.aborted) abort();
+    else one.addEventListener('abort', abort, { signal: either.signal });
+  }
+  return either.signal;
 }
 
 /** Nobody reads that answer any more: the GPU is for somebody else. */
