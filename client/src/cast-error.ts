@@ -13,6 +13,10 @@ export type ClientErrorCode =
   /** What arrived is not what was sent; `stream.text` holds the best that there is. */
   | 'text_damaged';
 
+/** What an app's own function has thrown, whatever that is. */
+export const asError = (thrown: unknown): Error =>
+  thrown instanceof Error ? thrown : new Error(String(thrown));
+
 /** The one error of this package. Go by `code`; `message` is for people. */
 export class CastError extends Error {
   override readonly name = 'CastError';

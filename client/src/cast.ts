@@ -5,6 +5,7 @@ import { CastError } from './cast-error.js';
 import type { Connection } from './connection.js';
 import { reportFelt } from './felt.js';
 import { Link } from './link.js';
+import { Listeners } from './listeners.js';
 import { modelsAt } from './models.js';
 import type { ConnectOptions, JoinOptions, StreamOptions } from './options.js';
 import { randomId } from './platform.js';
@@ -31,14 +32,14 @@ export class Cast {
   readonly #link: Link;
   readonly #readers = new Set<Reader>();
   readonly #cancellations = new Set<Cancellation>();
-  readonly #connectionListeners = new Set<(connection: Connection) => void>();
+  readonly #connectionListeners = new Listeners();
   readonly #restUrl: string;
   readonly #maxRequestBytes: number;
   readonly #connectTimeoutMs: number;
   readonly #unfinished: UnfinishedList | undefined;
   /** Generations that this page has heard of: those that it reads, has read or was told of. */
   readonly #heardOf = new RecentIds();
-  readonly #onGeneration: ConnectOptions['onGeneration'];
+  readonly #generationListeners = new Listeners<string>();
   readonly #token: ConnectOptions['token'];
   readonly #reports: boolean;
   #stopFlushing: (() => void) | undefined;
@@ -49,7 +50,7 @@ export class Cast {
     this.#restUrl = bare(restUrl);
     this.#maxRequestBytes = options.maxRequestBytes ?? MAX_REQUEST_BYTES;
     this.#connectTimeoutMs = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
-    this.#onGeneration = options.onGeneration;
+    if (options.onGeneration !== undefined) this.#generationListeners.add(options.onGeneration);
     this.#reports = options.report ?? false;
     this.#token = token;
     this.#unfinished = storage && new UnfinishedList(storage, `llm-cast ${bare(url)}`);
@@ -70,9 +71,7 @@ export class Cast {
       down: () => each((listener) => listener.down()),
       doubt: () => each((listener) => listener.ask()),
       refused: (error) => each((listener) => listener.fail(error)),
-      changed: () => {
-        for (const changed of this.#connectionListeners) changed(this.connection);
-      },
+      changed: () => this.#connectionListeners.tell(),
       record: (record) => {
         this.#hearOf(record.generationId);
         each((listener) => listener.receive(record));
@@ -99,9 +98,9 @@ export class Cast {
    * @returns a function that ends it
    */
   subscribe(changed: (connection: Connection) => void): () => void {
-    this.#connectionListeners.add(changed);
+    const stop = this.#connectionListeners.add(() => changed(this.connection));
     this.open();
-    return () => void this.#connectionListeners.delete(changed);
+    return stop;
   }
 
   /**
@@ -122,7 +121,7 @@ export class Cast {
 
   /** The next message of a conversation. */
   chat(request: ChatRequest, options?: StreamOptions): CastStream {
-    const asked = { idempotencyKey: randomId(), ...request };
+    const asked = { ...request, idempotencyKey: request.idempotencyKey ?? randomId() };
     const bytes = bytesOf(asked);
     return this.#start(
       bytes,
@@ -133,7 +132,7 @@ export class Cast {
 
   /** What follows a prompt. */
   generate(request: GenerateRequest, options?: StreamOptions): CastStream {
-    const asked = { idempotencyKey: randomId(), ...request };
+    const asked = { ...request, idempotencyKey: request.idempotencyKey ?? randomId() };
     const bytes = bytesOf(asked);
     return this.#start(
       bytes,
@@ -189,8 +188,8 @@ export class Cast {
   }
 
   /** The models that can be asked. @throws CastError */
-  async models(): Promise<ModelList['models']> {
-    return modelsAt(this.#restUrl, await this.#token?.());
+  models(): Promise<ModelList['models']> {
+    return modelsAt(this.#restUrl, this.#token);
   }
 
   /** What this page was reading before it was loaded again. `join` goes on with it. */
@@ -258,14 +257,14 @@ export class Cast {
   }
 
   #hearOf(generationId: string): void {
-    if (this.#onGeneration === undefined) return;
+    if (this.#generationListeners.isEmpty) return;
     let isRead = false;
     for (const { view } of this.#readers) {
       // It may be the one whose ack was lost. The server speaks of it again.
       if (view.generationId === undefined) return;
       if (view.generationId === generationId) isRead = true;
     }
-    if (this.#heardOf.add(generationId) && !isRead) this.#onGeneration(generationId);
+    if (this.#heardOf.add(generationId) && !isRead) this.#generationListeners.tell(generationId);
   }
 
   #stream(reader: Reader, signal?: AbortSignal): CastStream {

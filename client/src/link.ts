@@ -1,6 +1,6 @@
 import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
 import { addressOf } from './address.js';
-import type { CastError } from './cast-error.js';
+import { asError, type CastError } from './cast-error.js';
 import { type Connection, failedAttempt, refusalOf } from './connection.js';
 import type {
   ClientToServerEvents,
@@ -199,7 +199,7 @@ export class Link {
     const attempt = ++this.#attempts;
     const { engine } = this.#socket.io;
     // What comes late is of no use: another connection asks, or will ask, for its own.
-    const isLate = (): boolean => attempt !== this.#attempts || engine !== this.#socket.io.engine;
+    const isLate = (): boolean => attempt !== this.#attempts || engine.readyState !== 'open';
     try {
       const token = await source();
       if (isLate()) return;
@@ -207,8 +207,8 @@ export class Link {
       give({ token });
     } catch (error) {
       if (isLate()) return;
-      this.#failed(failedAttempt(this.#url, error as Error));
-      this.#socket.io.engine.close();
+      this.#failed(failedAttempt(this.#url, asError(error)));
+      engine.close();
     }
   }
 

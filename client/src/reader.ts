@@ -1,6 +1,7 @@
 import { type Answer, apply, EMPTY, textOf } from './answer.js';
 import { CastError } from './cast-error.js';
 import type { Link } from './link.js';
+import { Listeners } from './listeners.js';
 import { isWhole } from './proof.js';
 import type { StartedAck, StreamRecord, StreamState, TerminalRecord } from './protocol.js';
 import { IDLE, type Result, type View } from './view.js';
@@ -35,8 +36,8 @@ export class Reader implements Listener {
   #view: View;
   #resolve!: (result: Result) => void;
   #reject!: (error: CastError) => void;
-  readonly #listeners = new Set<(text: TextChange) => void>();
-  readonly #recordListeners = new Set<(record: StreamRecord) => void>();
+  readonly #listeners = new Listeners<TextChange>();
+  readonly #recordListeners = new Listeners<StreamRecord>();
   /** On this connection a start or a join is not yet answered. */
   #isAsking = false;
   #starts = 0;
@@ -71,14 +72,12 @@ export class Reader implements Listener {
 
   /** @returns a function that ends it */
   subscribe(listener: (text: TextChange) => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
+    return this.#listeners.add(listener);
   }
 
   /** Gets each record as it is applied. @returns a function that ends it */
   onRecord(listener: (record: StreamRecord) => void): () => void {
-    this.#recordListeners.add(listener);
-    return () => void this.#recordListeners.delete(listener);
+    return this.#recordListeners.add(listener);
   }
 
   up(): void {
@@ -107,7 +106,7 @@ export class Reader implements Listener {
       const isEnd = 'state' in record;
       const state = isEnd ? {} : this.#stateOf({ state: 'streaming' });
       this.#update({ ...answer, ...state }, { added: textOf(record) });
-      for (const listener of this.#recordListeners) listener(record);
+      this.#recordListeners.tell(record);
     } else this.#anew = answer;
     if ('state' in record) void this.#prove(answer, record);
   }
@@ -166,7 +165,8 @@ export class Reader implements Listener {
     const { seq: after } = this.#anew ?? this.#view;
     this.link.ask('join', { generationId, after }, (answer) => {
       this.#isAsking = false;
-      if (this.isOver) return;
+      // Left meanwhile: the server may have heard of that before it began to read.
+      if (this.isOver) return this.#askLeave();
       if (answer.ok) {
         this.#update(this.#stateOf(answer));
         this.#askCancel();
@@ -219,7 +219,7 @@ export class Reader implements Listener {
 
   #update(change: Partial<View>, text: TextChange = { added: '' }): void {
     this.#view = { ...this.#view, ...change };
-    for (const listener of this.#listeners) listener(text);
+    this.#listeners.tell(text);
   }
 }
 

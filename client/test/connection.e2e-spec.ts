@@ -84,6 +84,25 @@ describe('the connection of a client', () => {
     expect([stdout, stderr]).toEqual(['idle false\n', '']);
   });
 
+  it('that is closed before its token is there holds up no process until that token ends', async () => {
+    const client = new URL('../dist/index.js', import.meta.url).href;
+    const now = Math.floor(Date.now() / 1000);
+    const claims = Buffer.from(JSON.stringify({ iat: now, exp: now + 900 })).toString('base64url');
+    const code = `import { connect } from ${JSON.stringify(client)};
+      const cast = connect(${JSON.stringify(app.socketUrl)}, {
+        async token() {
+          cast.close();
+          await new Promise((resolve) => setTimeout(resolve, 50));
+          console.log('late');
+          return 'e30.${claims}.x';
+        },
+      });
+      cast.open();`;
+    const args = ['--input-type=module', '--eval', code];
+    const { stdout, stderr } = await run(process.execPath, args, { timeout: 60_000 });
+    expect([stdout, stderr]).toEqual(['late\n', '']);
+  });
+
   it('is told of: idle, connecting, up, down, up, closed', async () => {
     const port = await freePort();
     let server = await startApp({ OLLAMA_BASE_URL: upstream.url, SOCKET_PORT: port });

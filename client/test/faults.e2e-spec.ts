@@ -68,13 +68,13 @@ describe('the client on a bad network', () => {
     await until(() => !stream.view.connected);
   };
   /** Asks, and holds every record that is applied against what the upstream says. */
-  const ask = (cast: Cast, prompt: string) => {
+  const ask = (cast: Cast, prompt: string, fields: object = {}) => {
     const oracle = new Oracle();
     const judge = oracle.reader();
     const verdicts: string[] = [];
     const onRecord = (record: Parameters<typeof judge.receive>[0]): void =>
       void verdicts.push(judge.receive(record));
-    const stream = cast.generate({ prompt }, { onRecord });
+    const stream = cast.generate({ prompt, ...fields }, { onRecord });
     return { stream, oracle, repeatedOrLost: () => verdicts.filter((told) => told !== 'applied') };
   };
   /** The model writes so many pieces, and ends. @returns all that it wrote */
@@ -163,24 +163,27 @@ describe('the client on a bad network', () => {
     expect(deaths.count).toBe(3);
   });
 
-  it('starts nothing twice when the ack is lost', async () => {
-    // Socket.IO sends nothing while it changes transports.
-    const cast = open({ socket: { ...socket, transports: ['websocket'] } });
-    await until(() => cast.connected);
-    const before = upstream.calls.length;
-    proxy.stall();
-    const { stream, oracle } = ask(cast, 'why?');
-    const request = await upstream.nextCall();
-    proxy.cut();
-    proxy.resume();
-    oracle.sent('text', 'because');
-    request.text('because');
-    await until(() => stream.text === 'because');
-    request.done();
-    expect(await stream.result).toMatchObject({ verified: true });
-    expect(oracle.problems()).toEqual([]);
-    expect(upstream.calls).toHaveLength(before + 1);
-  });
+  it.each([{}, { idempotencyKey: undefined }])(
+    'starts nothing twice when the ack is lost (%o)',
+    async (fields) => {
+      // Socket.IO sends nothing while it changes transports.
+      const cast = open({ socket: { ...socket, transports: ['websocket'] } });
+      await until(() => cast.connected);
+      const before = upstream.calls.length;
+      proxy.stall();
+      const { stream, oracle } = ask(cast, 'why?', fields);
+      const request = await upstream.nextCall();
+      proxy.cut();
+      proxy.resume();
+      oracle.sent('text', 'because');
+      request.text('because');
+      await until(() => stream.text === 'because');
+      request.done();
+      expect(await stream.result).toMatchObject({ verified: true });
+      expect(oracle.problems()).toEqual([]);
+      expect(upstream.calls).toHaveLength(before + 1);
+    },
+  );
 
   it('shows that the connection is gone, and goes on when it is back', async () => {
     const cast = open();

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { createServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Server } from 'socket.io';
+import { until } from '../../test/support/until.js';
 import {
   type Cast,
   type CastStream,
@@ -41,6 +42,9 @@ describe('what arrived wrong', () => {
   let sent: StreamRecord[][];
   let joins: number[];
   let isKept: boolean;
+  /** What happens before a join is answered. */
+  let beforeJoin: () => Promise<void>;
+  let leaves: number;
 
   beforeAll(async () => {
     http = createServer();
@@ -51,8 +55,10 @@ describe('what arrived wrong', () => {
         ack({ ok: true, generationId, state: 'streaming' });
         send();
       });
-      socket.on('join', ({ after }, ack) => {
+      socket.on('leave', () => void leaves++);
+      socket.on('join', async ({ after }, ack) => {
         joins.push(after);
+        await beforeJoin();
         ack(isKept ? { ok: true, state: 'streaming', seq: 4 } : { ok: false, error: missing });
         send();
       });
@@ -62,6 +68,8 @@ describe('what arrived wrong', () => {
   beforeEach(() => {
     joins = [];
     isKept = true;
+    leaves = 0;
+    beforeJoin = () => Promise.resolve();
     cast = connect(`http://127.0.0.1:${(http.address() as AddressInfo).port}`);
   });
   afterEach(() => cast.close());
@@ -144,6 +152,20 @@ describe('what arrived wrong', () => {
     const stream = ask([chunk(1, TEXT, { colour: 'blue' }), news, end(3)]);
     expect(await stream.result).toMatchObject({ verified: true });
     expect(stream.text).toBe(TEXT);
+  });
+
+  it('is not asked for where it was left while the server was slow to begin', async () => {
+    sent = [];
+    let begin = (): void => undefined;
+    beforeJoin = () => new Promise((resolve) => (begin = resolve));
+    const stream = cast.join(generationId);
+    await until(() => joins.length === 1);
+    stream.leave();
+    await until(() => leaves === 1);
+    // From here on it sends: it had heard of the leave before.
+    begin();
+    await until(() => leaves === 2);
+    await expect(stream.result).rejects.toMatchObject({ code: 'closed' });
   });
 
   it('comes again after the server has hung up', async () => {

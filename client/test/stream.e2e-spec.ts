@@ -271,21 +271,25 @@ describe('the client', () => {
     });
   });
 
-  it('says that nobody answers where a proxy shows a page of its own', async () => {
-    const proxy = createServer((_request, response) =>
-      response.writeHead(502, { 'content-type': 'text/html' }).end('<html><h1>Bad Gateway</h1>'),
-    ).listen(0, '127.0.0.1');
-    await once(proxy, 'listening');
-    const restUrl = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
-    try {
-      await expect(open({ restUrl }).models()).rejects.toMatchObject({
-        code: 'unreachable',
-        message: 'The server does not answer (HTTP 502).',
-      });
-    } finally {
-      proxy.close();
-    }
-  });
+  it.each(['<html><h1>Bad Gateway</h1>', '{"message":"no route"}', 'null'])(
+    'says that nobody answers where a proxy says of its own: %s',
+    async (body) => {
+      const proxy = createServer((_request, response) => response.writeHead(502).end(body)).listen(
+        0,
+        '127.0.0.1',
+      );
+      await once(proxy, 'listening');
+      const restUrl = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+      try {
+        await expect(open({ restUrl }).models()).rejects.toMatchObject({
+          code: 'unreachable',
+          message: 'The server does not answer (HTTP 502).',
+        });
+      } finally {
+        proxy.close();
+      }
+    },
+  );
 
   it('lists the models', async () => {
     expect(await cast.models()).toEqual([

@@ -93,14 +93,27 @@ describe('the client with tokens', () => {
     expect(cast!.connection.state).toBe('refused');
   });
 
-  it('tries again where its backend gave none', async () => {
-    let tries = 0;
-    open(() => (++tries < 3 ? Promise.reject(new Error('the backend is away')) : tokenOf('ada')));
-    const { stream } = ask('hi');
-    (await upstream.nextCall()).text('hello').done();
-    expect(await collect(stream)).toBe('hello');
-    expect(tries).toBe(3);
+  it('says why there is none for the list of models', async () => {
+    open(() => Promise.reject(new Error('the backend is away')));
+    await expect(cast!.models()).rejects.toMatchObject({
+      name: 'CastError',
+      code: 'unreachable',
+      message: expect.stringContaining('the backend is away'),
+      retryable: true,
+    });
   });
+
+  it.each([new Error('the backend is away'), undefined])(
+    'tries again where its backend gave none (%s)',
+    async (why) => {
+      let tries = 0;
+      open(() => (++tries < 3 ? Promise.reject(why) : tokenOf('ada')));
+      const { stream } = ask('hi');
+      (await upstream.nextCall()).text('hello').done();
+      expect(await collect(stream)).toBe('hello');
+      expect(tries).toBe(3);
+    },
+  );
 
   it('connects without one where there is none, and says what else it is told', async () => {
     const anonymous = await startApp({ OLLAMA_BASE_URL: upstream.url });

@@ -1,3 +1,4 @@
+import { Listeners } from '../listeners.js';
 import { randomId } from '../platform.js';
 import {
   type Conversation,
@@ -8,7 +9,6 @@ import {
   type Setup,
 } from './conversation.js';
 import type { Conversations } from './conversations.js';
-import { Listeners } from './listeners.js';
 import { type Message, MessageList } from './messages.js';
 import { isRunning, runningTurns, showing, shownTurns, withAnswer, withTurn } from './turns.js';
 
@@ -84,8 +84,11 @@ export class OpenConversation {
     };
   }
 
-  /** Asks a question; nothing happens while an answer is on its way. */
-  async send(question: string, { images }: { images?: readonly string[] } = {}): Promise<void> {
+  /**
+   * Asks a question, unless an answer is on its way, which another tab may have asked for.
+   * @returns whether it was asked
+   */
+  async send(question: string, { images }: { images?: readonly string[] } = {}): Promise<boolean> {
     const { conversations, id } = this;
     await conversations.load();
     const turnId = randomId();
@@ -98,6 +101,7 @@ export class OpenConversation {
     };
     if (conversations.get(id) === undefined) await conversations.add(asked(this.#draft));
     else await conversations.change(id, asked);
+    return this.conversation.turns.some((turn) => turn.id === turnId);
   }
 
   /** Stops the answer at the end of what is shown. What has come of it is kept. */

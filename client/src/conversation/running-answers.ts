@@ -1,4 +1,5 @@
 import type { Cast } from '../cast.js';
+import { asError } from '../cast-error.js';
 import type { CastStream } from '../stream.js';
 import type { View } from '../view.js';
 import { ended, neverAsked, partOf } from './answer-of-view.js';
@@ -138,6 +139,9 @@ const stepOf = ({ generationId, thinking, text }: View): string =>
 
 /** The app could not put the request together. */
 function notAsked(answer: Answer, error: unknown): Answer {
-  const message = error instanceof Error ? error.message : String(error);
-  return { ...answer, state: 'failed', failure: { code: 'invalid_request', message } };
+  return {
+    ...answer,
+    state: 'failed',
+    failure: { code: 'invalid_request', message: asError(error).message },
+  };
 }
