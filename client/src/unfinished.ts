@@ -13,6 +13,10 @@ export interface Unfinished {
 /** How often, at most, the progress of running answers is written, in milliseconds. */
 const WRITE_MS = 1_000;
 
+function isUnfinished(value: unknown): value is Unfinished {
+  return typeof (value as Partial<Unfinished> | null)?.generationId === 'string';
+}
+
 /** Remembers over a reload what is being read. */
 export class UnfinishedList {
   /** What was read here, as it is in the storage or newer. */
@@ -26,7 +30,8 @@ export class UnfinishedList {
 
   read(): Unfinished[] {
     try {
-      return JSON.parse(this.storage.getItem(this.key) ?? '[]') as Unfinished[];
+      const kept: unknown = JSON.parse(this.storage.getItem(this.key) ?? '[]');
+      return Array.isArray(kept) ? kept.filter(isUnfinished) : [];
     } catch {
       // The value is not ours, or the browser forbids the access: there is nothing to go on with.
       return [];

@@ -8,6 +8,7 @@ import {
   conversationsOf,
   type ConversationStorage,
   OpenConversation,
+  titleOf,
 } from '../src/conversation.js';
 import { type Cast, connect } from '../src/index.js';
 
@@ -46,6 +47,25 @@ class SharedStorage implements ConversationStorage {
 
   #tell(id: string): void {
     for (const changed of this.#tabs) changed(id, this.kept.get(id));
+  }
+}
+
+/** Far away, and without `change`. */
+class FarStorage implements ConversationStorage {
+  readonly taken: string[] = [];
+  readonly held: (() => void)[] = [];
+  /** An answer of this text is taken when the test lets it. */
+  holds: string | undefined;
+
+  all = () => Promise.resolve({ conversations: [] });
+  remove = () => Promise.resolve();
+
+  async put({ turns }: Conversation) {
+    const { state, text } = turns.at(-1)!.answer;
+    if (text === this.holds) {
+      await new Promise<void>((resolve) => this.held.push(resolve));
+    }
+    this.taken.push(`${state}: ${text}`);
   }
 }
 
@@ -252,6 +272,36 @@ describe('a conversation', () => {
     await ask(open, 'two', 'second');
     await until(() => conversations.areKept);
     expect(storage.kept.get(open.id)?.turns).toHaveLength(2);
+  });
+
+  it('is written in order where the storage takes long', async () => {
+    const far = new FarStorage();
+    const cast = connect(app.socketUrl);
+    casts.push(cast);
+    const open = new OpenConversation(conversationsOf(cast, { storage: far }));
+    open.subscribe(() => undefined);
+    await open.send('why?');
+    const request = await upstream.nextCall();
+    far.holds = 'Be';
+    request.text('Be');
+    await until(() => far.held.length === 1);
+    request.text('cause').done();
+    await until(() => open.view.status === 'ready');
+    far.held[0]!();
+    await until(
+      () =>
+        far.taken.some((one) => one === 'running: Be') && far.taken.at(-1) === 'completed: Because',
+    );
+  });
+
+  it('has a title also where its first question has no words, and cuts no emoji in two', async () => {
+    const { open } = load();
+    const png = 'iVBORw0KGgo=';
+    await open.send('', { images: [png] });
+    (await upstream.nextCall()).text('A dot.').done();
+    await until(() => open.view.status === 'ready');
+    expect(open.view.conversation.title).toBe('Image');
+    expect(titleOf(`${'a'.repeat(59)}😀 and more`)).toBe(`${'a'.repeat(59)}…`);
   });
 
   it('is one of a list; removed, its answer stops, and it can be brought back', async () => {

@@ -84,6 +84,25 @@ describe('the client does no more than it must', () => {
     expect(cast.unfinished()).toEqual([]);
   });
 
+  it.each(['null', '{}', '"x"', '[null, {"seq":1}]', 'no JSON'])(
+    'goes on where something else stands in the place of the list: %s',
+    async (kept) => {
+      const items = new Map<string, string>();
+      const storage = {
+        getItem: (key: string) => items.get(key) ?? kept,
+        setItem: (key: string, value: string) => void items.set(key, value),
+      };
+      const cast = open({ storage });
+      expect(cast.unfinished()).toEqual([]);
+      const stream = cast.generate({ prompt: 'why?' });
+      const request = await upstream.nextCall();
+      await until(() => stream.generationId !== undefined);
+      expect(cast.unfinished()).toEqual([{ generationId: stream.generationId, seq: 0 }]);
+      request.text('because').done();
+      expect(await stream.result).toMatchObject({ verified: true });
+    },
+  );
+
   it('gives the records also to a second join that asks for them', async () => {
     const cast = open();
     const stream = cast.generate({ prompt: 'why?' });

@@ -6,7 +6,7 @@ import type { RunningServer } from '../../src/server.js';
 import { startApp } from '../../test/support/app.js';
 import { ScriptedUpstream } from '../../test/support/scripted-upstream.js';
 import { until } from '../../test/support/until.js';
-import { browserStorage, type Conversation } from '../src/conversation.js';
+import { browserStorage, type Conversation, newConversation } from '../src/conversation.js';
 import { type Cast, connect } from '../src/index.js';
 import { useConversation as useInReact } from '../src/react.js';
 import { useConversation as useInVue } from '../src/vue.js';
@@ -75,6 +75,22 @@ describe('useConversation', () => {
     expect(later.messages.value[1]).toMatchObject({ content: 'first, whole', state: 'completed' });
     again.stop();
     reloaded.close();
+  });
+
+  it('has what can be read where other items are damaged, or of a storage with a longer name', async () => {
+    const good: Conversation = { ...newConversation('good'), title: 'Good' };
+    const other: Conversation = { ...newConversation('other'), title: 'Other' };
+    localStorage.setItem('notes good', JSON.stringify(good));
+    localStorage.setItem('notes of work other', JSON.stringify(other));
+    for (const [at, damaged] of ['null', '{}', '{"version":1}', 'no JSON'].entries()) {
+      localStorage.setItem(`notes ${at}`, damaged);
+    }
+    const scope = effectScope();
+    const chat = scope.run(() => useInVue(cast, { id: 'good', storage: browserStorage('notes') }))!;
+    await until(() => chat.status.value === 'ready');
+    expect(chat.conversations.list.map(({ title }) => title)).toEqual(['Good']);
+    expect([chat.conversations.areKept, chat.conversations.unreadable]).toEqual([true, 4]);
+    scope.stop();
   });
 
   it('of Vue renders on a server without a connection', async () => {

@@ -20,7 +20,7 @@ function newStorage(name: string): ConversationStorage {
     key.startsWith(`${name} `) ? key.slice(name.length + 1) : undefined;
   const read = (id: string): Conversation | undefined => {
     const text = localStorage.getItem(keyOf(id));
-    return text === null ? undefined : (JSON.parse(text) as Conversation);
+    return text === null ? undefined : conversationOf(text, id);
   };
   const write = (conversation: Conversation): void =>
     localStorage.setItem(keyOf(conversation.id), JSON.stringify(conversation));
@@ -32,7 +32,8 @@ function newStorage(name: string): ConversationStorage {
       for (const id of Object.keys(localStorage).map(idOf)) {
         if (id === undefined) continue;
         try {
-          conversations.push(read(id)!);
+          const conversation = read(id);
+          if (conversation !== undefined) conversations.push(conversation);
         } catch {
           unreadable++;
         }
@@ -51,8 +52,23 @@ function newStorage(name: string): ConversationStorage {
       addEventListener('storage', ({ key, newValue }) => {
         const id = idOf(key ?? '');
         if (id === undefined) return;
-        changed(id, newValue === null ? undefined : (JSON.parse(newValue) as Conversation));
+        if (newValue === null) return changed(id, undefined);
+        const conversation = conversationOf(newValue, id);
+        if (conversation !== undefined) changed(id, conversation);
       });
     },
   };
+}
+
+/**
+ * @returns undefined where it is one of another storage, whose name begins as this one's
+ * @throws Error where it is none, or is damaged
+ */
+function conversationOf(text: string, id: string): Conversation | undefined {
+  const kept = (JSON.parse(text) ?? {}) as Partial<Conversation>;
+  const isWhole = kept.turns?.every(({ answer }) => answer.state !== undefined) === true;
+  if (kept.version !== 2 || !isWhole || !kept.shown || !kept.settings) {
+    throw new Error('This is no conversation.');
+  }
+  return kept.id === id ? (kept as Conversation) : undefined;
 }

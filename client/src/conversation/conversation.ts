@@ -105,7 +105,8 @@ export function newConversation(id = randomId(), setup: Partial<Setup> = {}): Co
 export function titleOf(question: string): string {
   const [line = ''] = question.trim().split('\n');
   if (line.length <= TITLE_CHARS) return line;
-  const cut = line.slice(0, TITLE_CHARS);
+  // An emoji has two halves.
+  const cut = line.slice(0, TITLE_CHARS).replace(/[\uD800-\uDBFF]$/, '');
   return `${cut.slice(0, cut.lastIndexOf(' ') + 1 || TITLE_CHARS).trimEnd()}…`;
 }
 

@@ -1,8 +1,8 @@
 import type { Cast } from '../cast.js';
+import { Listeners } from '../listeners.js';
 import type { ChatRequest } from '../protocol.js';
 import type { CastStream } from '../stream.js';
 import type { Conversation, Turn } from './conversation.js';
-import { Listeners } from './listeners.js';
 import { requestOf } from './request.js';
 import { RunningAnswers } from './running-answers.js';
 import { type ConversationStorage, NO_STORAGE } from './storage.js';
@@ -33,6 +33,8 @@ export class Conversations {
   readonly #kept = new Map<string, Conversation>();
   /** What is newer here than in the storage: its write is under way, or was refused. */
   readonly #behind = new Set<string>();
+  /** By id: the last of its writes that are under way. */
+  readonly #writing = new Map<string, Promise<boolean>>();
   readonly #listeners = new Listeners();
   #list: readonly Conversation[] | undefined;
   #loading: Promise<void> | undefined;
@@ -164,12 +166,24 @@ export class Conversations {
   }
 
   /**
-   * Writes what is here, whole.
+   * Writes what is here, whole, after what is being written of it: a storage far away could take the
+   * later one first.
    * @returns whether the storage has taken it
    */
   async #write(id: string): Promise<boolean> {
-    const conversation = this.#kept.get(id);
     this.#behind.add(id);
+    const before = this.#writing.get(id);
+    const writing = before === undefined ? this.#put(id) : before.then(() => this.#put(id));
+    this.#writing.set(id, writing);
+    const isTaken = await writing;
+    if (this.#writing.get(id) === writing) this.#writing.delete(id);
+    return isTaken;
+  }
+
+  async #put(id: string): Promise<boolean> {
+    // The write before this one has taken it along.
+    if (!this.#behind.has(id)) return true;
+    const conversation = this.#kept.get(id);
     try {
       await (conversation === undefined
         ? this.#storage.remove(id)
@@ -178,7 +192,7 @@ export class Conversations {
       this.#keeps(false);
       return false;
     }
-    // Else a later write is under way.
+    // Else a later write follows.
     if (this.#kept.get(id) === conversation) this.#behind.delete(id);
     return true;
   }

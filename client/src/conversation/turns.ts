@@ -34,11 +34,15 @@ export function turnsBefore({ turns }: Conversation, turn: Turn): Turn[] {
 export function withTurn(conversation: Conversation, turn: Turn): Conversation {
   const [first] = shownTurns(conversation);
   // A title that somebody has typed stays.
-  const isOwnTitle = first !== undefined && conversation.title !== titleOf(first.question);
-  const title = turn.parent !== '' || isOwnTitle ? conversation.title : titleOf(turn.question);
+  const isOwnTitle = first !== undefined && conversation.title !== titleFrom(first);
+  const title = turn.parent !== '' || isOwnTitle ? conversation.title : titleFrom(turn);
   const turns = [...conversation.turns, turn];
   return { ...showing({ ...conversation, turns }, turn), title, updatedAt: Date.now() };
 }
+
+/** A question of images alone has no words for it. */
+const titleFrom = ({ question, images = [] }: Turn): string =>
+  titleOf(question) || (images.length > 0 ? 'Image' : '');
 
 /** Shows this version of its turn, and what came after it when it was shown last. */
 export function showing(conversation: Conversation, { id, parent }: Turn): Conversation {

@@ -47,7 +47,10 @@ describeInBrowser('the example', () => {
   });
 
   it('node asks in its own words, and the answer goes straight to the page', async () => {
-    const { page, complaints } = await openPage(browser, await start('node'));
+    const url = await start('node');
+    const bad = await fetch(`${url}/ask`, { method: 'POST', body: 'no JSON' });
+    expect(bad.status).toBe(502);
+    const { page, complaints } = await openPage(browser, url);
     const call = await ask(page, stage);
     expect(call.body['messages']).toHaveLength(2);
     call.text(' of Rayleigh.').done();
@@ -62,6 +65,11 @@ describeInBrowser('the example', () => {
     const call = await ask(page, stage);
     await page.reload();
     await sees(page, 'Because');
+    // What is typed meanwhile waits.
+    const question = page.getByRole('textbox', { name: 'Question' });
+    await question.fill('And the sea?');
+    await question.press('Enter');
+    expect(await question.inputValue()).toBe('And the sea?');
     call.text(' of Rayleigh.').done();
     await sees(page, 'Because of Rayleigh.');
     await page.getByRole('button', { name: 'Again' }).click();
