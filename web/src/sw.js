@@ -3,7 +3,10 @@
 
 /** Put in by the build: the files to keep, and a name that changes with them. */
 const FILES = __FILES__;
-const CACHE = `llm-cast ${__VERSION__}`;
+const { scope } = registration;
+/** Of the page below this path: below another one there may be another llm-cast. */
+const CACHES = `llm-cast ${scope} `;
+const CACHE = CACHES + __VERSION__;
 /** A server that is slower than this, in ms, is not waited for when the page is opened. */
 const PATIENCE_MS = 4_000;
 
@@ -23,7 +26,7 @@ addEventListener('activate', (event) => {
       .then((names) =>
         Promise.all(
           names
-            .filter((name) => name.startsWith('llm-cast ') && name !== CACHE)
+            .filter((name) => name.startsWith(CACHES) && name !== CACHE)
             .map((name) => caches.delete(name)),
         ),
       ),
@@ -32,44 +35,54 @@ addEventListener('activate', (event) => {
 
 addEventListener('fetch', (event) => {
   const { request } = event;
-  if (request.method !== 'GET') return;
-  const url = new URL(request.url);
-  const path = url.pathname.slice(new URL(registration.scope).pathname.length);
-  if (url.origin !== location.origin) return;
+  if (request.method !== 'GET' || !request.url.startsWith(scope)) return;
+  const path = new URL(request.url).pathname.slice(new URL(scope).pathname.length);
   if (path.startsWith('assets/')) event.respondWith(keptFirst(request));
   else if (path === '' || path === 'page.json') event.respondWith(serverFirst(request, path));
 });
 
 /** A file of the build never changes under its name. */
 async function keptFirst(request) {
-  const kept = await caches.match(request);
+  const kept = await find(request);
   if (kept !== undefined) return kept;
   const response = await fetch(request);
-  if (response.ok) await keep(request.url, response);
+  if (response.ok) await keep(request, response);
   return response;
 }
 
 /** The page and what it has to know: of the server, or as they were when it answered last. */
 async function serverFirst(request, path) {
+  const name = path === '' ? './' : path;
   const response = fetch(request);
+  const answer = await Promise.race([response.catch(() => undefined), patience()]);
+  if (answer?.ok) await keep(name, answer);
+  // A proxy answers in the place of a server that is away.
+  if (answer !== undefined && answer.status < 500) return answer;
+  return (await find(name)) ?? answer ?? response;
+}
+
+/** Resolves when there was time enough for an answer. */
+function patience() {
+  return new Promise((resolve) => setTimeout(resolve, PATIENCE_MS));
+}
+
+/** @returns undefined where nothing of that name is kept, or the browser does not let it be read */
+async function find(name) {
   try {
-    const answer = await Promise.race([response, late()]);
-    if (answer.ok) await keep(path === '' ? './' : path, answer);
-    return answer;
-  } catch (error) {
-    const kept = await caches.match(path === '' ? './' : path);
-    if (kept !== undefined) return kept;
-    return response.catch(() => Promise.reject(error));
+    const cache = await caches.open(CACHE);
+    return await cache.match(name);
+  } catch {
+    return undefined;
   }
 }
 
-function late() {
-  return new Promise((_resolve, reject) => {
-    setTimeout(() => reject(new Error('The server is slow.')), PATIENCE_MS);
-  });
-}
-
+/** Where the browser has no room for it, the page does without. */
 async function keep(name, response) {
-  const cache = await caches.open(CACHE);
-  await cache.put(name, response.clone());
+  const copy = response.clone();
+  try {
+    const cache = await caches.open(CACHE);
+    await cache.put(name, copy);
+  } catch (error) {
+    console.warn('The page is not kept for a time without the server.', error);
+  }
 }

@@ -1,6 +1,12 @@
-import { existsSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { extname } from 'node:path';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { startApp } from '../../test/support/app.js';
 import { Stage } from '../../test/support/stage.js';
+import { until } from '../../test/support/until.js';
 import { describeInBrowser, launchBrowser } from './support/browser.js';
 import { Chat } from './support/chat.js';
 
@@ -94,7 +100,8 @@ describeInBrowser('the chat page where something is missing', () => {
     expect(chat.offences).toEqual([]);
   });
 
-  it('opens with its conversations when the server is away, once it was there', async () => {
+  /** A page that has an answer, and that the browser keeps. */
+  async function openKept(): Promise<Chat> {
     const chat = await Chat.open(context, stage.app.url);
     await answers(chat);
     await chat.page.evaluate(async () => {
@@ -102,11 +109,94 @@ describeInBrowser('the chat page where something is missing', () => {
     });
     await chat.page.reload();
     await chat.sees('Hello.');
+    return chat;
+  }
+
+  it('opens with its conversations when the server is away, once it was there', async () => {
+    const chat = await openKept();
     await context.setOffline(true);
     await stage.app.close();
     await chat.page.reload();
     await chat.sees('Hello.');
     await chat.page.getByText('You are offline.').waitFor();
+  });
+
+  it('opens also where a proxy answers for the server that is away', async () => {
+    const chat = await openKept();
+    const { port } = new URL(stage.app.url);
+    await stage.app.close();
+    const proxy = createServer((_request, response) => response.writeHead(502).end('Bad Gateway'));
+    await once(proxy.listen(Number(port), '127.0.0.1'), 'listening');
+    try {
+      await chat.page.reload();
+      await chat.sees('Hello.');
+      await chat.page.getByText('Reconnecting to the server.').waitFor();
+    } finally {
+      proxy.closeAllConnections();
+      proxy.close();
+    }
+  });
+
+  it('is that of the server where the browser has no room to keep it', async () => {
+    const chat = await openKept();
+    const { origin, port } = new URL(stage.app.url);
+    const devtools = await context.newCDPSession(chat.page);
+    await devtools.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 1 });
+    await stage.app.close();
+    // Its socket is on another port now, and the page that is kept does not know it.
+    const app = await startApp({ OLLAMA_BASE_URL: stage.upstream.url, PORT: port });
+    try {
+      await chat.page.reload();
+      await chat.button('New conversation').click();
+      await chat.ask('Still there?');
+      (await stage.upstream.nextCall()).text('Yes.').done();
+      await chat.sees('Yes.');
+      // Of files that it has not yet.
+      await chat.page.getByRole('link', { name: 'Connection doctor' }).click();
+      await chat.page.getByRole('heading', { name: 'Connection doctor' }).waitFor();
+    } finally {
+      await app.close();
+    }
+  });
+
+  it('is kept beside that of another version below another path', async () => {
+    const dist = new URL('../../web/dist/', import.meta.url);
+    const types: Record<string, string> = { '.js': 'text/javascript', '.html': 'text/html' };
+    const server = createServer(({ url = '' }, response) => {
+      const [, path, name = ''] = /^\/(one|two)\/([^?]*)/.exec(url) ?? [];
+      if (path === undefined) return response.writeHead(404).end();
+      if (name === 'page.json') return response.end('{}');
+      const file = name === '' ? 'index.html' : name;
+      if (!existsSync(new URL(file, dist))) return response.writeHead(404).end();
+      let content: string | Buffer = readFileSync(new URL(file, dist));
+      if (file === 'sw.js') content = String(content).replace(/"([0-9a-f]{12})"/, `"$1-${path}"`);
+      response.setHeader('content-type', types[extname(file)] ?? 'application/octet-stream');
+      return response.end(content);
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    try {
+      const page = await context.newPage();
+      const { port } = server.address() as AddressInfo;
+      for (const path of ['one', 'two']) {
+        await page.goto(`http://127.0.0.1:${port}/${path}/`);
+        await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
+        // Ready is a worker that has begun to activate.
+        await until(() =>
+          page.evaluate(() =>
+            navigator.serviceWorker
+              .getRegistration()
+              .then((registration) => registration?.active?.state === 'activated'),
+          ),
+        );
+      }
+      const kept = await page.evaluate(async () =>
+        Promise.all(['/one/', '/two/'].map(async (path) => (await caches.match(path))?.status)),
+      );
+      expect(kept).toEqual([200, 200]);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
   });
 
   it('is there over IPv6', async () => {
