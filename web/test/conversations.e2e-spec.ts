@@ -129,6 +129,24 @@ describeInBrowser('conversations of the chat page', () => {
     expect(await chat.page.getByLabel('Seed').inputValue()).toBe('7');
   });
 
+  it('keep their settings apart when Back leads to another one', async () => {
+    await answered('One?', 'First.');
+    await begin();
+    await answered('Two?', 'Second.');
+    await links().getByText('One?').click();
+    await chat.sees('First.');
+    await chat.button('Settings').click();
+    await chat.page.getByLabel('System prompt').fill('You are a poet.');
+    await chat.page.goBack();
+    await chat.sees('Second.');
+    await chat.page.keyboard.press('Escape');
+    await chat.ask('And now?');
+    const call = await stage.upstream.nextCall();
+    expect(JSON.stringify(call.body['messages'])).not.toContain('poet');
+    call.done();
+    await chat.answered();
+  });
+
   it.each(['Stop', 'length', 'failure'])('go on with an answer after %s', async (why) => {
     await chat.ask('Count.');
     const call = await stage.upstream.nextCall();

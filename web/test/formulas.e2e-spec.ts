@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import { FormulaScanner } from '../src/markdown/formulas.js';
+import { FormulaScanner, withoutFormulas } from '../src/markdown/formulas.js';
 
 /** What means something to it, and some that does not. */
 const PIECES = [
@@ -39,5 +39,12 @@ describe('FormulaScanner', () => {
       }),
       { numRuns: 5_000, examples: [[['\\[', '\n    ', '\n'], [6]]] },
     );
+  });
+
+  it('leaves as they are written those that are more than it has characters for', () => {
+    const text = '$a$ '.repeat(140_000);
+    const { decided, rest, formulas } = scanned([text]);
+    expect(formulas.length).toBeGreaterThan(60_000);
+    expect(withoutFormulas(decided + rest, formulas) === text).toBe(true);
   });
 });

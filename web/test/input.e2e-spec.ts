@@ -138,6 +138,47 @@ describeInBrowser('what goes into the chat page', () => {
     next.done();
   });
 
+  describe('with a file that is still being read', () => {
+    beforeEach(() =>
+      chat.page.evaluate(() => {
+        const read = createImageBitmap;
+        let goOn = (): void => undefined;
+        const held = new Promise<void>((resolve) => (goOn = resolve));
+        const createHeld = async (source: ImageBitmapSource) => {
+          await held;
+          return read(source);
+        };
+        Object.assign(globalThis, { createImageBitmap: createHeld, goOn });
+      }),
+    );
+    const goOn = (): Promise<void> =>
+      chat.page.evaluate(() => (globalThis as unknown as { goOn: () => void }).goOn());
+
+    it('sends it with the question that was asked meanwhile', async () => {
+      await give('paste', [{ name: 'red.png', type: 'image/png', base64: PNG }]);
+      await chat.ask('What is this?');
+      await goOn();
+      const call = await stage.upstream.nextCall();
+      expect(call.body['messages']).toEqual([
+        { role: 'user', content: 'What is this?', images: [PNG] },
+      ]);
+      call.done();
+      await chat.answered();
+    });
+
+    it('sends nothing where it turns out that it cannot be read, and says so', async () => {
+      await give('paste', [{ name: 'bad.png', type: 'image/png', base64: base64('no image') }]);
+      await chat.ask('What is this?');
+      await goOn();
+      await chat.sees('bad.png is no image that this browser can read.');
+      expect(await chat.field.inputValue()).toBe('What is this?');
+      await chat.field.press('Enter');
+      (await stage.upstream.nextCall()).done();
+      await chat.answered();
+      expect(stage.upstream.calls.length).toBe(1);
+    });
+  });
+
   it('makes a large image smaller, and another kind one that models read', async () => {
     await chat.page.evaluate(async () => {
       const canvas = document.createElement('canvas');

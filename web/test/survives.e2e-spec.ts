@@ -173,6 +173,7 @@ describeInBrowser('what the chat page survives', () => {
       await deaf.ask('Three?');
       // It finds the other question in its place, and reads the answer to that.
       await deaf.sees('Two?');
+      await until(async () => (await deaf.field.inputValue()) === 'Three?');
       call.text('Second.').done();
       await Promise.all([chat.sees('Second.'), deaf.sees('Second.')]);
       await chat.answered();

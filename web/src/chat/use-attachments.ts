@@ -10,9 +10,19 @@ export function useAttachments() {
   const attachments = shallowRef<readonly Attachment[]>([]);
   /** Why a file is not among them. */
   const problem = ref('');
+  let reading: Promise<void> | undefined;
 
-  async function add(files: Iterable<File>): Promise<void> {
+  function add(files: Iterable<File>): Promise<void> {
     problem.value = '';
+    const given = [...files];
+    const read = (reading ?? Promise.resolve()).then(() => readEach(given));
+    reading = read;
+    return read.finally(() => {
+      if (reading === read) reading = undefined;
+    });
+  }
+
+  async function readEach(files: readonly File[]): Promise<void> {
     for (const file of files) {
       try {
         if (attachments.value.length === MAX_FILES) {
@@ -35,7 +45,15 @@ export function useAttachments() {
     problem.value = '';
   }
 
-  return { attachments, problem, add, remove, clear };
+  return {
+    attachments,
+    problem,
+    add,
+    remove,
+    clear,
+    /** Resolves when all that was added is read; undefined where it is. */
+    reading: () => reading,
+  };
 }
 
 export function imagesAmong(attachments: readonly Attachment[]): Images {

@@ -5,7 +5,7 @@ import {
   shownTurns,
   type Turn,
 } from 'llm-cast-client/conversation';
-import { type KeptConversation, upgraded } from './upgrade';
+import { type KeptConversation, upgraded } from './upgrade.js';
 
 /** What a file of exported conversations says that it is. */
 const FORMAT = 'llm-cast conversations';
@@ -94,17 +94,22 @@ function parsed(json: string): Partial<Exported> {
 }
 
 function isConversation(value: unknown): value is KeptConversation {
-  const { id, title, system, updatedAt, turns } = (value ?? {}) as Partial<Conversation>;
-  const isHeaded = [id, title, system].every((field) => typeof field === 'string');
+  const { id, title, system, updatedAt, turns, ...rest } = (value ?? {}) as Partial<Conversation>;
+  const isHeaded = [id, title, system].every((field) => typeof field === 'string') && id !== '';
   if (!isHeaded || typeof updatedAt !== 'number' || !Array.isArray(turns)) return false;
+  const { model = '', settings = {}, shown = {} } = rest;
+  const areObjects = [settings, shown].every((field) => typeof field === 'object' && field);
+  if (typeof model !== 'string' || !areObjects) return false;
   // Two turns of one id would follow each other for ever.
   return turns.every(isTurn) && new Set(turns.map(({ id }) => id)).size === turns.length;
 }
 
 function isTurn(value: unknown): value is Turn {
   const { id, question, answer } = (value ?? {}) as Partial<Turn>;
-  const { id: answerId, text, thinking, state } = (answer ?? {}) as Partial<Answer>;
-  return [id, question, answerId, text, thinking, state].every(
+  const { id: answerId, model = '', text, thinking, state } = (answer ?? {}) as Partial<Answer>;
+  // The empty id is that of the beginning.
+  if (id === '') return false;
+  return [id, question, answerId, model, text, thinking, state].every(
     (field) => typeof field === 'string',
   );
 }

@@ -19,11 +19,12 @@ export function useChat(cast: Cast, conversations: Conversations) {
     setup: () => ({ model: list.value[0]?.model }),
   });
 
-  async function ask(question: string, images: Images = new Map()): Promise<void> {
+  /** @returns whether it was asked: another tab may have been first */
+  async function ask(question: string, images: Images = new Map()): Promise<boolean> {
     if (images.size > 0) await conversations.images.add(images);
     const sent = chat.send(question, images.size > 0 ? { images: [...images.keys()] } : {});
     selected.value = chat.id.value;
-    await sent;
+    return sent;
   }
 
   async function rename(id: string, title: string): Promise<void> {

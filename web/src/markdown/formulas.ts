@@ -9,6 +9,8 @@ export interface Formula {
 const MAX_FORMULA = 5_000;
 /** Formulas stand in the Markdown as one character each, of a plane that no text uses. */
 const FIRST = 0xf0000;
+/** As many as that plane has characters; what follows stays as it is written. */
+const MAX_FORMULAS = 0xfffe;
 const STANDS_FOR_FORMULA = /[\u{F0000}-\u{FFFFD}]/u;
 
 /** What no formula goes over: the end of its paragraph, of its line, or the beginning of code. */
@@ -76,7 +78,8 @@ export class FormulaScanner {
       const isUndecided = !isEnd && from + 1 === this.held.length;
       if (isUndecided) break;
       const kind = KINDS.find((kind) => kind.opening === opening);
-      if (kind === undefined || !this.mayBegin(kind, from)) {
+      const isFull = this.formulas.length === MAX_FORMULAS;
+      if (kind === undefined || isFull || !this.mayBegin(kind, from)) {
         take(from + opening.length);
         continue;
       }
