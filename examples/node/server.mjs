@@ -32,8 +32,10 @@ async function ask(question, clientId) {
 
 createServer(async (request, response) => {
   if (request.method === 'POST' && request.url === '/ask') {
-    const { question, clientId } = await json(request);
-    const { status, body } = await ask(String(question), String(clientId));
+    const { status, body } = await json(request)
+      .then(({ question, clientId }) => ask(String(question), String(clientId)))
+      // The request is no JSON, or llm-cast is not there.
+      .catch(({ message }) => ({ status: 502, body: JSON.stringify({ message }) }));
     response.writeHead(status, { 'content-type': 'application/json' }).end(body);
     return;
   }

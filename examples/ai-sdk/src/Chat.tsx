@@ -14,14 +14,17 @@ export function Chat() {
   });
   useEffect(() => localStorage.setItem(MESSAGES, JSON.stringify(messages)), [messages]);
 
+  const isBusy = status === 'submitted' || status === 'streaming';
+
   function ask(event: FormEvent<HTMLFormElement>): void {
     event.preventDefault();
+    // Enter is there without the button, too.
+    if (isBusy) return;
     const form = event.currentTarget;
     void sendMessage({ text: String(new FormData(form).get('question')) });
     form.reset();
   }
 
-  const isBusy = status === 'submitted' || status === 'streaming';
   return (
     <>
       <ol>

@@ -14,8 +14,12 @@ export function Chat() {
     { id: 'main', storage },
   );
 
+  const isBusy = status === 'submitted' || status === 'streaming';
+
   function ask(event: FormEvent<HTMLFormElement>): void {
     event.preventDefault();
+    // Enter is there without the button, too.
+    if (isBusy) return;
     const form = event.currentTarget;
     void send(String(new FormData(form).get('question')));
     form.reset();
@@ -26,7 +30,6 @@ export function Chat() {
     if (changed !== null) void edit(turnId, changed);
   }
 
-  const isBusy = status === 'submitted' || status === 'streaming';
   return (
     <>
       <ol>
