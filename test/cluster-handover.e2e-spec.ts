@@ -166,6 +166,41 @@ faultSuite('what waits for its turn', ({ often, stage: openStage, closeLater }) 
     },
   );
 
+  often('is cancelled where that is asked for on its way to another node', async () => {
+    stage = await openStage({
+      env: { MAX_CONCURRENT: 1, NODE_LEASE_MS: 5_000, DRAIN_MS: 20_000 },
+    });
+    const [a, b] = (await stage.start(2)) as [ClusterServer, ClusterServer];
+    const here = await stage.connect(a);
+    const [running] = await stage.ask(here, 1);
+    const id = await here.ask(new Oracle().reader('who asked'), 'waits');
+    b.program.child.kill('SIGSTOP');
+    a.program.child.kill('SIGTERM');
+    await until(async () => (await call('GET', `${a.url}/health/ready`)).status === 503);
+    const cancelled = call('DELETE', `${a.url}/llm/generations/${id}`);
+    // It is heard before the answer to what is asked after it.
+    await call('GET', `${a.url}/llm/generations/${id}`);
+    b.program.child.kill('SIGCONT');
+    expect((await cancelled).body).toMatchObject({ state: 'cancelled' });
+    running?.request.done();
+    expect(await a.program.exited).toBe(0);
+    expect((await call('GET', `${b.url}/llm/queue`)).body).toMatchObject({ waiting: 0 });
+  });
+
+  often('is cancelled where its node was killed, and nobody knows that yet', async () => {
+    const [a, b] = (await open()) as [ClusterServer, ClusterServer];
+    const there = await stage.connect(b);
+    const [running] = await stage.ask(there, 1);
+    const here = await stage.connect(a);
+    const { id } = await waits(here, there, 'waits');
+    await a.program.kill();
+    const { body } = await call('DELETE', `${b.url}/llm/generations/${id}`);
+    expect(body).toMatchObject({ state: 'cancelled' });
+    running?.request.done();
+    expect(await there.ended(running?.id ?? '')).toMatchObject({ state: 'completed' });
+    expect((await call('GET', `${b.url}/llm/queue`)).body).toMatchObject({ waiting: 0 });
+  });
+
   often('ends where nobody may keep it: retryable, as nothing was said', async () => {
     const [a, b] = (await open({ CLUSTER_KEEP_REQUESTS: 'false' })) as [
       ClusterServer,

@@ -86,7 +86,7 @@ export class Copies {
     const now = performance.now();
     const followed = new Map<string, [string, boolean][]>();
     for (const [id, copy] of this.ready) {
-      if (copy.hasReaders) copy.usedAt = now;
+      if (copy.hasReaders || copy.isCancelled) copy.usedAt = now;
       else if (now - copy.usedAt > IDLE_MS) {
         this.forget(id);
         continue;

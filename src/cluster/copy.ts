@@ -66,6 +66,8 @@ export class Copy implements Driver {
   /** The one catching up that goes on. */
   private catchingUp: Promise<void> | undefined;
   private isStale = false;
+  /** The owner that was told to stop it, and has not refused. */
+  private toldToCancel: string | undefined;
   private goneSince: number | undefined;
 
   /** @param generation what is known of it; or one that has run here, with its readers */
@@ -98,6 +100,11 @@ export class Copy implements Driver {
 
   get hasEnded(): boolean {
     return this.generation.log.end !== undefined;
+  }
+
+  /** Whether somebody waits for it to stop. */
+  get isCancelled(): boolean {
+    return this.generation.cancelReason !== undefined && !this.hasEnded;
   }
 
   /**
@@ -133,6 +140,7 @@ export class Copy implements Driver {
     if (this.hasEnded) return;
     this.goneSince = undefined;
     this.owner = meta.owner ?? this.owner;
+    if (this.isCancelled) this.cancel();
     if (Number(meta.seq) > this.generation.log.seq) await this.catchUp();
     this.setState(meta);
   }
@@ -175,11 +183,18 @@ export class Copy implements Driver {
   /** @internal It was lost already: it runs elsewhere. */
   onLost(): void {}
 
-  /** @internal The owner answers when it has stopped; where it is gone, its burial ends the copy. */
+  /**
+   * @internal The owner answers when it has stopped. Where it is gone, or has not got it yet, the next
+   * check tells whoever has it then.
+   */
   cancel(): void {
-    void this.context.bus
-      .ask(this.owner, 'cancel', { id: this.generation.id })
-      .catch(() => undefined)
+    const { owner } = this;
+    const { bus, node } = this.context;
+    if (owner === node || owner === this.toldToCancel) return;
+    this.toldToCancel = owner;
+    void bus
+      .ask(owner, 'cancel', { id: this.generation.id })
+      .catch(() => void (this.toldToCancel = undefined))
       .then(() => this.catchUp())
       .catch(() => undefined);
   }

@@ -118,13 +118,13 @@ export class ActiveGenerations implements OnModuleInit, BeforeApplicationShutdow
       generation.waited = await attempts.enter();
       await this.store.add(life, name);
     } catch (error) {
-      running.discard();
       attempts.discard();
       throw error;
     }
-    running.drive();
     this.active.set(generation, active);
     this.lifecycle.tell('accepted', life);
+    // It may have been cancelled while it was on its way to its place.
+    running.drive();
     attempts.begin();
     await sent();
     return generation;
@@ -203,7 +203,10 @@ export class ActiveGenerations implements OnModuleInit, BeforeApplicationShutdow
         confirm: () => this.peers.confirm(life.generation.id),
         seal: (end) => this.peers.seal(life, end),
         onTaken: async () => {
-          if (await this.handOver(life, running)) void reservation?.cancel();
+          if (!(await this.handOver(life, running))) return;
+          // Who goes on with it settles what was reserved; who has ended it knows nothing of that.
+          const { said } = await life.generation.ended;
+          if ('code' in said && said.code === 'node_lost') void reservation?.cancel();
         },
         reasonOf: (said) => shown(said, [...privateTextsOf(life), ...upstreamSecrets(config)]),
         onEnd: (end) => {

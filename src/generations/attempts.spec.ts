@@ -1,6 +1,6 @@
 import { jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
-import { NEVER, type Observable, of, throwError } from 'rxjs';
+import { NEVER, type Observable, of, Subject, throwError } from 'rxjs';
 import type { CastService } from '../cast/cast.service.js';
 import type { ModelRequest } from '../cast/model-request.js';
 import type { Part } from '../cast/part.js';
@@ -47,7 +47,11 @@ afterEach(() => {
 });
 
 /** One request on an upstream of one slot, with the real line, generation and lifecycle. */
-function asked(upstream: ScriptedUpstream, onEnd: () => void = () => undefined) {
+function asked(
+  upstream: ScriptedUpstream,
+  onEnd: () => void = () => undefined,
+  seal?: () => Promise<void>,
+) {
   const cast: Pick<CastService, 'candidates' | 'refresh' | 'refusal' | 'puller'> = {
     candidates: () => [upstream],
     refresh: () => Promise.resolve(),
@@ -74,6 +78,7 @@ function asked(upstream: ScriptedUpstream, onEnd: () => void = () => undefined) 
         onGrow: () => undefined,
         onFirst: () => undefined,
         onDelivered: () => undefined,
+        ...(seal && { seal }),
         onEnd: () => {
           attempts.stop();
           onEnd();
@@ -100,6 +105,7 @@ function asked(upstream: ScriptedUpstream, onEnd: () => void = () => undefined) 
     };
     const attempts = new Attempts(life, running, context);
     begun.push(running);
+    running.drive();
     void attempts.enter().then(() => attempts.begin());
     return running;
   };
@@ -180,5 +186,20 @@ describe('the attempts of a generation', () => {
     void second.generation.cancel();
     expect((await second.generation.ended).said).toMatchObject({ state: 'cancelled' });
     expect(slotsTaken()).toBe(1);
+  });
+
+  it('ask nothing for what was cancelled in line, while not all nodes can know its end yet', async () => {
+    const answer = new Subject<Part[]>();
+    const upstream = new ScriptedUpstream(() => answer);
+    const never = (): Promise<void> => new Promise(() => undefined);
+    const { begin, slotsTaken } = asked(upstream, undefined, never);
+    begin();
+    const second = begin();
+    await turn();
+    void second.generation.cancel();
+    answer.next([text, done]);
+    answer.complete();
+    await turn();
+    expect([upstream.calls, slotsTaken()]).toEqual([1, 0]);
   });
 });

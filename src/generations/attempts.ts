@@ -93,6 +93,10 @@ export class Attempts implements Ticket {
   /** It is not begun after all. */
   discard(): void {
     this.stop();
+    this.giveBack();
+  }
+
+  private giveBack(): void {
     if (!this.isPull) void this.context.slots.release(this);
   }
 
@@ -129,6 +133,8 @@ export class Attempts implements Ticket {
       this.given = upstream;
       return;
     }
+    // It may have ended, and wait only until all nodes can know that.
+    if (this.running.hasEnded) return this.giveBack();
     this.ask(upstream)
       .catch((cause: unknown) => this.running.end(new CastError('internal', { cause })))
       .catch((error: unknown) => logger.error(error));
@@ -173,9 +179,9 @@ export class Attempts implements Ticket {
     } finally {
       this.isAsking = false;
       // Its slot goes with it.
-      if (!this.isPull && !this.running.hasLeft) {
-        if (isReading) await upstream.settled(request);
-        void this.context.slots.release(this);
+      if (!this.running.hasLeft) {
+        if (isReading && !this.isPull) await upstream.settled(request);
+        this.giveBack();
       }
     }
   }

@@ -68,6 +68,8 @@ export class Generation {
   lateTokens = 0;
   /** What times its pieces here, if anything does. It is told once a read: a follower would cost more. */
   timer: PieceTimer | undefined;
+  /** @internal Why it is to be stopped, once somebody has asked for that. */
+  cancelReason: CancelReason | undefined;
   /** @internal The upstream's last word, once it was said. */
   done: Said<'done'> | undefined;
 
@@ -149,10 +151,11 @@ export class Generation {
     };
   }
 
-  /** @internal It goes on elsewhere, or here from now on; its readers stay. */
+  /** @internal It goes on elsewhere, or here from now on; its readers stay, and a cancel goes after it. */
   drivenBy(driver: Driver): void {
     this.driver = driver;
     driver.onAudience(this.log.hasReaders || this.elsewhere > 0);
+    if (this.cancelReason !== undefined) driver.cancel(this.cancelReason);
   }
 
   /** @internal Another node has ended it: what this one goes on with is nobody's. */
@@ -181,6 +184,7 @@ export class Generation {
    * @returns the last entry, when the upstream request is over; the same however often asked
    */
   cancel(reason: CancelReason = 'client'): Promise<EndEntry> {
+    this.cancelReason ??= reason;
     this.driver.cancel(reason);
     return this.ended;
   }

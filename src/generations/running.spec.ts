@@ -42,6 +42,7 @@ afterEach(() => {
 function run(over: Partial<Limits> = {}, events: Partial<RunningEvents> = {}): Running {
   const running = new Running(facts, { ...limits, ...over }, { ...nobody, ...events }, cadence);
   begun.push(running);
+  running.drive();
   return running;
 }
 
@@ -441,6 +442,31 @@ describe('a generation that another node may have taken over', () => {
       state: 'failed',
       code: 'output_too_large',
     });
+  });
+
+  it('goes there with a cancel that came on the way', async () => {
+    const { running, generation } = started();
+    void running.leave();
+    void generation.cancel();
+    const told: string[] = [];
+    generation.drivenBy({
+      cancel: (reason) => void told.push(reason),
+      onAudience: () => undefined,
+      onLost: () => undefined,
+      head: () => 0,
+      onGrow: () => undefined,
+      onDelivered: () => undefined,
+    });
+    expect(told).toEqual(['client']);
+  });
+
+  it('is cancelled when it has its place, where that is asked for before', async () => {
+    const running = new Running(facts, limits, nobody, cadence);
+    begun.push(running);
+    const cancelled = running.generation.cancel();
+    expect(running.hasEnded).toBe(false);
+    running.drive();
+    expect((await cancelled).said).toMatchObject({ state: 'cancelled' });
   });
 
   it('goes there with its readers where nothing was said of it', async () => {

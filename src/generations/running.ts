@@ -63,7 +63,7 @@ export class Running implements Driver {
   private abort: AbortController | undefined;
   /** Called when that request is over. */
   private onceOver: (() => void) | undefined;
-  private timer: NodeJS.Timeout;
+  private timer: NodeJS.Timeout | undefined;
   private abandonTimer: NodeJS.Timeout | undefined;
   private stopped: { why: Stop; at: number } | undefined;
   private outputBytes = 0;
@@ -72,6 +72,8 @@ export class Running implements Driver {
   private readonly progress = new ProgressThrottle();
   /** Whether nothing was told since the last call of {@link reassure}. */
   private silent = false;
+  /** It has its place, and this drives it. */
+  private isDriving = false;
   /** It is on its way to another node: nothing is said here any more. */
   private isLeaving = false;
   /** Nothing more is done for it; its readers may be about to be told. */
@@ -89,8 +91,6 @@ export class Running implements Driver {
     this.budget = new EventBudget(cadence);
     this.generation =
       generation instanceof Generation ? generation : new Generation(generation, this);
-    this.timer = setTimeout(() => this.fail('queue_timeout'), limits.queueTimeoutMs);
-    this.onAudience(false);
   }
 
   /** Whether it was cancelled or hit a limit: nothing more is asked of an upstream. */
@@ -124,7 +124,8 @@ export class Running implements Driver {
   /** Without a reader, and unless it is to go on without one, its time runs. */
   onAudience(hasReaders: boolean): void {
     clearTimeout(this.abandonTimer);
-    if (hasReaders || this.limits.keep || this.hasEnded || this.isLeaving) return;
+    if (hasReaders || this.limits.keep || !this.isDriving) return;
+    if (this.hasEnded || this.isLeaving) return;
     this.abandonTimer = setTimeout(() => this.cancel('abandoned'), this.limits.abandonAfterMs);
   }
 
@@ -196,14 +197,10 @@ export class Running implements Driver {
     else this.stop({ state: 'interrupted', error: new CastError('node_lost') }, true);
   }
 
-  /** It was never begun: nothing of it stays. */
-  discard(): void {
-    clearTimeout(this.timer);
-    clearTimeout(this.abandonTimer);
-  }
-
-  /** From now on this drives a generation that another node has begun. */
+  /** It has its place: from now on its time runs, and what was asked of it before is done. */
   drive(): void {
+    this.isDriving = true;
+    this.timer = setTimeout(() => this.fail('queue_timeout'), this.limits.queueTimeoutMs);
     this.generation.drivenBy(this);
   }
 
@@ -231,7 +228,7 @@ export class Running implements Driver {
   }
 
   cancel(reason: CancelReason): void {
-    this.stop({ state: 'cancelled', reason });
+    if (this.isDriving) this.stop({ state: 'cancelled', reason });
   }
 
   /** The server goes down. @returns the last entry, when the upstream request is over */
