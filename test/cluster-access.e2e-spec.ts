@@ -5,6 +5,7 @@ import { Client } from './support/client.js';
 import { bearer, KeysFile, SECRET, tokenOf } from './support/credentials.js';
 import { describeIf } from './support/needs.js';
 import { ENGINES, RedisServer } from './support/redis-server.js';
+import { FaultProxy } from './support/fault-proxy.js';
 import { handshake } from './support/handshake.js';
 import { call } from './support/rest.js';
 import { ScriptedUpstream } from './support/scripted-upstream.js';
@@ -190,7 +191,8 @@ for (const { name, program, missing } of ENGINES) {
       await open();
       const ada = await tokenOf('ada');
       const asking = await connect(a, ada);
-      const mute = await connect(b, await tokenOf('ada', { scopes: ['start'] }));
+      const onlyStarts = await tokenOf('ada', { scopes: ['start'] });
+      const mute = await Promise.all([connect(a, onlyStarts), connect(b, onlyStarts)]);
       const reading = await connect(b, ada);
       const { generationId } = await asking.accepted('send_message', {
         user_id: 'ada',
@@ -198,7 +200,63 @@ for (const { name, program, missing } of ENGINES) {
       });
       (await upstream.nextCall()).text('yes').done();
       expect(await reading.ended(generationId)).toMatchObject({ state: 'completed' });
-      expect(mute.of(generationId)).toEqual([]);
+      expect(await asking.ended(generationId)).toMatchObject({ state: 'completed' });
+      expect(mute.map((one) => one.of(generationId))).toEqual([[], []]);
+      // What it asks for itself it reads.
+      const own = await mute[0]!.accepted('send_message', { user_id: 'ada', user_content: 'hi' });
+      (await upstream.nextCall()).text('yes').done();
+      expect(await mute[0]!.ended(own.generationId)).toMatchObject({ state: 'completed' });
+    });
+
+    it('who may only start has the answer in the same response, on whatever node its client is', async () => {
+      const key = keys.add('asks', { tenant: 'default', scopes: ['start'] });
+      await open();
+      for (const at of [a, b]) {
+        const client = await connect(at, await tokenOf('ada'));
+        const response = await fetch(`${a.url}/llm/generate`, {
+          method: 'POST',
+          headers: {
+            ...bearer(key),
+            accept: 'text/event-stream',
+            'content-type': 'application/json',
+          },
+          body: JSON.stringify({ prompt: 'hi', clientId: client.id }),
+        });
+        expect(response.status).toBe(200);
+        (await upstream.nextCall()).text('yes').done();
+        expect(await response.text()).toContain('Streaming completed');
+      }
+    });
+
+    it('what another node has taken over is charged once', async () => {
+      const path = await FaultProxy.start(redis.port);
+      try {
+        const limits = { LIMIT_TOKENS_PER_DAY: 1000, LIMIT_STARTS_PER_MINUTE: 0 };
+        [a, b] = await Promise.all([
+          node({ ...limits, REDIS_URL: `redis://127.0.0.1:${path.port}` }),
+          node(limits),
+        ]);
+        await untilReady(redis, 2);
+        const ada = await tokenOf('ada');
+        const asked = await generate(a, ada, { options: { num_predict: 899 } });
+        expect(asked.status).toBe(201);
+        const first = await upstream.nextCall();
+        path.stall();
+        const second = await upstream.nextCall();
+        path.resume();
+        first.text('x');
+        // It stops, as it is not its own any more.
+        await first.closed;
+        const running = async (): Promise<unknown> =>
+          (await rest(a, 'GET', '/admin/generations', root)).body.generations.length;
+        await until(async () => (await running()) === 1);
+        second.text('y').done({ prompt_eval_count: 11, eval_count: 3 });
+        await until(async () => (await running()) === 0);
+        await until(async () => JSON.stringify(await left(a, ada)) === '{"tokensToday":986}');
+        expect(await left(b, ada)).toEqual({ tokensToday: 986 });
+      } finally {
+        await path.close();
+      }
     });
 
     it('a revocation that Redis has lost is written again', async () => {

@@ -92,7 +92,11 @@ export interface Owned {
  * none, for a generation that is not its own
  */
 export function authorise(principal: Principal, verb: Verb): void;
-export function authorise(principal: Principal, verb: GenerationVerb, generation: Owned): void;
+export function authorise(
+  principal: Principal,
+  verb: GenerationVerb | 'start',
+  generation: Owned,
+): void;
 export function authorise(
   principal: Principal,
   verb: Verb | GenerationVerb,

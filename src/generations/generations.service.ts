@@ -79,9 +79,10 @@ export class GenerationsService {
   /**
    * The only way to a generation, by its id or by the name that the caller has given it: one that
    * the caller may not see is not there.
+   * @param verb `start` for one that it has started in this very request
    * @throws CastError `generation_not_found`, `forbidden`
    */
-  async get(which: Which, caller: Caller, verb: GenerationVerb): Promise<Generation> {
+  async get(which: Which, caller: Caller, verb: GenerationVerb | 'start'): Promise<Generation> {
     const { principal, requestId } = caller;
     const id =
       typeof which === 'string' ? which : await this.store.named(nameOf(which.name, caller));

@@ -95,11 +95,12 @@ export class LlmService {
   ): Promise<void> {
     const { clientId } = asked;
     const isElsewhere = clientId !== undefined && this.peers.nodeOf(clientId) !== undefined;
+    // It is answered with what it has started, which needs no more than the right to start.
     const generation = isElsewhere
       ? await this.generations.get(
           (await this.start(asked, from, key)).generationId,
           from.caller,
-          'read',
+          'start',
         )
       : (await this.accept(asked, from, key)).generation;
     response.setHeader('Location', `${this.config.BASE_PATH}/llm/generations/${generation.id}`);
@@ -118,7 +119,7 @@ export class LlmService {
     const { caller, readers } = this.audit.decide(from.caller, 'start', () => {
       const behalf = this.onBehalf('start', from, clientId, userId);
       // Refuses a user who is not known before anything is started.
-      this.audience.of(behalf.caller, behalf.readers, asked.audience);
+      this.audience.check(behalf.caller, asked.audience);
       return behalf;
     });
     const accepted = await this.generations.start(asked, caller, idempotencyKey);

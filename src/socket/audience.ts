@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { authorise } from '../access/authorise.js';
 import type { Caller } from '../access/caller.js';
 import { ownerOf } from '../access/principal.js';
 import type { Generation } from '../generations/generation.js';
@@ -41,30 +42,29 @@ export class Audience {
     if (sockets?.size === 0) this.ofUsers.delete(user);
   }
 
-  /**
-   * What the records of a request go to now: the asking socket, or every socket of the caller's user.
-   * @throws CastError `forbidden` where the user is not known
-   */
-  of(
-    { principal }: Caller,
-    own: SocketReaders | undefined,
-    audience: 'user' | undefined,
-  ): SocketReaders[] {
-    if (audience === undefined) return own === undefined ? [] : [own];
+  /** @throws CastError `forbidden` for the audience of a user who is not known */
+  check({ principal }: Caller, audience: 'user' | undefined): void {
+    if (audience === undefined) return;
     const user = ownerOf(principal);
     if (user === undefined || user.endsWith('/')) throw new CastError('forbidden', NOT_THAT_USER);
-    return [...(this.ofUsers.get(user) ?? [])].map(({ data }) => data.readers);
   }
 
-  /** Lets all who are to see a new generation read it: on this node, and on the others. */
+  /**
+   * Lets all who are to see a new generation read it, on this node and on the others: the asking socket,
+   * or every socket of the caller's user that may read, and the asking one among them in any case.
+   */
   show(
     generation: Generation,
-    caller: Caller,
+    { principal }: Caller,
     asking: SocketReaders | undefined,
     audience: 'user' | undefined,
   ): void {
-    for (const readers of this.of(caller, asking, audience)) readers.read(generation, 0);
-    if (audience === 'user') this.peers.tell('audience', [generation.owner, generation.id]);
+    if (audience === undefined) return asking?.read(generation, 0);
+    for (const { data } of this.ofUsers.get(ownerOf(principal) ?? '') ?? []) {
+      if (data.readers === asking || mayRead(data.caller, generation))
+        data.readers.read(generation, 0);
+    }
+    this.peers.tell('audience', [generation.owner, generation.id]);
   }
 
   /** The sockets that a user has here read a generation of another node: each for itself, if it may. */
@@ -75,5 +75,14 @@ export class Audience {
         data.readers.read(await this.generations.get(generationId, data.caller, 'read'), 0),
       ),
     );
+  }
+}
+
+function mayRead({ principal }: Caller, generation: Generation): boolean {
+  try {
+    authorise(principal, 'read', generation);
+    return true;
+  } catch {
+    return false;
   }
 }
