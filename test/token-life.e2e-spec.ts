@@ -133,6 +133,33 @@ describe('a credential that is no longer good, while an answer runs', () => {
     acting.request.done();
   });
 
+  it('a socket that reads with a link reports and leaves as whoever holds the link', async () => {
+    const dora = await tokenOf('dora');
+    const { id, request } = await start(dora);
+    const { body: link } = await rest('POST', `/llm/generations/${id}/share`, dora, {
+      verbs: ['read'],
+    });
+    const auth = { token: await tokenOf('emil') };
+    const bob = await Client.connect(app.socketUrl, { auth });
+    await bob.accepted('join', { generationId: id, after: 0, token: link.token });
+    request.text('a');
+    await bob.until(() => bob.text(id) === 'a');
+    const felt = { medianMs: 1, p95Ms: 2, cuts: 0, resumes: 0, whole: true };
+    expect(await bob.ask('report', { generationId: id, ...felt })).toEqual({ ok: true });
+    expect(await bob.ask('leave', { generationId: id })).toEqual({ ok: true });
+    request.text('b').done();
+    await until(async () => {
+      const { body } = await rest('GET', `/llm/generations/${id}`, dora);
+      return body.state === 'completed';
+    });
+    // What it has left it may not ask for without the link.
+    expect(await bob.ask('leave', { generationId: id })).toMatchObject({
+      error: { code: 'generation_not_found' },
+    });
+    expect(bob.text(id)).toBe('a');
+    bob.close();
+  });
+
   it('a key that is taken out of the file closes what is open with it', async () => {
     const all = readFileSync(keys.path, 'utf8');
     const gone = keys.add('gone');

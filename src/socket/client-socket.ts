@@ -5,13 +5,19 @@ import type { ClientToServerEvents, ServerToClientEvents } from '../protocol/soc
 import type { Generation } from '../generations/generation.js';
 import type { SocketReaders } from './socket-readers.js';
 
+/** A link with which a socket reads, until it is over. */
+export interface OpenLink {
+  readonly caller: Caller;
+  readonly session: Session;
+}
+
 type NoServerEvents = Record<string, never>;
 /** What the server knows of a connected client. */
 interface SocketData {
   caller: Caller;
   session: Session;
-  /** Of the links that it reads with, by generation. */
-  links: Map<string, Session>;
+  /** The links that it reads with, by generation. */
+  links: Map<string, OpenLink>;
   readers: SocketReaders;
   /** Generations of which it has told what its user felt. */
   reported: WeakSet<Generation> | undefined;

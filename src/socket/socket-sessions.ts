@@ -53,9 +53,19 @@ export class SocketSessions {
     return { renew: (renewed) => session.renew(renewed), end };
   }
 
-  /** A link that a socket reads with: when it is over, the socket stops reading that generation. */
-  openLink(socket: ClientSocket, { principal }: Caller, generationId: string): Session {
-    return this.sessions.start(principal, () => socket.data.readers.leave(generationId));
+  /** A socket reads with a link: when that is over, it stops reading that generation. */
+  openLink({ data }: ClientSocket, caller: Caller, generationId: string): void {
+    const session = this.sessions.start(caller.principal, () => {
+      data.readers.leave(generationId);
+      data.links.delete(generationId);
+    });
+    data.links.set(generationId, { caller, session });
+  }
+
+  /** It reads that generation with a link no longer. */
+  endLink({ data }: ClientSocket, generationId: string): void {
+    data.links.get(generationId)?.session.end();
+    data.links.delete(generationId);
   }
 }
 

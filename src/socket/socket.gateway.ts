@@ -96,7 +96,9 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
   handleDisconnect(socket: ClientSocket): void {
     socket.data.readers.close();
     socket.data.session.end();
-    for (const link of socket.data.links.values()) link.end();
+    for (const generationId of socket.data.links.keys()) {
+      this.sessions.endLink(socket, generationId);
+    }
     this.audience.delete(socket);
   }
 
@@ -167,10 +169,9 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     const caller =
       token === undefined ? data.caller : await this.callers.withLink(socket, data.caller, token);
     const generation = await this.generations.readAfter('socket', generationId, caller, after);
-    data.links.get(generationId)?.end();
-    data.links.delete(generationId);
+    this.sessions.endLink(socket, generationId);
     if (token !== undefined && socket.connected) {
-      data.links.set(generationId, this.sessions.openLink(socket, caller, generationId));
+      this.sessions.openLink(socket, caller, generationId);
     }
     ack?.({ ok: true, state: generation.state, seq: generation.log.seq });
     socket.data.readers.read(generation, after);
@@ -198,7 +199,8 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     @Ack() ack?: AckOf<object>,
   ): Promise<void> {
     const { data } = socket;
-    const generation = await this.generations.get(report.generationId, data.caller, 'read');
+    const reader = readerOf(socket, report.generationId);
+    const generation = await this.generations.get(report.generationId, reader, 'read');
     data.reported ??= new WeakSet();
     if (!data.reported.has(generation)) this.lifecycle.tell('reported', report);
     data.reported.add(generation);
@@ -211,8 +213,9 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     @MessageBody({ schema: generationRef }) { generationId }: GenerationRef,
     @Ack() ack?: AckOf<object>,
   ): Promise<void> {
-    await this.generations.get(generationId, socket.data.caller, 'read');
+    await this.generations.get(generationId, readerOf(socket, generationId), 'read');
     socket.data.readers.leave(generationId);
+    this.sessions.endLink(socket, generationId);
     ack?.({ ok: true });
   }
 
@@ -237,7 +240,7 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     const acting = this.audit.decide(own, 'start', () => {
       const as = callerAs(own, actingFor(own.principal, userId));
       // Refuses a user who is not known before anything is started.
-      this.audience.of(as, readers, asked.audience);
+      this.audience.check(as, asked.audience);
       return as;
     });
     const caller = trace === undefined ? acting : { ...acting, trace };
@@ -265,6 +268,11 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
     }
     return counts;
   }
+}
+
+/** The caller as which a socket reads a generation: whoever holds a link, where it came by one. */
+function readerOf({ data }: ClientSocket, generationId: string): Caller {
+  return data.links.get(generationId)?.caller ?? data.caller;
 }
 
 /** ISO time of the end of a user's token. */
