@@ -23,7 +23,7 @@ export class Authentication {
   /** Whether credentials are looked at: without any configured there is nothing to prove. */
   readonly isOn: boolean;
   private readonly allowsAnonymous: boolean;
-  private readonly verified = new VerifiedTokens();
+  private verified = new VerifiedTokens();
 
   constructor(
     config: Config,
@@ -36,7 +36,8 @@ export class Authentication {
   ) {
     this.isOn = hasCredentials(config);
     this.allowsAnonymous = allowsAnonymous(config);
-    secrets.onChange(() => this.verified.clear());
+    // Anew: what is being verified now, with the old secrets, is remembered for nobody.
+    secrets.onChange(() => (this.verified = new VerifiedTokens()));
   }
 
   /**
@@ -69,13 +70,14 @@ export class Authentication {
   }
 
   private async userOf(token: string): Promise<UserPrincipal | LinkPrincipal> {
-    const known = this.verified.find(token);
+    const { verified } = this;
+    const known = verified.find(token);
     if (known?.token !== undefined) {
       if ((known.token.expiresAt + CLOCK_TOLERANCE_S) * 1000 > Date.now()) return known;
       throw new CastError('auth_expired');
     }
     const principal = await this.tokens.verify(token);
-    this.verified.add(token, principal);
+    verified.add(token, principal);
     return principal;
   }
 

@@ -17,10 +17,12 @@ const user = (expiresAt: number): UserPrincipal => ({
 const inAnHour = (): number => Math.floor(Date.now() / 1000) + 3_600;
 
 describe('a session', () => {
-  const open = (): { sessions: Sessions; closed: string[]; close: (reason: CastError) => void } => {
+  const open = () => {
     const closed: string[] = [];
-    const sessions = new Sessions(new ApiKeys(loadConfig({})), new Revocations());
-    return { sessions, closed, close: ({ code }) => void closed.push(code) };
+    const revocations = new Revocations();
+    const sessions = new Sessions(new ApiKeys(loadConfig({})), revocations);
+    const close = ({ code }: CastError): void => void closed.push(code);
+    return { sessions, revocations, closed, close };
   };
   const soon = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20));
 
@@ -29,6 +31,15 @@ describe('a session', () => {
     sessions.start(user(0), close);
     await soon();
     expect(closed).toEqual(['auth_expired']);
+  });
+
+  it('is closed where its credential was taken back since it was looked at', async () => {
+    const { sessions, revocations, closed, close } = open();
+    revocations.add({ tenant: 'shop', sub: 'ada' }, 1);
+    sessions.start(user(inAnHour()), close);
+    expect(closed).toEqual([]);
+    await soon();
+    expect(closed).toEqual(['unauthorized']);
   });
 
   it('that has ended is not watched any more, though a new token was on its way', async () => {

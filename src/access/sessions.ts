@@ -34,7 +34,7 @@ export class Sessions {
     keys.onChange(() => this.closeRevoked());
   }
 
-  /** @param close is called once at most, with `auth_expired` or `unauthorized` */
+  /** @param close is called once at most, later, with `auth_expired` or `unauthorized` */
   start(principal: Principal, close: (reason: CastError) => void): Session {
     const session: Open = { principal, close, timer: undefined };
     this.open.add(session);
@@ -70,6 +70,11 @@ export class Sessions {
   private watch(session: Open): void {
     clearTimeout(session.timer);
     const { principal } = session;
+    // It may have been taken back since it was looked at.
+    if (this.isRevoked(principal)) {
+      session.timer = setTimeout(() => this.close(session, new CastError('unauthorized', REVOKED)));
+      return;
+    }
     const token = 'token' in principal ? principal.token : undefined;
     if (token === undefined) return;
     const ms = (token.expiresAt + CLOCK_TOLERANCE_S) * 1000 - Date.now();

@@ -10,14 +10,13 @@ import {
 import type { KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import { Config } from '../config/config.js';
+import { MAX_TOKEN_CHARS } from '../protocol/access.js';
 import { CastError } from '../protocol/errors.js';
 import { JwksKeys } from './jwks.js';
 import type { LinkPrincipal, UserPrincipal } from './principal.js';
 import { Secrets } from './secrets.js';
 import { linkOfClaims, MAX_LIFE_S, userOfClaims } from './token-claims.js';
 
-/** Longest token that is looked at, in characters. */
-const MAX_TOKEN_CHARS = 4_096;
 /** How far the clocks of two machines may differ, in seconds. */
 export const CLOCK_TOLERANCE_S = 5;
 /** `typ` of the tokens of `POST /auth/token`, and of links to one generation. */

@@ -32,10 +32,6 @@ export class VerifiedTokens {
     }
     this.known.set(digest(token), { principal, until: Date.now() + REMEMBERED_MS });
   }
-
-  clear(): void {
-    this.known.clear();
-  }
 }
 
 function digest(token: string): string {

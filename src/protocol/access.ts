@@ -5,6 +5,8 @@ import { generationState } from './stream-state.js';
 
 /** Bounds of a token that llm-cast makes, in seconds. */
 export const TOKEN_TTL_S = { min: 60, max: 86_400, usual: 900 } as const;
+/** Most characters of a token. */
+export const MAX_TOKEN_CHARS = 4096;
 /** Most characters of a user's name (`sub`, `userId`). */
 const USER_CHARS = 128;
 
@@ -131,7 +133,7 @@ export const shareAnswer = z
 export type ShareAnswer = z.infer<typeof shareAnswer>;
 
 /** The socket's request to go on with a new token. */
-export const authRequest = z.strictObject({ token: z.string().min(1).max(4096) }).meta({
+export const authRequest = z.strictObject({ token: z.string().min(1).max(MAX_TOKEN_CHARS) }).meta({
   id: 'AuthRequest',
   description: 'A new token of the same user, before the old one has expired.',
   examples: [{ token: 'eyJ…' }],

@@ -3,6 +3,7 @@
  * Requests are strict (an unknown field is refused); clients must ignore unknown fields in records.
  */
 import { z } from 'zod';
+import { MAX_TOKEN_CHARS } from './access.js';
 import { EXAMPLE_CLIENT, EXAMPLE_ID } from './examples.js';
 import { clientId, generationId, idempotencyKey, traceparent } from './ids.js';
 import { chatFields, generateFields, modelName } from './model-fields.js';
@@ -82,7 +83,7 @@ export const joinRequest = z
   .strictObject({
     generationId,
     after: z.int().min(0),
-    token: z.string().min(1).max(4096).optional().describe('A link to this generation.'),
+    token: z.string().min(1).max(MAX_TOKEN_CHARS).optional().describe('A link to this generation.'),
   })
   .meta({
     id: 'JoinRequest',
