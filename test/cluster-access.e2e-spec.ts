@@ -203,9 +203,9 @@ for (const { name, program, missing } of ENGINES) {
       expect(await asking.ended(generationId)).toMatchObject({ state: 'completed' });
       expect(mute.map((one) => one.of(generationId))).toEqual([[], []]);
       // What it asks for itself it reads.
-      const own = await mute[0]!.accepted('send_message', { user_id: 'ada', user_content: 'hi' });
+      const own = await mute[0].accepted('send_message', { user_id: 'ada', user_content: 'hi' });
       (await upstream.nextCall()).text('yes').done();
-      expect(await mute[0]!.ended(own.generationId)).toMatchObject({ state: 'completed' });
+      expect(await mute[0].ended(own.generationId)).toMatchObject({ state: 'completed' });
     });
 
     it('who may only start has the answer in the same response, on whatever node its client is', async () => {
