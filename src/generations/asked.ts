@@ -43,8 +43,8 @@ export function decide(asked: Asked, rules: Rules): ModelRequest {
 function bounded(request: ModelRequest, { MAX_TOKENS: most, OLLAMA_OPTIONS }: Rules): ModelRequest {
   if (most === 0 || request.endpoint === 'pull') return request;
   const asked = request.options?.num_predict ?? OLLAMA_OPTIONS['num_predict'];
-  // Ollama's -1 and -2 mean without an end, and until the context is full.
-  const isWithin = typeof asked === 'number' && asked >= 0 && asked <= most;
+  // Ollama takes 0 for no limit, as -1; -2 is until the context is full.
+  const isWithin = typeof asked === 'number' && asked > 0 && asked <= most;
   return { ...request, options: { ...request.options, num_predict: isWithin ? asked : most } };
 }
 

@@ -59,6 +59,10 @@ describe('openAiBody', () => {
     expect(body).not.toHaveProperty('options');
   });
 
+  it.each([0, -1, -2])("num_predict %i, Ollama's word for no limit, sets none", (num_predict) => {
+    expect(openAiBody(chat({ options: { num_predict } }))).not.toHaveProperty('max_tokens');
+  });
+
   it.each([
     [false, 'none'],
     [true, 'medium'],

@@ -132,8 +132,8 @@ function sampling(
   { limit, most, mostNow }: Wishes,
 ): Record<string, unknown> {
   const named = Object.entries(options).map(([name, value]) => [PARAMETER[name] ?? name, value]);
-  // Ollama's "no limit" is the default here.
-  const isLimited = typeof asked === 'number' && asked >= 0;
+  // Ollama's "no limit" (0 and less) is the default here.
+  const isLimited = typeof asked === 'number' && asked > 0;
   return {
     ...(Object.fromEntries(named) as Record<string, unknown>),
     ...(isLimited && { [limit]: Math.min(asked, most, mostNow) }),
