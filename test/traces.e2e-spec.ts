@@ -2,6 +2,7 @@ import type { RunningServer } from '../src/server.js';
 import { startApp } from './support/app.js';
 import { Client } from './support/client.js';
 import { OtlpReceiver, type ReceivedSpan } from './support/otlp-receiver.js';
+import { Program } from './support/program.js';
 import { call as ask } from './support/rest.js';
 import { ScriptedUpstream, type UpstreamCall } from './support/scripted-upstream.js';
 import { until } from './support/until.js';
@@ -13,6 +14,38 @@ const traceparent = (digit: number): string => `00-${traceOf(digit)}-${CALLER}-0
 
 const SERVER = 2;
 const CLIENT = 3;
+
+describe('traces that are delivered', () => {
+  it('cost no line of the log: not those of a second try, nor of one that never had a slot', async () => {
+    const receiver = await OtlpReceiver.start();
+    const upstream = await ScriptedUpstream.start();
+    const server = Program.server({
+      OLLAMA_BASE_URL: upstream.url,
+      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+    });
+    try {
+      const { socketUrl } = await server.listening();
+      const client = await Client.connect(socketUrl);
+      const { generationId } = await client.accepted('generate', { prompt: 'why?' });
+      (await upstream.nextCall()).json(500, { error: 'no luck' });
+      const second = await upstream.nextCall();
+      const waiting = await client.accepted('generate', { prompt: 'me too' });
+      await client.accepted('cancel', { generationId: waiting.generationId });
+      second.text('The sky').done();
+      await client.ended(generationId);
+      client.close();
+      server.child.kill('SIGTERM');
+      expect(await server.exited).toBe(0);
+      expect(receiver.spans.length).toBeGreaterThan(4);
+      expect(server.stdout).toContain('generation ended');
+      expect(server.stdout + server.stderr).not.toContain('spans are not delivered');
+    } finally {
+      await server.kill();
+      await upstream.close();
+      await receiver.close();
+    }
+  });
+});
 
 describe('the trace of a generation', () => {
   let receiver: OtlpReceiver;

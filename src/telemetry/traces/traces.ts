@@ -19,7 +19,8 @@ interface Spans {
   /** In which the children are made. */
   readonly inside: Context;
   readonly acceptedAt: number;
-  readonly queue: Span;
+  /** Until it has a slot. */
+  queue: Span | undefined;
   attempt: Span | undefined;
   deliver: Span | undefined;
 }
@@ -66,7 +67,8 @@ export class Traces implements LifecycleListener {
   attempt(life: Life, attempt: number, upstream: string): void {
     const spans = this.spans.get(life);
     if (spans === undefined) return;
-    spans.queue.end();
+    spans.queue?.end();
+    spans.queue = undefined;
     const attributes = {
       [GEN_AI.operation]: operationOf(life.request),
       [GEN_AI.provider]: providerOf(upstream),
@@ -113,7 +115,7 @@ export class Traces implements LifecycleListener {
       root.setAttribute(GEN_AI.inputTokens, usage.promptTokens);
       root.setAttribute(GEN_AI.outputTokens, usage.completionTokens);
     }
-    queue.end();
+    queue?.end();
     root.end();
     // Its readers may be behind.
     if (deliver !== undefined) generation.log.onceUnread(() => deliver.end());
