@@ -36,7 +36,9 @@ export const accessSettings = {
     ),
   JWT_JWKS_URL: z
     .url({ protocol: /^https?$/ })
-    .meta({ expected: 'an http or https URL of a JSON Web Key Set' })
+    // `fetch` takes none, and would write them into the log.
+    .regex(/^\w+:\/\/[^/?#@]+([/?#]|$)/)
+    .meta({ expected: 'an http or https URL of a JSON Web Key Set, without credentials' })
     .optional()
     .describe('Where the public keys are that verify tokens of users (ES256, EdDSA, RS256)'),
   JWT_ISSUER: z

@@ -76,7 +76,7 @@ function withoutEffect(config: Config): [boolean, (keyof Config)[], string][] {
  * One sentence for each setting that has no effect, or another than it seems to have.
  * @param given what was set
  */
-export function contradictions(config: Config, given: object): string[] {
+export function contradictions(config: Config, given: Readonly<Record<string, string>>): string[] {
   const isSet = (name: keyof Config): boolean => Object.hasOwn(given, name);
   const warnings: [boolean, string][] = [
     ...upstreamsOf(config).flatMap(([name, url]): [boolean, string][] => [
@@ -95,6 +95,11 @@ export function contradictions(config: Config, given: object): string[] {
         `${name} has no effect without ${needed}.`,
       ]),
     ),
+    // As `docker run --env-file` hands them on.
+    ...Object.entries(given).map(([name, value]): [boolean, string] => [
+      Object.hasOwn(config, name) && /^(["'`]).*\1$/s.test(value),
+      `${name} has quotes around its value, which are part of it.`,
+    ]),
     [
       config.MAX_QUEUE_PER_USER > config.MAX_QUEUE,
       'MAX_QUEUE_PER_USER is more than MAX_QUEUE, which counts first.',
@@ -111,10 +116,10 @@ export function contradictions(config: Config, given: object): string[] {
       ENDPOINT.test(url.pathname),
       `${name} is the address of one endpoint: it must end before ${ENDPOINT.exec(url.pathname)?.[0]}.`,
     ]),
-    [
-      new Set(config.OLLAMA_BASE_URL).size < config.OLLAMA_BASE_URL.length,
-      'OLLAMA_BASE_URL names one server twice: each counts as a server of its own.',
-    ],
+    ...(['OLLAMA_BASE_URL', 'OPENAI_BASE_URL'] as const).map((name): [boolean, string] => [
+      new Set(config[name]).size < config[name].length,
+      `${name} names one server twice: each counts as a server of its own.`,
+    ]),
     [
       config.ALLOW_ANONYMOUS === false && !hasCredentials(config),
       'ALLOW_ANONYMOUS is false without API_KEYS_FILE, JWT_SECRET or JWT_JWKS_URL: nobody is served.',

@@ -167,6 +167,8 @@ const OTHERS: Record<string, [unknown, [string, unknown][]]> = {
       ['true', true],
       ['2', 2],
       ['loopback, 10.0.0.0/8', ['loopback', '10.0.0.0/8']],
+      ['10.0.0.7,::1,fc00::/7,', ['10.0.0.7', '::1', 'fc00::/7']],
+      ['linklocal,uniquelocal', ['linklocal', 'uniquelocal']],
     ],
   ],
   CORS_ORIGINS: [
@@ -229,9 +231,9 @@ const WRONG: [string, string[]][] = [
   ['SOCKET_TRANSPORTS', ['tcp', 'polling,tcp', ',']],
   [
     'OLLAMA_BASE_URL',
-    ['http://', 'http://a b', 'ftp://gpu', 'http://x?key=1', 'http://me:pw@gpu:port'],
+    ['http://', 'http://a b', 'ftp://gpu', 'http://x?key=1', 'http://me:100%@gpu', '::x'],
   ],
-  ['OPENAI_BASE_URL', ['ftp://gpu', 'http://x?key=1', 'http://me:pw@gpu:port']],
+  ['OPENAI_BASE_URL', ['ftp://gpu', 'http://x?key=1', 'http://me:pw@gpu:port', 'http://%a@x']],
   ['OPENAI_API_KEY', ['two words', 'schlüssel']],
   ['OLLAMA_API_KEY', ['two words', 'schlüssel']],
   ...['OLLAMA_HEADERS', 'OPENAI_HEADERS'].map((name): [string, string[]] => [
@@ -265,7 +267,23 @@ const WRONG: [string, string[]][] = [
   ['OLLAMA_OPTIONS', ['{', '[]', 'null', '7', '"x"', 'num_ctx=8192']],
   ['OLLAMA_KEEP_ALIVE', ['soon', '10 minutes', '5d']],
   ['TRUST_CLIENT_USER_ID', ['perhaps', '2']],
-  ['TRUST_PROXY', ['everyone!', 'a b']],
+  [
+    'TRUST_PROXY',
+    [
+      'everyone!',
+      'a b',
+      'yes',
+      'TRUE',
+      'constructor',
+      'proxy.lan',
+      '300.0.0.1',
+      '10.0.0.0/33',
+      '0.0.0.0/0',
+      '::1/129',
+      '1000',
+      ',',
+    ],
+  ],
   ['ALLOWED_HOSTS', ['a:3000', 'http://a', 'a b', '*.', 'a.*.b', '*a']],
   [
     'CORS_ORIGINS',
@@ -294,10 +312,21 @@ const WRONG: [string, string[]][] = [
   ['REDIS_URL', ['localhost:6379', 'http://localhost:6379']],
   ['REDIS_PREFIX', ['a b', 'x'.repeat(65)]],
   ['NODE_ID', ['a-b', 'abcde']],
-  ['PUBLIC_SOCKET_URL', ['chat.lan', 'ws://chat.lan', 'https://chat.lan/path', 'http://a b']],
+  [
+    'PUBLIC_SOCKET_URL',
+    [
+      'chat.lan',
+      'ws://chat.lan',
+      'https://chat.lan/path',
+      'http://a b',
+      'https://chat.lan:99999',
+      'http://[::1',
+      'https://me:pw@chat.lan',
+    ],
+  ],
   ['MAX_CONCURRENT', ['0', '-1', '1.5', 'many', '1,0', ',']],
   ['JWT_SECRET', ['short', `${SECRET},short`, 'x'.repeat(31), Array(5).fill(SECRET).join(',')]],
-  ['JWT_JWKS_URL', ['id.lan', 'file:///etc/passwd', 'ftp://id.lan/keys']],
+  ['JWT_JWKS_URL', ['id.lan', 'file:///etc/passwd', 'ftp://id.lan/keys', 'https://a:b@id.lan/k']],
   ['ALLOW_ANONYMOUS', ['perhaps']],
   ['LOG_LEVEL', ['loud', 'LOG,WARN']],
   ['LOG_FORMAT', ['yaml']],
@@ -466,6 +495,9 @@ describe('OLLAMA_HOST, as users of Ollama know it', () => {
     ['[::1]:11434', 'http://[::1]:11434'],
     ['[::1]', 'http://[::1]:11434'],
     ['[::]:11434', 'http://[::1]:11434'],
+    ['::1', 'http://[::1]:11434'],
+    ['::', 'http://[::1]:11434'],
+    ['fd00::7', 'http://[fd00::7]:11434'],
   ])('%s is %s', (written, url) => {
     expect(loadConfig({ OLLAMA_HOST: written }).OLLAMA_BASE_URL).toEqual([url]);
   });

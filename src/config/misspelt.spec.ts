@@ -32,6 +32,15 @@ describe('a misspelt setting', () => {
     ]);
   });
 
+  it('is none of what Kubernetes tells of Services, of ours and of Ollama', () => {
+    const told = {
+      LLM_CAST_PORT: 'tcp://10.96.0.7:3000',
+      OLLAMA_PORT: 'tcp://10.96.0.8:11434',
+      OLLAMA_PORT_11434_TCP: 'tcp://10.96.0.8:11434',
+    };
+    expect(misspelt(told)).toEqual([]);
+  });
+
   it('is none of ours, and none of the names that others have', () => {
     const ours = Object.keys(settings.shape);
     const others =

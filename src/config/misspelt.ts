@@ -25,10 +25,13 @@ const MAX_SLIPS = 2;
 /** In a short name fewer, and none in the shortest: they are near to too many others. */
 const slipsIn = (name: string): number => (name.length < 5 ? 0 : name.length < 7 ? 1 : MAX_SLIPS);
 
+/** What Kubernetes tells each pod of each Service, such as `OLLAMA_PORT` of the one called `ollama`. */
+const OF_A_SERVICE = /^(tcp|udp|sctp):\/\//;
+
 /** One sentence for each variable that is not read, but looks like a setting. */
 export function misspelt(env: NodeJS.ProcessEnv): string[] {
-  return Object.keys(env).flatMap((name) => {
-    if (KNOWN.includes(name) || FOREIGN.has(name)) return [];
+  return Object.entries(env).flatMap(([name, value = '']) => {
+    if (KNOWN.includes(name) || FOREIGN.has(name) || OF_A_SERVICE.test(value)) return [];
     const meant = meantBy(
       name
         .toUpperCase()

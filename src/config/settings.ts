@@ -10,6 +10,7 @@ import {
   upstreamUrl,
   apiKey,
   headers,
+  proxyAddress,
   registries,
   wholeNumber,
 } from './values.js';
@@ -34,7 +35,8 @@ export const settings = z.object({
   ),
   PUBLIC_SOCKET_URL: z
     .string()
-    .regex(/^https?:\/\/[^/?#\s]+\/?$/)
+    .regex(/^https?:\/\/[^/?#@\s]+\/?$/)
+    .refine((url) => URL.canParse(url))
     .meta({ expected: 'an origin such as https://chat.example.com' })
     .optional()
     .describe(
@@ -260,10 +262,14 @@ export const settings = z.object({
   ),
   TRUST_PROXY: z
     .string()
-    .regex(/^(true|false|\d{1,3}|[\w.:/-]+(\s*,\s*[\w.:/-]+)*)$/)
     .transform((value) =>
-      /^\d+$/.test(value) ? Number(value) : ({ true: true, false: false }[value] ?? list(value)),
+      /^\d{1,3}$/.test(value)
+        ? Number(value)
+        : /^(true|false)$/.test(value)
+          ? value === 'true'
+          : list(value),
     )
+    .pipe(z.union([z.number(), z.boolean(), z.array(proxyAddress).min(1)]))
     .meta({ expected: 'true, false, a number of proxies, or addresses separated by commas' })
     .default(false)
     .describe('Which proxies in front are believed when they say X-Forwarded-For'),

@@ -31,12 +31,19 @@ export const list = (value: string) =>
 function baseUrl(value: string): string {
   const bare = !/^https?:\/\//i.test(value);
   if (bare && value.includes('://')) throw new TypeError('neither http nor https');
-  const url = new URL(bare ? `http://${value.replace(/^:/, '127.0.0.1:')}` : value);
+  const url = new URL(bare ? `http://${hostOf(value)}` : value);
   if (bare && url.port === '' && !/:80(\/|$)/.test(value)) url.port = '11434';
   if (url.hostname === '0.0.0.0') url.hostname = '127.0.0.1';
   if (url.hostname === '[::]') url.hostname = '[::1]';
+  // What Node is to send of them; it fails at a `%` that begins no character.
+  decodeURIComponent(url.username + url.password);
   if (url.search !== '' || url.hash !== '') throw new TypeError('a base URL has no query');
   return url.href.replace(/\/+$/, '');
+}
+
+/** An IPv6 address may stand without its brackets; a port alone is of this machine. */
+function hostOf(value: string): string {
+  return z.ipv6().safeParse(value).success ? `[${value}]` : value.replace(/^:/, '127.0.0.1:');
 }
 
 export const upstreamUrl = z
@@ -97,6 +104,16 @@ export const apiKey = z
   .string()
   .regex(/^[\x21-\x7e]+$/)
   .meta({ expected: 'a key of printable ASCII characters' });
+
+/** Addresses of a proxy, as `proxy-addr` takes them: one, a network, or one of its words. */
+export const proxyAddress = z.union([
+  z.enum(['loopback', 'linklocal', 'uniquelocal']),
+  z.ipv4(),
+  z.ipv6(),
+  // Every address is `true`.
+  z.cidrv4().refine((network) => !network.endsWith('/0')),
+  z.cidrv6().refine((network) => !network.endsWith('/0')),
+]);
 
 /** Names of container registries: `host` or `host:port`. */
 export const registries = z
