@@ -4,6 +4,7 @@ import {
   exitWithReason,
   refuseArguments,
   surviveClosedLog,
+  surviveHangup,
   warnOfSetting,
 } from './cli/process.js';
 import { startServer } from './server.js';
@@ -11,6 +12,7 @@ import { startServer } from './server.js';
 refuseArguments('npx llm-cast');
 exitAtSecondSignal();
 surviveClosedLog();
+surviveHangup();
 try {
   await startServer(loadConfig(undefined, warnOfSetting));
 } catch (error) {

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { Client } from './support/client.js';
 import { Program } from './support/program.js';
 import { call } from './support/rest.js';
@@ -124,6 +124,37 @@ describe('the server process', () => {
     await client.until(() => !client.socket.connected);
   });
 
+  it.each([
+    ['SIGTERM', 143],
+    ['SIGINT', 130],
+  ] as const)('ends at %s while it starts: nothing drains yet', async (signal, code) => {
+    // A Redis that takes the connection and says nothing.
+    const silent = createServer().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    try {
+      server = Program.server({
+        OLLAMA_BASE_URL: upstream.url,
+        REDIS_URL: `redis://127.0.0.1:${port}`,
+        DRAIN_MS: 600_000,
+      });
+      const [connection] = (await once(silent, 'connection')) as [Socket];
+      server.child.kill(signal);
+      expect(await within(10_000, server.exited)).toBe(code);
+      connection.destroy();
+    } finally {
+      silent.close();
+    }
+  });
+
+  it('goes on after SIGHUP, which tells services to read their files anew, also without such a file', async () => {
+    const [url] = await boot({});
+    server!.child.kill('SIGHUP');
+    expect((await call('GET', `${url}/health/live`)).status).toBe(200);
+    server!.child.kill('SIGTERM');
+    expect(await server!.exited).toBe(0);
+  });
+
   it.each(['url', 'socketUrl'] as const)(
     'is not held up by a connection to %s that asks for nothing',
     async (name) => {
@@ -150,14 +181,25 @@ describe('the server process', () => {
     expect(server.stdout).toBe('');
   });
 
-  it.each(['PORT', 'SOCKET_PORT'])('does not start when %s is taken, and says so', async (name) => {
-    const { port } = new URL(upstream.url);
-    server = Program.server({ [name]: port });
+  it('does not start on a HOST that is nowhere, and says so', async () => {
+    server = Program.server({ HOST: 'nowhere.invalid', ALLOW_ANONYMOUS: 'true' });
     expect(await server.exited).toBe(1);
-    // The framework's own line may stand before it, but no stack trace.
     expect(server.stderr.trim().split('\n').at(-1)).toMatch(
-      new RegExp(`^llm-cast cannot listen on port ${port} .*EADDRINUSE`),
+      /^llm-cast cannot listen on nowhere\.invalid \(E\w+\): see HOST\.$/,
     );
-    expect(server.stderr).not.toMatch(/^ +at /m);
   });
+
+  it.each(['PORT', 'SOCKET_PORT', 'METRICS_PORT'])(
+    'does not start when %s is taken, and says so',
+    async (name) => {
+      const { port } = new URL(upstream.url);
+      server = Program.server({ [name]: port });
+      expect(await server.exited).toBe(1);
+      // The framework's own line may stand before it, but no stack trace.
+      expect(server.stderr.trim().split('\n').at(-1)).toMatch(
+        new RegExp(`^llm-cast cannot listen on port ${port} .*EADDRINUSE.* ${name},`),
+      );
+      expect(server.stderr).not.toMatch(/^ +at /m);
+    },
+  );
 });

@@ -3,10 +3,17 @@ import { EXIT } from './exit.js';
 
 /** Ends the process with one sentence that says why it could not start. */
 export function exitWithReason(error: unknown): never {
-  const { code, port } = error as NodeJS.ErrnoException & { port?: number };
+  const { code, syscall, port, hostname } = error as NodeJS.ErrnoException & {
+    port?: number;
+    hostname?: string;
+  };
   if (error instanceof ConfigError) console.error(`llm-cast cannot start: ${error.message}`);
-  else if (code === 'EADDRINUSE' || code === 'EACCES' || code === 'EADDRNOTAVAIL') {
-    console.error(`llm-cast cannot listen on port ${port} (${code}): see PORT, SOCKET_PORT, HOST.`);
+  else if (syscall === 'listen') {
+    console.error(
+      `llm-cast cannot listen on port ${port} (${code}): see PORT, SOCKET_PORT, METRICS_PORT, HOST.`,
+    );
+  } else if (syscall === 'getaddrinfo') {
+    console.error(`llm-cast cannot listen on ${hostname} (${code}): see HOST.`);
   } else console.error(error);
   process.exit(1);
 }
@@ -16,15 +23,26 @@ export function warnOfSetting(sentence: string): void {
   console.warn(`llm-cast: ${sentence}`);
 }
 
-/** Nest drains at the first SIGTERM or SIGINT and ignores the next: that one ends it at once. */
+/**
+ * Nest drains at the first SIGTERM or SIGINT and ignores the next: that one ends it at once. So does one
+ * that comes before Nest listens for them: there is nothing to drain yet.
+ */
 export function exitAtSecondSignal(): void {
   let signals = 0;
-  const onSignal = (_name: string, number: number): void => {
+  const onSignal = (name: NodeJS.Signals, number: number): void => {
     signals++;
-    if (signals > 1) process.exit(128 + number);
+    if (signals > 1 || process.listenerCount(name) === 1) process.exit(128 + number);
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
+}
+
+/**
+ * A service is told by SIGHUP to read its files anew (`systemctl reload`), which ends a process that does
+ * not listen for it: also one that has no such file. On a terminal it means that this was closed.
+ */
+export function surviveHangup(): void {
+  if (!process.stdin.isTTY) process.on('SIGHUP', () => undefined);
 }
 
 /** A log that nobody reads any more is no reason to stop. */
