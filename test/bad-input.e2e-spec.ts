@@ -48,7 +48,7 @@ const wrongAnywhere = (good: object): Wrong[] => [
   ],
   ['an option as text', { ...good, options: { temperature: SAID } }, 'options.temperature'],
   ['a seed with a fraction', { ...good, options: { seed: 1.5 } }, 'options.seed'],
-  ['a seed beyond 32 bits', { ...good, options: { seed: 2 ** 31 } }, 'options.seed'],
+  ['a seed beyond 64 bits', { ...good, options: { seed: 2 ** 64 } }, 'options.seed'],
   ['an empty stop sequence', { ...good, options: { stop: [SAID, ''] } }, 'options.stop.1'],
 ];
 const withMessage = (message: unknown): object => ({ messages: [...TALK.messages, message] });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Orphan } from '../generations/peers.js';
+import { parseExact, stringifyExact } from '../protocol/exact-json.js';
 
 /** What of a request is kept until it has begun. */
 export type KeptRequest = Omit<Orphan, 'generation'> & {
@@ -18,11 +19,11 @@ export function writeRequest(
   { request, caller, keep }: Orphan,
   keyName: KeptRequest['keyName'],
 ): string {
-  return JSON.stringify({ request, caller, keep, keyName });
+  return stringifyExact({ request, caller, keep, keyName });
 }
 
 /** @returns undefined for something that this version has not written */
 export function readRequest(json: string): KeptRequest | undefined {
-  const read = kept.safeParse(JSON.parse(json));
+  const read = kept.safeParse(parseExact(json));
   return read.success ? (read.data as unknown as KeptRequest) : undefined;
 }

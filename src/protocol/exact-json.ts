@@ -2,6 +2,9 @@ import { isShallow } from './json-depth.js';
 
 /** A JSON number beyond 2^53, which JavaScript may round, as it was written. */
 export class ExactNumber {
+  /** As zod calls it where another value was expected. */
+  static readonly name = 'number beyond 2^53';
+
   constructor(readonly text: string) {}
 
   /** In JSON for clients it is a string: their parser would round a number. */

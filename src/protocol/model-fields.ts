@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { userName } from './access.js';
-import { isBeyondExact } from './exact-json.js';
+import { ExactNumber, isBeyondExact } from './exact-json.js';
 import { boundedList } from './bounded-list.js';
 import { isShallow, TOO_DEEP } from './json-depth.js';
 
@@ -14,6 +14,22 @@ export const MAX_TOOLS = 1_000;
 export const MAX_TOOL_CALLS = 1_000;
 
 const int32 = z.int32();
+
+const INT64_BITS = 64;
+
+/**
+ * An integer of 64 bits: what OpenAI's API, vLLM and Ollama take for a seed. Beyond 2^53 it keeps its
+ * digits where the request's JSON had them: it is an `ExactNumber` then, which is written as a number again.
+ */
+const int64 = z.custom<number>(
+  (value) => Number.isSafeInteger(value) || (value instanceof ExactNumber && isInt64(value.text)),
+  'an integer of 64 bits',
+);
+int64._zod.toJSONSchema = () => ({ type: 'integer' });
+
+function isInt64(text: string): boolean {
+  return /^-?\d{1,19}$/.test(text) && BigInt.asIntN(INT64_BITS, BigInt(text)) === BigInt(text);
+}
 
 /**
  * Sampling options a caller may set, under Ollama's own names. Load-time options (`num_ctx`,
@@ -30,7 +46,7 @@ export const samplingOptions = z
     repeat_penalty: z.number(),
     presence_penalty: z.number(),
     frequency_penalty: z.number(),
-    seed: int32,
+    seed: int64,
     stop: boundedList(z.string().min(1).max(1000), MAX_STOPS),
     num_predict: int32,
   })

@@ -13,6 +13,8 @@ export class UpstreamCall {
     readonly headers: IncomingHttpHeaders,
     readonly body: Record<string, unknown>,
     private readonly response: ServerResponse,
+    /** The body as it came. */
+    readonly raw = '',
   ) {
     this.closed = new Promise((resolve) => response.once('close', resolve));
   }
@@ -129,6 +131,7 @@ export class ScriptedUpstream {
           request.headers,
           text === '' ? {} : (JSON.parse(text) as Record<string, unknown>),
           response,
+          text,
         );
         upstream.receive(call);
       });

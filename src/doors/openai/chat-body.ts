@@ -56,7 +56,7 @@ export const chatBody = z.looseObject({
   top_p: maybe(z.number()),
   top_k: maybe(z.number()),
   min_p: maybe(z.number()),
-  seed: maybe(z.number()),
+  seed: maybe(z.unknown()),
   stop: maybe(z.union([z.string(), boundedList(z.string(), MAX_STOPS)])),
   presence_penalty: maybe(z.number()),
   frequency_penalty: maybe(z.number()),
