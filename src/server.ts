@@ -7,7 +7,7 @@ import { authenticateHttp } from './http/authenticate.js';
 import { serveApiDocs } from './http/api-docs.js';
 import { AppModule } from './app.module.js';
 import type { Config } from './config/config.js';
-import { closeDoors, isJsonAnyway, refuseAtDoor } from './doors/doors.js';
+import { closeDoors, isJsonAnyway, refusalAtDoor, refuseAtDoor } from './doors/doors.js';
 import { answerProbe } from './doors/ollama/probe.js';
 import { serveClientScript } from './http/client-script.js';
 import { addSlash, takeOffBasePath } from './http/base-path.js';
@@ -85,8 +85,8 @@ export async function startServer(config: Config, demo?: PageDemo): Promise<Runn
   try {
     // Socket.IO attaches itself.
     await app.init();
+    for (const server of servers) guardRequests(server, unfinished, lifecycle, refusalAtDoor);
     takeOffBasePath(app, config.BASE_PATH, servers);
-    for (const server of servers) guardRequests(server, unfinished, lifecycle);
     await app.listen(config.PORT, config.HOST);
     const { port } = app.getHttpServer().address() as AddressInfo;
     const url = httpUrl(config.HOST, port);

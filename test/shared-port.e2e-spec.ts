@@ -55,6 +55,25 @@ describe('one port for both servers', () => {
     },
   );
 
+  it('below BASE_PATH answers an upgrade at the port that has no sockets', async () => {
+    const app = await startApp({ BASE_PATH: '/chat' });
+    const socket = connect(Number(new URL(app.url).port), '127.0.0.1');
+    let said = '';
+    socket.setEncoding('latin1').on('data', (text: string) => (said += text));
+    try {
+      socket.write(
+        'GET /chat/health/live HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n' +
+          'Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n' +
+          'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+      );
+      await until(() => said.includes('"ok"'));
+      expect(said).toMatch(/^HTTP\/1\.1 200 /);
+    } finally {
+      socket.destroy();
+      await app.close();
+    }
+  });
+
   it('refuses a port that is taken, and leaves nothing open', async () => {
     const taken = await startApp();
     const port = await freePort();

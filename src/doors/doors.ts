@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Request, RequestHandler, Response } from 'express';
 import type { Config } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
@@ -36,6 +36,15 @@ export function refuseAtDoor(error: CastError, request: Request, response: Respo
   const refused = refusedBy(error);
   answerRefused(response, refused, door.refusal(refused));
   return true;
+}
+
+/** The body of a refusal in the shape of the request's door; undefined for our own. */
+export function refusalAtDoor(
+  error: CastError,
+  { url = '', headers }: IncomingMessage,
+): object | string | undefined {
+  const [path = ''] = url.split('?', 1);
+  return doorOf(path, headers)?.refusal(refusedBy(error));
 }
 
 /**

@@ -29,7 +29,8 @@ export function takeOffBasePath(
   };
   for (const server of servers) {
     server.prependListener('request', takeOff);
-    server.prependListener('upgrade', takeOff);
+    // A server that listens for upgrades must answer each of them.
+    if (server.listenerCount('upgrade') > 0) server.prependListener('upgrade', takeOff);
   }
 }
 

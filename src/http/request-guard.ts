@@ -1,6 +1,7 @@
 import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Lifecycle } from '../generations/lifecycle.js';
+import type { CastError } from '../protocol/errors.js';
 import { harden } from './harden.js';
 import { asksForOther, withoutWish } from './other-upgrade.js';
 import { inTurn } from './pipelining.js';
@@ -15,11 +16,13 @@ type UpgradeListener = (request: IncomingMessage, socket: Socket, head: Buffer) 
  * Stands before all listeners of a server, Express's and Socket.IO's alike: gives every answer its
  * headers, refuses what is malformed, and hands on one request of a connection at a time. It is called
  * when the listeners are there.
+ * @param shapeOf the body of a refusal in the shape of the request's door; undefined for our own
  */
 export function guardRequests(
   server: Server,
   unfinished: UnfinishedInput,
   lifecycle: Pick<Lifecycle, 'tell'>,
+  shapeOf: (refused: CastError, request: IncomingMessage) => object | string | undefined,
 ): void {
   const listeners = server.listeners('request') as RequestListener[];
   server.removeAllListeners('request');
@@ -28,7 +31,7 @@ export function guardRequests(
     const fault = faultOf(request);
     if (fault !== undefined) {
       lifecycle.tell('refused', fault.error.code);
-      return refuse(response, fault.error, fault.status);
+      return refuse(response, fault.error, fault.status, shapeOf(fault.error, request));
     }
     unfinished.watchBody(request, response);
     acceptUtf8Only(request);
