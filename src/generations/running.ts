@@ -2,7 +2,7 @@ import type { Observable } from 'rxjs';
 import type { Cadence } from '../cast/cadence.js';
 import { EventBudget } from '../cast/event-budget.js';
 import type { Part } from '../cast/part.js';
-import { CastError, type ErrorCode } from '../protocol/errors.js';
+import { asCastError, CastError, type ErrorCode } from '../protocol/errors.js';
 import type { GenerationState } from '../protocol/stream-state.js';
 import { type Driver, Generation, type GenerationFacts } from './generation.js';
 import type { CancelReason, End, EndEntry } from './log/entry.js';
@@ -179,7 +179,7 @@ export class Running implements Driver {
           if (heldBytes > this.limits.maxOutputBytes) return this.fail('output_too_large');
           held.after(begin, () => this.appendAll(parts));
         },
-        error: (error: unknown) => last(() => over(toCastError(error))),
+        error: (error: unknown) => last(() => over(asCastError(error))),
         complete: () => last(() => over()),
       });
     });
@@ -289,7 +289,7 @@ export class Running implements Driver {
       const pieces = log.seq - before - (generation.done === undefined ? 0 : 1);
       if (pieces > 0) timer.pieces(pieces, budget.at - beforeAt);
     } catch (error) {
-      this.stop({ state: 'failed', error: toCastError(error) });
+      this.stop({ state: 'failed', error: asCastError(error) });
     }
   }
 
@@ -394,8 +394,4 @@ function size(part: Part): number {
     default:
       return part satisfies never;
   }
-}
-
-function toCastError(error: unknown): CastError {
-  return error instanceof CastError ? error : new CastError('internal', { cause: error });
 }

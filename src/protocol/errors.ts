@@ -274,3 +274,8 @@ export class CastError extends Error {
     };
   }
 }
+
+/** The error itself where it has a code; else a mistake of ours, with it as the cause. */
+export function asCastError(error: unknown): CastError {
+  return error instanceof CastError ? error : new CastError('internal', { cause: error });
+}

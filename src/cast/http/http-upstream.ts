@@ -3,7 +3,7 @@ import type { HttpService } from '@nestjs/axios';
 import { firstValueFrom, map, Observable } from 'rxjs';
 import type { z } from 'zod';
 import type { Config } from '../../config/config.js';
-import { CastError } from '../../protocol/errors.js';
+import { asCastError, CastError } from '../../protocol/errors.js';
 import { JsonDecoder } from '../decoding/json-decoder.js';
 import { ModelIndex } from '../model-index.js';
 import type { Cadence } from '../cadence.js';
@@ -149,7 +149,7 @@ export class HttpUpstream extends Upstream {
           this.index = models && new ModelIndex(models, dialect.naming);
           this.cameBack();
         },
-        (error: unknown) => this.isUnlisted(toCastError(error)),
+        (error: unknown) => this.isUnlisted(asCastError(error)),
       )
       .finally(() => {
         this.refreshing = undefined;
@@ -214,10 +214,6 @@ export class HttpUpstream extends Upstream {
       ...own,
     };
   }
-}
-
-function toCastError(error: unknown): CastError {
-  return error instanceof CastError ? error : new CastError('internal', { cause: error });
 }
 
 /** Says nothing of the address, and is the same on every node. */
