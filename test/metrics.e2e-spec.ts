@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import type { RunningServer } from '../src/server.js';
 import { startApp } from './support/app.js';
 import { Client } from './support/client.js';
@@ -7,6 +9,7 @@ import { describeIf } from './support/needs.js';
 import { NO_PROMETHEUS, Prometheus, PROMETHEUS } from './support/prometheus.js';
 import { Scrape } from './support/scrape.js';
 import { ScriptedUpstream } from './support/scripted-upstream.js';
+import { PATIENCE_MS, within } from './support/until.js';
 
 describe('GET /metrics', () => {
   const servers: RunningServer[] = [];
@@ -54,6 +57,19 @@ describe('GET /metrics', () => {
     expect((await fetch(`${own}/health/live`)).status).toBe(404);
     expect((await fetch(`${own}/metrics`, { method: 'POST' })).status).toBe(404);
     expect((await fetch(`${url}/metrics`)).status).toBe(404);
+  });
+
+  it('on a port of its own bounds what one peer can hold of it, as the other ports do', async () => {
+    const port = await freePort();
+    await start({ METRICS_PORT: port, MAX_CONNECTIONS: 2 });
+    const idle = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')];
+    try {
+      for (const socket of idle) await once(socket, 'connect');
+      const third = connect(port, '127.0.0.1').on('error', () => undefined);
+      await within(PATIENCE_MS, once(third, 'close'));
+    } finally {
+      for (const socket of idle) socket.destroy();
+    }
   });
 
   describeIf(PROMETHEUS !== undefined, NO_PROMETHEUS)('scraped by Prometheus', () => {
