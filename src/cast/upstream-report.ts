@@ -1,5 +1,6 @@
 import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { Config } from '../config/config.js';
+import type { CastError, ErrorCode } from '../protocol/errors.js';
 import { CastService } from './cast.service.js';
 import type { Upstream } from './upstream.js';
 
@@ -11,7 +12,7 @@ const NAMED_MODELS = 5;
 export class UpstreamReport implements OnApplicationBootstrap {
   private readonly logger = new Logger('Upstreams');
   /** What was told last of each upstream. */
-  private readonly told = new Map<Upstream, boolean>();
+  private readonly told = new Map<Upstream, ErrorCode | 'it answers'>();
 
   constructor(
     private readonly cast: CastService,
@@ -28,11 +29,12 @@ export class UpstreamReport implements OnApplicationBootstrap {
 
   private tell(): void {
     for (const upstream of this.cast.upstreams) {
-      const { isReachable } = upstream;
-      if (this.told.get(upstream) === isReachable) continue;
-      this.told.set(upstream, isReachable);
-      if (isReachable) this.tellModels(upstream);
-      else this.logger.warn(`${upstream.name} does not answer: ${this.adviceFor(upstream)}`);
+      const { lastError } = upstream;
+      const news = lastError?.code ?? 'it answers';
+      if (this.told.get(upstream) === news) continue;
+      this.told.set(upstream, news);
+      if (lastError === undefined) this.tellModels(upstream);
+      else this.logger.warn(troubleOf(upstream.name, lastError));
     }
   }
 
@@ -55,10 +57,16 @@ export class UpstreamReport implements OnApplicationBootstrap {
       `the default model ${wanted} is not there: ${pull}set ${setting} to one that is`,
     );
   }
+}
 
-  private adviceFor({ name }: Upstream): string {
-    return name.startsWith('ollama')
-      ? 'start it (ollama serve), or set OLLAMA_BASE_URL to where it is'
-      : 'start it, or set OPENAI_BASE_URL to where it is';
+/** What is wrong, and what to do. Node's own code, such as ENOTFOUND, says it best. */
+function troubleOf(name: string, { code, cause }: CastError): string {
+  const isOllama = name.startsWith('ollama');
+  const kind = isOllama ? 'OLLAMA' : 'OPENAI';
+  if (code === 'upstream_unauthorized') {
+    return `${name} does not accept llm-cast's key: set ${kind}_API_KEY`;
   }
+  const { code: why = code } = (cause ?? {}) as NodeJS.ErrnoException;
+  const start = isOllama ? 'start it (ollama serve)' : 'start it';
+  return `${name} does not answer (${why}): ${start}, or set ${kind}_BASE_URL to where it is`;
 }
