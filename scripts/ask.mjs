@@ -6,6 +6,9 @@ const prompt = process.argv.slice(2).join(' ') || 'what happens when my phone lo
 const rest = process.env.LLM_CAST_URL ?? 'http://localhost:3000';
 const sockets = process.env.LLM_CAST_SOCKET_URL ?? 'http://localhost:4321';
 
+// As a pipe does that is closed by its reader: `npm run ask | head -1`.
+process.stdout.on('error', () => process.exit(141));
+
 const socket = io(`${sockets}/events`);
 
 socket.on('connect_error', ({ message }) => {

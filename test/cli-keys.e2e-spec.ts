@@ -60,6 +60,16 @@ describe('llm-cast key', () => {
     expect(line).toEqual(['shop', 'eu', 'start,read', expect.any(String), '{"running":2}']);
   });
 
+  it('reads a file with a byte-order mark, as the server does', async () => {
+    const file = join(folder(), 'keys.jsonl');
+    await run(['key', 'create', 'shop', '--file', file]);
+    writeFileSync(file, `\uFEFF${readFileSync(file, 'utf8')}`);
+    const list = await run(['key', 'list', '--file', file]);
+    expect(list).toMatchObject({ code: 0, stdout: expect.stringMatching(/^shop\tshop\t/m) });
+    const revoked = await run(['key', 'revoke', 'shop', '--file', file]);
+    expect(revoked).toMatchObject({ code: 0, stderr: 'llm-cast: taken out: 1\n' });
+  });
+
   it('adds to a file whose last line has no end', async () => {
     const file = join(folder(), 'keys.jsonl');
     await run(['key', 'create', 'one', '--file', file]);

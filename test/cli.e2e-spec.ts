@@ -281,6 +281,17 @@ describe('llm-cast with a running server', () => {
     await request.closed;
   });
 
+  it('ends quietly when its reader has left after the last word of a conversation', async () => {
+    const command = run(['chat', ...at]);
+    command.child.stdin?.end('why?\n');
+    const request = (await upstream.nextCall()).text('one');
+    await command.said(/one/);
+    command.child.stdout?.destroy();
+    request.done();
+    expect(await command.exited).toBe(141);
+    expect(command.stderr).toBe('');
+  });
+
   it('ends at Ctrl-C though the reader of its output is stuck', async () => {
     const command = run(['chat', ...at, 'why?']);
     command.child.stdout?.pause();

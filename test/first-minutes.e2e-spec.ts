@@ -1,6 +1,10 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { startApp } from './support/app.js';
 import { freePort } from './support/free-port.js';
 import { Program } from './support/program.js';
 import { ScriptedUpstream } from './support/scripted-upstream.js';
@@ -91,6 +95,32 @@ describe('npm run demo', () => {
   });
 });
 
+describe('npm run ask', () => {
+  it('ends quietly when nobody reads its output any more, as `| head -1`', async () => {
+    const upstream = await ScriptedUpstream.start();
+    const app = await startApp({ OLLAMA_BASE_URL: upstream.url });
+    const child = spawn(process.execPath, ['scripts/ask.mjs', 'why?'], {
+      cwd: ROOT,
+      env: { LLM_CAST_URL: app.url, LLM_CAST_SOCKET_URL: app.socketUrl },
+    });
+    let said = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+    try {
+      const exited = once(child, 'close');
+      const request = (await upstream.nextCall()).text('one\n');
+      await once(child.stdout, 'data');
+      child.stdout.destroy();
+      request.text('two\n');
+      expect(await exited).toEqual([141, null]);
+      expect(said).toBe('');
+    } finally {
+      child.kill('SIGKILL');
+      await app.close();
+      await upstream.close();
+    }
+  });
+});
+
 describe('npm start', () => {
   let server: Program;
   let upstream: ScriptedUpstream | undefined;
@@ -103,7 +133,27 @@ describe('npm start', () => {
   it('says where the page is, and what to do without an upstream', async () => {
     server = Program.server({ OLLAMA_BASE_URL: 'http://127.0.0.1:1' });
     await server.said(/chat page on http:\/\/localhost:\d+/);
-    await server.said(/ollama does not answer: start it \(ollama serve\), or set OLLAMA_BASE_URL/);
+    await server.said(
+      /ollama does not answer \(ECONNREFUSED\): start it \(ollama serve\), or set OLLAMA_BASE_URL/,
+    );
+  });
+
+  it('says why an upstream does not answer, and where it is the key', async () => {
+    const locked = createServer((_request, response) => response.writeHead(401).end());
+    await once(locked.listen(0, '127.0.0.1'), 'listening');
+    const { port } = locked.address() as AddressInfo;
+    server = Program.server({
+      OLLAMA_BASE_URL: '',
+      OPENAI_MODEL: 'm',
+      OPENAI_BASE_URL: `http://127.0.0.1:${port},https://127.0.0.1:${port}`,
+    });
+    try {
+      await server.said(/openai does not accept llm-cast's key: set OPENAI_API_KEY/);
+      // Plain HTTP where TLS is looked for.
+      await server.said(/openai-2 does not answer \((EPROTO|ERR_SSL_\w+)\): start it, or set/);
+    } finally {
+      locked.close();
+    }
   });
 
   it('says which models there are, and what to do where the default one is not', async () => {

@@ -20,6 +20,8 @@ export async function converse(
 ): Promise<void> {
   const isPerson = process.stdin.isTTY && process.stderr.isTTY;
   if (isPerson) console.error(dim(process.stderr, HINT));
+  // Between two answers too; while one comes, it is cancelled besides.
+  process.stdout.on('error', () => (process.exitCode = EXIT.closedPipe));
   const messages = [...before];
   let count = 0;
   for await (const question of isPerson ? typed() : piped()) {

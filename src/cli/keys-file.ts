@@ -17,7 +17,8 @@ export function readKeys(file: string): string[] {
   try {
     const text = readFileSync(file, 'utf8');
     void new KeyRing(text);
-    return text.split('\n').filter((line) => line.trim() !== '');
+    const lines = text.replace(/^\uFEFF/, '').split('\n');
+    return lines.filter((line) => line.trim() !== '');
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     throw new CommandError(`${file} cannot be used: ${code ?? message}.`, EXIT.failed);
