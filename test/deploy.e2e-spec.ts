@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { load } from 'js-yaml';
+import { LOOK_MS } from '../src/cast/cast.service.js';
 import { settings } from '../src/config/settings.js';
 import { startApp } from './support/app.js';
 
@@ -32,7 +33,7 @@ interface PodSpec {
   containers: {
     env: { name: string }[];
     livenessProbe: Probe;
-    readinessProbe: Probe;
+    readinessProbe: Probe & { timeoutSeconds: number };
   }[];
 }
 interface Compose {
@@ -136,6 +137,10 @@ describe('the pod of docs/operations.md', () => {
     expect(spec.terminationGracePeriodSeconds * 1_000).toBeGreaterThan(
       settings.parse({}).DRAIN_MS + 5_000,
     );
+  });
+
+  it('waits longer for readiness than an upstream that hangs can hold it up', () => {
+    expect(container!.readinessProbe.timeoutSeconds * 1_000).toBeGreaterThan(LOOK_MS);
   });
 
   it('asks the server whether it lives and is ready, by the address of the pod', async () => {

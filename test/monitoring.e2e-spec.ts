@@ -118,6 +118,28 @@ describeIf(PROMETHEUS !== undefined, NO_PROMETHEUS)('with the tools of Prometheu
       expect(missing).toEqual([]);
     });
 
+    it('shows what all nodes share once: the line and the slots', async () => {
+      const client = await Client.connect(nodes[0]!.socketUrl);
+      const { generationId } = await client.accepted('generate', { prompt: 'why?' });
+      const call = await upstream.nextCall();
+      await client.accepted('generate', { prompt: 'and me?' });
+      await prometheus.scraped();
+      const shown = async (title: string): Promise<[string | undefined, string][]> => {
+        const [target] = dashboard.panels.find((panel) => panel.title === title)?.targets ?? [];
+        const samples = await prometheus.query(target?.expr ?? '');
+        return samples.map(({ metric, value }) => [metric['state'], value[1]]);
+      };
+      expect(await shown('Waiting')).toEqual([[undefined, '1']]);
+      expect((await shown('Slots')).sort()).toEqual([
+        ['free', '0'],
+        ['used', '1'],
+      ]);
+      call.done();
+      await client.ended(generationId);
+      (await upstream.nextCall()).done();
+      client.close();
+    });
+
     it('answers every query, and no alert fires while all is well', async () => {
       for (const query of queries) await prometheus.query(query);
       await until(async () => {

@@ -15,7 +15,7 @@ import { Workload } from './workload.js';
 /** How often each upstream is asked for its models, which is also its health check. */
 const REFRESH_MS = 10_000;
 /** How long whoever asks waits for that; after it, what was known before counts. */
-const LOOK_MS = 1_000;
+export const LOOK_MS = 1_000;
 /** How long the version of an upstream is remembered, in milliseconds: anybody may ask for it. */
 const REMEMBERED_MS = 1_000;
 
