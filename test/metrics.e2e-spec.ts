@@ -59,7 +59,7 @@ describe('GET /metrics', () => {
     expect((await fetch(`${url}/metrics`)).status).toBe(404);
   });
 
-  it('on a port of its own bounds what one peer can hold of it, as the other ports do', async () => {
+  it('on a port of its own takes MAX_CONNECTIONS connections at most, as the other ports do', async () => {
     const port = await freePort();
     await start({ METRICS_PORT: port, MAX_CONNECTIONS: 2 });
     const idle = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')];

@@ -130,10 +130,12 @@ describeIf(PROMETHEUS !== undefined, NO_PROMETHEUS)('with the tools of Prometheu
         return samples.map(({ metric, value }) => [metric['state'], value[1]]);
       };
       expect(await shown('Waiting')).toEqual([[undefined, '1']]);
-      expect((await shown('Slots')).sort()).toEqual([
-        ['free', '0'],
-        ['used', '1'],
-      ]);
+      expect(new Map(await shown('Slots'))).toEqual(
+        new Map([
+          ['used', '1'],
+          ['free', '0'],
+        ]),
+      );
       call.done();
       await client.ended(generationId);
       (await upstream.nextCall()).done();

@@ -13,7 +13,6 @@ import { Gauges } from '../generations/gauges.js';
 import { GenerationsService } from '../generations/generations.service.js';
 import { Lifecycle } from '../generations/lifecycle.js';
 import { GenerationStore } from '../generations/store/generation-store.js';
-import { boundServer } from '../http/security.js';
 import { KnownModels } from './known-models.js';
 import type { Metrics } from './metrics/metrics.js';
 
@@ -53,7 +52,7 @@ export class MetricsService implements OnModuleInit, OnApplicationBootstrap, OnA
     const { HOST, METRICS_PORT } = this.config;
     if (metrics === undefined || METRICS_PORT === undefined) return;
     const server = createServer((request, response) => void answer(request, response, metrics));
-    boundServer(server, this.config);
+    server.maxConnections = this.config.MAX_CONNECTIONS;
     this.server = server;
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject).listen(METRICS_PORT, HOST, resolve);
