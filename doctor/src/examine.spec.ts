@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { CHECKS, examine } from './examine.js';
@@ -21,10 +21,12 @@ describe('a check that breaks itself', () => {
     odd.close();
   });
 
-  it('is a finding like others, and the run goes on to its last check', async () => {
+  it('is a finding like others, and the run goes on to its last check and leaves nothing behind', async () => {
     const url = `http://127.0.0.1:${(odd.address() as AddressInfo).port}`;
     const findings: Finding[] = [];
-    for await (const finding of examine(url, { origin: url })) findings.push(finding);
+    const { signal } = new AbortController();
+    for await (const finding of examine(url, { origin: url, signal })) findings.push(finding);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
     expect(findings.find(({ id }) => id === 'socket')).toMatchObject({
       status: 'failed',
       what: 'This check itself failed: TypeError: Invalid URL',

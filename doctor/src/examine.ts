@@ -136,7 +136,8 @@ async function judge(
     return skipped(`Not checked: it needs ${titles}.`);
   }
   const limit = AbortSignal.timeout(limitMs);
-  const either = signal === undefined ? limit : eitherOf(limit, signal);
+  const over = new AbortController();
+  const either = firstOf([limit, ...(signal === undefined ? [] : [signal])], over.signal);
   try {
     return await Promise.race([run(patient, either), aborted(either)]);
   } catch (error) {
@@ -147,19 +148,20 @@ async function judge(
     if (isTooLate) return failed(`No answer within ${limitMs / 1000} s.`, WAIT);
     return failed(`This check itself failed: ${String(error)}`, BUG);
   } finally {
+    over.abort();
     patient.cancel = undefined;
   }
 }
 
-/** `AbortSignal.any`, which browsers have since 2024 only. */
-function eitherOf(...signals: AbortSignal[]): AbortSignal {
-  const either = new AbortController();
+/** Aborts with the first that does, until it is `over`: `AbortSignal.any` is in browsers since 2024 only. */
+function firstOf(signals: readonly AbortSignal[], over: AbortSignal): AbortSignal {
+  const first = new AbortController();
   for (const one of signals) {
-    const abort = (): void => either.abort(one.reason);
+    const abort = (): void => first.abort(one.reason);
     if (one.aborted) abort();
-    else one.addEventListener('abort', abort, { signal: either.signal });
+    else one.addEventListener('abort', abort, { signal: over });
   }
-  return either.signal;
+  return first.signal;
 }
 
 /** Nobody reads that answer any more: the GPU is for somebody else. */
