@@ -14,12 +14,18 @@ import {
   type AdminGenerations,
   type Revoked,
   revokedHere,
+  type RevokedHere,
 } from '../protocol/access.js';
 import { CastError } from '../protocol/errors.js';
+
+/** Of so many revocations, the last ones, is known what came of them here. */
+const MOST_KNOWN = 100;
 
 /** What an operator does, on all nodes. */
 @Injectable()
 export class Administration implements OnModuleInit {
+  private readonly revoked = new Map<string, Promise<RevokedHere>>();
+
   constructor(
     private readonly generations: GenerationsService,
     private readonly revocations: Revocations,
@@ -69,8 +75,18 @@ export class Administration implements OnModuleInit {
     };
   }
 
-  /** May be done again: what began after it is not touched. */
-  private async revokeHere({ target, before, cancel, at }: Revocation): Promise<Revoked> {
+  /** Once: the store may have told of it before the node that asks, which wants to know what came of it. */
+  private revokeHere(revocation: Revocation): Promise<RevokedHere> {
+    const { target, before, cancel, at } = revocation;
+    const name = JSON.stringify([target, before, cancel, at]);
+    const revoked = this.revoked.get(name) ?? this.revokeNow(revocation);
+    this.revoked.set(name, revoked);
+    const [oldest] = this.revoked.keys();
+    if (this.revoked.size > MOST_KNOWN && oldest !== undefined) this.revoked.delete(oldest);
+    return revoked;
+  }
+
+  private async revokeNow({ target, before, cancel, at }: Revocation): Promise<RevokedHere> {
     this.revocations.add(target, before);
     const closed = this.sessions.closeRevoked();
     if (!cancel) return { closed, cancelled: 0 };

@@ -167,6 +167,7 @@ export const revokedHere = z.object({
   closed: z.int().describe('Sockets and event streams that were closed.'),
   cancelled: z.int().describe('Generations that were cancelled.'),
 });
+export type RevokedHere = z.infer<typeof revokedHere>;
 
 /** Nodes of a cluster that did not answer an operator. */
 const missing = z
