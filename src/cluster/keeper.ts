@@ -9,7 +9,7 @@ import { Followers } from './followers.js';
 import { confirmed, fieldsOf, type Kept, lastOf, newsOf } from './kept.js';
 import { birthOf, hashOf, runningOf } from './keys.js';
 import type { RedisClient } from './redis.js';
-import { RefusedStarts } from './refused-starts.js';
+import type { RefusedStarts } from './refused-starts.js';
 import { Ticks } from './ticks.js';
 
 /**
@@ -30,6 +30,7 @@ export class Keeper {
   private readonly logger = new Logger('Keeper');
   private readonly byId = new Map<string, Kept>();
   private readonly ticks = new Ticks(this.byId, (due) => this.flush(due));
+
   constructor(
     private readonly redis: RedisClient,
     private readonly node: string,

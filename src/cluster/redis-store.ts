@@ -105,9 +105,10 @@ export class RedisStore extends GenerationStore {
     const name = this.keyNames.get(id);
     this.keyNames.delete(id);
     if (name === undefined) return;
+    const text = textOf(id, asked);
     await this.redis
-      .ask((client) => client.del(name))
-      .catch(() => this.refused.note(id, { name, text: textOf(id, asked) }));
+      .run('unclaim', [name], [text])
+      .catch(() => this.refused.note(id, { name, text }));
   }
 
   async named(name: Name): Promise<string> {

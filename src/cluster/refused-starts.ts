@@ -12,7 +12,7 @@ const AT_ONCE = 200;
 const ANSWERS = 2;
 
 /** An idempotency key, by its name in Redis, and what it holds there. */
-export interface HeldKey {
+interface HeldKey {
   readonly name: string;
   readonly text: string;
 }

@@ -10,8 +10,8 @@ import {
   upstreamUrl,
   apiKey,
   headers,
-  proxyAddress,
   registries,
+  trustedProxies,
   wholeNumber,
 } from './values.js';
 
@@ -260,17 +260,7 @@ export const settings = z.object({
   TRUST_CLIENT_USER_ID: flag(false).describe(
     'Believe auth.userId of a handshake although others than this machine can connect',
   ),
-  TRUST_PROXY: z
-    .string()
-    .transform((value) =>
-      /^\d{1,3}$/.test(value)
-        ? Number(value)
-        : /^(true|false)$/.test(value)
-          ? value === 'true'
-          : list(value),
-    )
-    .pipe(z.union([z.number(), z.boolean(), z.array(proxyAddress).min(1)]))
-    .meta({ expected: 'true, false, a number of proxies, or addresses separated by commas' })
+  TRUST_PROXY: trustedProxies
     .default(false)
     .describe('Which proxies in front are believed when they say X-Forwarded-For'),
   DRAIN_MS: milliseconds(25_000, 0).describe(

@@ -106,7 +106,7 @@ export const apiKey = z
   .meta({ expected: 'a key of printable ASCII characters' });
 
 /** Addresses of a proxy, as `proxy-addr` takes them: one, a network, or one of its words. */
-export const proxyAddress = z.union([
+const proxyAddress = z.union([
   z.enum(['loopback', 'linklocal', 'uniquelocal']),
   z.ipv4(),
   z.ipv6(),
@@ -114,6 +114,18 @@ export const proxyAddress = z.union([
   z.cidrv4().refine((network) => !network.endsWith('/0')),
   z.cidrv6().refine((network) => !network.endsWith('/0')),
 ]);
+
+export const trustedProxies = z
+  .string()
+  .transform((value) =>
+    /^\d{1,3}$/.test(value)
+      ? Number(value)
+      : /^(true|false)$/.test(value)
+        ? value === 'true'
+        : list(value),
+  )
+  .pipe(z.union([z.number(), z.boolean(), z.array(proxyAddress).min(1)]))
+  .meta({ expected: 'true, false, a number of proxies, or addresses separated by commas' });
 
 /** Names of container registries: `host` or `host:port`. */
 export const registries = z

@@ -204,7 +204,7 @@ export class ActiveGenerations implements OnModuleInit, BeforeApplicationShutdow
         seal: (end) => this.peers.seal(life, end),
         onTaken: async () => {
           if (!(await this.handOver(life, running))) return;
-          // Who goes on with it settles what was reserved; who has ended it knows nothing of that.
+          // A node that goes on with it settles what was reserved; one that has ended it knows nothing of that.
           const { said } = await life.generation.ended;
           if ('code' in said && said.code === 'node_lost') void reservation?.cancel();
         },
