@@ -197,6 +197,32 @@ describe('responses through the OpenAI SDK', () => {
     });
   });
 
+  it('go on with the result of a tool, under the id of its call that was told', async () => {
+    const tools = [{ type: 'function' as const, name: 'weather', parameters: {}, strict: null }];
+    const first = client.responses.create({ model: 'llama3.2', input: 'weather in Oslo?', tools });
+    // As many servers write a call: without an id.
+    const called = { function: { name: 'weather', arguments: { city: 'Oslo' } } };
+    (await upstream.nextCall())
+      .line({ message: { role: 'assistant', content: 'Wait.', tool_calls: [called] }, done: false })
+      .done();
+    const { id, output } = await first;
+    const { call_id } = output.find((item) => item.type === 'function_call')!;
+    const result = { type: 'function_call_output' as const, call_id, output: '3 °C' };
+    const second = client.responses.create({
+      model: 'llama3.2',
+      input: [result],
+      previous_response_id: id,
+    });
+    const call = await upstream.nextCall();
+    call.text('cold').done();
+    await second;
+    expect(call.body['messages']).toMatchObject([
+      { role: 'user', content: 'weather in Oslo?' },
+      { role: 'assistant', content: 'Wait.', tool_calls: [{ id: call_id, ...called }] },
+      { role: 'tool', content: '3 °C', tool_call_id: call_id, tool_name: 'weather' },
+    ]);
+  });
+
   it('take an item of an earlier one by its id, once, and only one that is kept', async () => {
     const tools = [{ type: 'function' as const, name: 'weather', parameters: {}, strict: null }];
     const first = client.responses.create({ model: 'llama3.2', input: 'weather in Oslo?', tools });

@@ -4,6 +4,7 @@ import { stringifyExact } from '../../protocol/exact-json.js';
 import type { ToolCall } from '../../protocol/model-fields.js';
 import type { FinishReason, Usage } from '../../protocol/usage.js';
 import { refusedByEnd } from '../refused.js';
+import { callId } from './call-id.js';
 import { errorBody } from './error-body.js';
 
 /** A generation, as far as its chunks say it. */
@@ -100,7 +101,7 @@ export function toolCall(
   index: number,
 ) {
   return {
-    id: id ?? `call_${facts.id}_${index}`,
+    id: id ?? callId(facts, index),
     type: 'function' as const,
     function: { name, arguments: stringifyExact(given) },
   };

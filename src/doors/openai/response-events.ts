@@ -4,6 +4,7 @@ import { stringifyExact } from '../../protocol/exact-json.js';
 import type { ToolCall } from '../../protocol/model-fields.js';
 import type { FinishReason, Usage } from '../../protocol/usage.js';
 import { refusedByEnd } from '../refused.js';
+import { callId } from './call-id.js';
 import { errorBody } from './error-body.js';
 import { OpenItem, type OutputItem } from './response-items.js';
 import { type ResponseNote, responseId } from './response-note.js';
@@ -31,6 +32,7 @@ export class ResponseEvents {
   private number = 0;
   private isInProgress = false;
   private readonly output: OutputItem[] = [];
+  private calls = 0;
   private open: OpenItem | undefined;
   private reason: FinishReason = 'unknown';
   private usage: Usage = null;
@@ -125,7 +127,8 @@ export class ResponseEvents {
 
   private call(call: ToolCall): ResponseEvent[] {
     const index = this.output.length;
-    const { id = `call_${this.facts.id}_${index}`, function: called } = call;
+    const { id = callId(this.facts, this.calls), function: called } = call;
+    this.calls++;
     const text = stringifyExact(called.arguments);
     const item = {
       id: `fc_${this.facts.id}_${index}`,

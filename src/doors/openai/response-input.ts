@@ -9,12 +9,19 @@ type ChatMessage = ChatFields['messages'][number];
 /**
  * The input of a response in our own words. Neighbouring calls of tools, and the reasoning before
  * them, are one message of the assistant, as the model made them.
+ * @param before the conversation that it goes on from: its calls of tools may be answered here
  * @throws CastError `invalid_request`, with the place of what cannot be said here
  */
-export function inputMessages(input: ResponseBody['input']): ChatMessage[] {
+export function inputMessages(
+  input: ResponseBody['input'],
+  before: readonly ChatMessage[],
+): ChatMessage[] {
   if (typeof input === 'string') return [{ role: 'user', content: input }];
   const messages: ChatMessage[] = [];
   const names = new Map<string, string>();
+  for (const { id, function: called } of before.flatMap(({ tool_calls: calls = [] }) => calls)) {
+    if (id !== undefined) names.set(id, called.name);
+  }
   const texts = new CallTexts();
   /** The assistant's message that is not finished: thinking and calls are added to it. */
   let open: ChatMessage | undefined;

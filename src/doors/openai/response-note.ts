@@ -2,6 +2,7 @@ import type { Generation } from '../../generations/generation.js';
 import { CastError } from '../../protocol/errors.js';
 import { generationId } from '../../protocol/ids.js';
 import type { ChatFields } from '../../protocol/model-fields.js';
+import { callId } from './call-id.js';
 
 /** What is kept with the generation of a response. */
 export interface ResponseNote {
@@ -37,12 +38,14 @@ export function noteOf(generation: Pick<Generation, 'note'>): ResponseNote {
   return note as ResponseNote;
 }
 
-/** The conversation with the answer that it got. */
+/** The conversation with the answer that it got; its calls of tools have the ids that were told. */
 export function conversationOf(generation: Generation): ChatFields['messages'] {
   const { messages } = noteOf(generation);
   const { log } = generation;
   const thinking = log.all('thinking');
-  const calls = log.toolCalls();
+  const calls = log
+    .toolCalls()
+    .map((call, index) => ({ ...call, id: call.id ?? callId(generation, index) }));
   return [
     ...messages,
     {

@@ -29,7 +29,7 @@ export function responseRequest(
   const { instructions, background = false, store = true } = body;
   // Without being kept it could not be read: OpenAI refuses it too.
   if (background && !store) throw notServed('store', 'must be true with background');
-  const messages = [...before, ...inputMessages(body.input)];
+  const messages = [...before, ...inputMessages(body.input, before)];
   const system: ChatFields['messages'] =
     instructions === undefined ? [] : [{ role: 'system', content: instructions }];
   const fields = checked(
