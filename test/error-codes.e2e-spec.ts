@@ -50,7 +50,12 @@ const RECORDS: [ErrorCode, boolean, Script, Env?][] = [
   ['upstream_out_of_memory', true, refuse(500, 'cudaMalloc failed: out of memory')],
   ['upstream_timeout', false, refuse(504)],
   ['first_byte_timeout', false, hang, { FIRST_BYTE_TIMEOUT_MS: 200 }],
-  ['idle_timeout', false, (request) => request.write('\n'), { IDLE_TIMEOUT_MS: 200 }],
+  [
+    'idle_timeout',
+    false,
+    (request) => request.write('\n'),
+    { FIRST_BYTE_TIMEOUT_MS: 200, IDLE_TIMEOUT_MS: 200 },
+  ],
   ['generation_timeout', false, hang, { GENERATION_TIMEOUT_MS: 200 }],
   ['upstream_truncated', true, (request) => request.end()],
   ['upstream_truncated', true, (request) => request.end('{"response":')],

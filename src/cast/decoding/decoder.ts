@@ -4,6 +4,8 @@ export interface Decoder<T> {
   readonly done: boolean;
   /** True while only the final record is missing; absent where nothing but that record tells. */
   readonly isWhole?: boolean;
+  /** Whether something of the answer was read that is told later; absent where nothing is held back. */
+  readonly hasBegun?: boolean;
   /**
    * Adds to `into` what these bytes say.
    * @throws CastError what is wrong with the bytes; what came before the fault is in `into`

@@ -9,17 +9,23 @@ import { upstreamAdapter } from './adapter.js';
 import { Exchange, exchange } from './exchange.js';
 import type { UpstreamCall } from './upstream-call.js';
 
+/** What says nothing, and what is told later. */
+const EMPTY = '-';
+const HELD = '(';
+
 /** Tells each byte read as a letter; `.` is the final record, `!` a fault, `~` makes it whole. */
 class Letters implements Decoder<string> {
   done = false;
   isWhole = false;
+  hasBegun = false;
 
   push(bytes: Buffer, into: string[]): void {
     for (const letter of bytes.toString()) {
       if (letter === '!') throw new CastError('upstream_protocol_error');
       if (letter === '~') this.isWhole = true;
       else if (letter === '.') this.done = true;
-      else into.push(letter);
+      else if (letter === HELD) this.hasBegun = true;
+      else if (letter !== EMPTY) into.push(letter);
     }
   }
 
@@ -301,6 +307,20 @@ describe('exchange, over the network', () => {
   it('bounds a silence inside the answer', async () => {
     handler = (_request, response) => response.write('a');
     expect(await ask({ idleTimeoutMs: 30 })).toEqual(['a', 'idle_timeout']);
+    await closed;
+  });
+
+  it('lets an upstream that has said nothing yet take the time to begin', async () => {
+    // LocalAI sends the head of its answer, and then loads the model; others send a ping.
+    handler = (_request, response) => {
+      response.write(EMPTY);
+      setTimeout(() => response.end('a.'), 200);
+    };
+    expect(await ask({ idleTimeoutMs: 30 })).toEqual(['a', 'complete']);
+    handler = (_request, response) => response.write(EMPTY);
+    expect(await ask({ idleTimeoutMs: 30, firstByteTimeoutMs: 100 })).toEqual(['idle_timeout']);
+    handler = (_request, response) => response.write(HELD);
+    expect(await ask({ idleTimeoutMs: 30 })).toEqual(['idle_timeout']);
     await closed;
   });
 

@@ -57,20 +57,23 @@ export class Exchange<T> {
   /** Why the request was stopped before its own end. */
   private failure: unknown;
   private isOver = false;
+  /** Something of the answer came. */
+  private hasSaid = false;
+  /** Until when it has time for that, on the clock of `performance`. */
+  private beginBy = 0;
   private awaited: 'beginning' | 'more' | 'final record' | 'end' = 'beginning';
 
   constructor(
     private readonly call: UpstreamCall<T>,
     private readonly out: Pick<Subscriber<T[]>, 'next' | 'error' | 'complete'>,
   ) {
-    this.silence = new SilenceWatch(call.idleTimeoutMs, () =>
-      this.stop(new CastError('idle_timeout')),
-    );
+    this.silence = new SilenceWatch(call.idleTimeoutMs, () => this.fellSilent());
   }
 
   /** Sends the request; the headers of the answer go to {@link receive}. */
   send(http: HttpService): void {
     const { call } = this;
+    this.beginBy = performance.now() + call.firstByteTimeoutMs;
     this.wait(call.firstByteTimeoutMs, () => this.stop(new CastError('first_byte_timeout')));
     this.request = http
       .request<IncomingMessage>({
@@ -163,6 +166,13 @@ export class Exchange<T> {
     if (awaited === 'more') this.pace?.rest();
   };
 
+  /** Some servers (LocalAI) send the head of an answer, and only then load the model. */
+  private fellSilent(): void {
+    const hasBegun = this.hasSaid || this.call.decoder.hasBegun === true;
+    if (!hasBegun && performance.now() < this.beginBy) this.silence.start();
+    else this.stop(new CastError('idle_timeout'));
+  }
+
   /** Sets the timer for what must come next. */
   private await(next: 'more' | 'final record' | 'end'): void {
     this.awaited = next;
@@ -193,7 +203,10 @@ export class Exchange<T> {
     } catch (error) {
       if (!decoder.done) fault = error;
     }
-    if (parts.length > 0) this.out.next(parts);
+    if (parts.length > 0) {
+      this.hasSaid = true;
+      this.out.next(parts);
+    }
     // It counts all the same: somebody may send byte by byte.
     else this.call.budget?.spend();
     if (fault !== undefined) this.stop(fault);

@@ -70,6 +70,14 @@ describe('OpenAiDecoder', () => {
     expect(events(choice({ content: 'a' }, ''))).toEqual([text('a'), error('upstream_truncated')]);
   });
 
+  it('has begun with the first piece of a call, not with the role or a ping', () => {
+    const decoder = new OpenAiDecoder(1024);
+    decoder.push(Buffer.from(':\n\n' + choice({ role: 'assistant', content: '' })), []);
+    expect(decoder.hasBegun).toBe(false);
+    decoder.push(Buffer.from(choice({ tool_calls: [{ index: 0, function: { name: 'f' } }] })), []);
+    expect(decoder.hasBegun).toBe(true);
+  });
+
   it.each(['', ' \n', ':\n\n', 'data:\n\n', 'retry: 10\n\n'])(
     'is truncated where the answer is %j',
     (wire) => {

@@ -68,6 +68,11 @@ export class OpenAiDecoder implements Decoder<Part> {
     return this.sawOpen && this.finish !== undefined && !this.wentOn;
   }
 
+  /** Calls of tools are told at the end. */
+  get hasBegun(): boolean {
+    return this.calls.size > 0;
+  }
+
   push(bytes: Buffer, into: Part[]): void {
     this.parts = into;
     if (!this.begun) {
