@@ -137,7 +137,7 @@ const WAITING = {
  * server has ended it, as the credential is no longer good, the answer goes on.
  */
 function gone(generation: Generation, onDisconnect: OnDisconnect): void {
-  if (onDisconnect === 'cancel' && !generation.log.hasReaders) void generation.cancel();
+  if (onDisconnect === 'cancel' && !generation.hasReaders) void generation.cancel();
 }
 
 function whenClosed(response: Response, act: () => void): void {

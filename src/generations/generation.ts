@@ -151,10 +151,15 @@ export class Generation {
     };
   }
 
+  /** Whether somebody reads it, here or, as far as this node is told, on another one. */
+  get hasReaders(): boolean {
+    return this.log.hasReaders || this.elsewhere > 0;
+  }
+
   /** @internal It goes on elsewhere, or here from now on; its readers stay, and a cancel goes after it. */
   drivenBy(driver: Driver): void {
     this.driver = driver;
-    driver.onAudience(this.log.hasReaders || this.elsewhere > 0);
+    driver.onAudience(this.hasReaders);
     if (this.cancelReason !== undefined) driver.cancel(this.cancelReason);
   }
 
@@ -171,7 +176,7 @@ export class Generation {
   }
 
   private onLeave(): void {
-    if (!this.log.hasReaders && this.elsewhere === 0) this.driver.onAudience(false);
+    if (!this.hasReaders) this.driver.onAudience(false);
   }
 
   /** @returns takes the follower off again */

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunningServer } from '../../src/server.js';
 import { startApp } from '../support/app.js';
 import { ClusterStage, untilReady } from '../support/cluster-stage.js';
@@ -89,6 +90,38 @@ describeIf(program !== undefined, missing)(`doors of two nodes on ${name}`, () =
     expect(stopped).toMatchObject({ status: 200, body: { state: 'cancelled' } });
     await request.closed;
     expect(await response.text()).toContain('"type":"abort"');
+  });
+
+  it('an answer that is read on the other node goes on where its own client has gone', async () => {
+    const abort = new AbortController();
+    const asked = fetch(`${a.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ messages: [{ role: 'user', content: 'x' }], stream: true }),
+      signal: abort.signal,
+    });
+    const request = await upstream.nextCall();
+    request.text('The sky');
+    const id = (await asked).headers.get('x-llm-cast-generation-id');
+    const reading = await fetch(`${b.url}/llm/generations/${id}/events`);
+    const records = reading.body!.pipeThrough(new TextDecoderStream()).getReader();
+    let read = '';
+    const readUntil = async (text: string): Promise<void> => {
+      while (!read.includes(text)) {
+        const { value, done } = await records.read();
+        if (done) throw new Error(read);
+        read += value;
+      }
+    };
+    await readUntil('The sky');
+    // Its node knows of the reader by then.
+    request.text(' is');
+    await readUntil(' is');
+    abort.abort();
+    await sleep(200);
+    request.text(' blue').done();
+    await readUntil('"state"');
+    expect(read).toContain('"state":"completed"');
   });
 
   it('Ollama clients of both nodes stand in one line', async () => {
