@@ -211,6 +211,33 @@ describe('useChat', () => {
     });
   });
 
+  it('takes the result of a call with the id that the model server gave it, however long', async () => {
+    // LiteLLM puts Gemini's signature of a thought into it.
+    const toolCallId = `call_1__thought__${'A'.repeat(2000)}`;
+    const one = chat({
+      messages: [
+        { id: 'u', role: 'user', parts: [{ type: 'text', text: 'x' }] },
+        {
+          id: 'answer',
+          role: 'assistant',
+          parts: [
+            { type: 'tool-f', toolCallId, state: 'output-available', input: {}, output: 'seven' },
+          ],
+        },
+      ],
+    });
+    const sent = one.sendMessage();
+    const request = await upstream.nextCall();
+    expect(request.body['messages']).toMatchObject([
+      { role: 'user' },
+      { role: 'assistant', tool_calls: [{ id: toolCallId }] },
+      { role: 'tool', content: 'seven', tool_call_id: toolCallId },
+    ]);
+    request.done();
+    await sent;
+    expect(one.status).toBe('ready');
+  });
+
   it('stop is a verified cancel, by the id of the chat or of the answer', async () => {
     for (const by of ['chat', 'answer']) {
       const id = `chat-to-stop-by-${by}`;

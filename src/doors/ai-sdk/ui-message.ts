@@ -13,7 +13,8 @@ const tool = z.object({
   type: z.string().regex(/^(tool-.+|dynamic-tool)$/s),
   /** Of a `dynamic-tool`; of another it stands in the type. */
   toolName: z.string().optional(),
-  toolCallId: z.string().min(1).max(ID_CHARS),
+  /** As the model server made it: some (LiteLLM) put a signature of thousands of characters into it. */
+  toolCallId: z.string().min(1),
   state: z.string(),
   input: z.unknown().optional(),
   output: z.unknown().optional(),
