@@ -223,6 +223,31 @@ describe('responses through the OpenAI SDK', () => {
     ]);
   });
 
+  it('give the model the images that a tool has answered', async () => {
+    const png = 'iVBORw0KGgoAAAAAAAAA';
+    const asked = client.responses.create({
+      model: 'llama3.2',
+      input: [
+        { type: 'function_call', call_id: 'c', name: 'camera', arguments: '{}' },
+        {
+          type: 'function_call_output',
+          call_id: 'c',
+          output: [
+            { type: 'input_text', text: 'the door' },
+            { type: 'input_image', image_url: `data:image/png;base64,${png}` },
+          ],
+        },
+      ],
+    });
+    const call = await upstream.nextCall();
+    call.text('open').done();
+    await asked;
+    expect(call.body['messages']).toMatchObject([
+      { role: 'assistant' },
+      { role: 'tool', content: 'the door', images: [png], tool_name: 'camera' },
+    ]);
+  });
+
   it('take an item of an earlier one by its id, once, and only one that is kept', async () => {
     const tools = [{ type: 'function' as const, name: 'weather', parameters: {}, strict: null }];
     const first = client.responses.create({ model: 'llama3.2', input: 'weather in Oslo?', tools });

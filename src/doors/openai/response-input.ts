@@ -62,7 +62,7 @@ export function inputMessages(
         const name = names.get(item.call_id ?? '');
         messages.push({
           role: 'tool',
-          content: partsOf(item.output, `${path}.output`).content,
+          ...partsOf(item.output, `${path}.output`),
           ...(item.call_id !== undefined && { tool_call_id: item.call_id }),
           ...(name !== undefined && { tool_name: name }),
         });
