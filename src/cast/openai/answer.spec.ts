@@ -85,6 +85,16 @@ describe('OpenAiDecoder', () => {
     },
   );
 
+  it.each([choice({ content: 'b' }).slice(0, -20), 'data: [DON', 'data'])(
+    'is truncated where it ends inside %j',
+    (half) => {
+      expect(events(choice({ content: 'a' }), half)).toEqual([
+        text('a'),
+        error('upstream_truncated'),
+      ]);
+    },
+  );
+
   it('takes the usage behind the finish_reason, and reads on for it', () => {
     const usage = { prompt_tokens: 9, completion_tokens: 2 };
     expect(events(STOP, data({ choices: [], usage }), DONE)).toEqual([

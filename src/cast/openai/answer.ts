@@ -188,13 +188,14 @@ export class OpenAiDecoder implements Decoder<Part> {
     if (isObject(timings)) this.statistics = statisticsOf(timings);
   }
 
-  /** Half a usage chunk takes nothing from an answer that is whole. */
+  /** What the end has cut does not read. Half a usage chunk takes nothing from an answer that is whole. */
   private endEvents(): void {
     try {
       this.sse.end();
     } catch (error) {
       const isHalf = error instanceof CastError && error.code === 'upstream_protocol_error';
-      if (!isHalf || !this.isWhole) throw error;
+      if (!isHalf) throw error;
+      if (!this.isWhole) throw new CastError('upstream_truncated', { cause: error });
     }
   }
 
