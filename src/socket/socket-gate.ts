@@ -1,3 +1,4 @@
+import type { Socket as TcpSocket } from 'node:net';
 import { StallWatch, takenOf } from '../http/stall-watch.js';
 import { type Connection, cutConnection, type WebSocketTransport } from './cut-connection.js';
 
@@ -6,6 +7,8 @@ import { type Connection, cutConnection, type WebSocketTransport } from './cut-c
  * acks and states find room beside them in one payload (`polling-payload.ts`).
  */
 const POLLING_PACKETS = 8;
+/** `readyState` of a WebSocket that is neither closing nor closed. */
+const OPEN = 1;
 
 /** What one socket may hold, and for how long. */
 export interface SocketBounds {
@@ -25,7 +28,7 @@ export interface SocketBounds {
  * while is cut.
  */
 export class SocketGate {
-  /** Bytes with the transport, and bytes that wait for it. */
+  /** Bytes with the transport, where it is polling, and bytes that wait for it. */
   private sending = 0;
   private waiting = 0;
   private waitingPackets = 0;
@@ -64,6 +67,16 @@ export class SocketGate {
     return this.held === 0;
   }
 
+  /**
+   * The connection of a WebSocket on which nothing waits anywhere, so that a whole frame may be written
+   * to it at once; undefined otherwise, and for a frame that is larger than what may be held.
+   */
+  straightFor(bytes: number): TcpSocket | undefined {
+    const { socket } = this.transport;
+    const isFree = socket?.readyState === OPEN && this.isEmpty && bytes <= this.bounds.bufferBytes;
+    return isFree ? socket._socket : undefined;
+  }
+
   /** The connection may outlive the socket: it carries other namespaces too. */
   close(): void {
     this.connection.off('packetCreate', this.onPacket);
@@ -74,7 +87,9 @@ export class SocketGate {
   }
 
   private get held(): number {
-    return (this.transport.writable ? 0 : this.sending) + this.waiting;
+    const { writable, socket } = this.transport;
+    const sending = socket?._socket.writableLength ?? (writable ? 0 : this.sending);
+    return sending + this.waiting;
   }
 
   private get isFull(): boolean {

@@ -79,7 +79,7 @@ export class SocketReaders {
 
   /** @internal */
   send(entry: Entry, renderer: RecordRenderer, onTaken?: () => void): void {
-    sendRecord(this.socket.conn, entry, renderer, onTaken);
+    sendRecord(this.socket.conn, this.gate, entry, renderer, onTaken);
   }
 
   /** @internal While the gate is shut only the latest state of each generation is kept. */
