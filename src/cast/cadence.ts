@@ -3,7 +3,7 @@ import type { Work } from './workload.js';
 /** How often the load is looked at, in milliseconds. */
 export const LOOK_MS = 250;
 /** The usual interval: more events a second than a screen draws are only cost. */
-const USUAL_MS = 1_000 / 60;
+export const USUAL_MS = 1_000 / 60;
 /** The intervals, from a core that keeps up to one that does not, in milliseconds. */
 const INTERVALS_MS = [USUAL_MS, 100, 200];
 /** Share of the time over which the core is full, and an interval is too short. */

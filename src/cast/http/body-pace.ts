@@ -1,6 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { EventBudget } from '../event-budget.js';
+import { Beat } from './beat.js';
+
+/** Of all bodies. */
+const beat = new Beat();
 
 /**
  * Spaces the reads of one body. Between two of them its connection is not read: what comes meanwhile
@@ -9,7 +13,8 @@ import type { EventBudget } from '../event-budget.js';
 export class BodyPace {
   /** The answer lets go of it at its end. */
   private readonly socket: Socket;
-  private timer: NodeJS.Timeout | undefined;
+  /** Set while it is not read. */
+  private takeBack: (() => void) | undefined;
   private pausing: NodeJS.Immediate | undefined;
 
   constructor(
@@ -21,23 +26,23 @@ export class BodyPace {
 
   /** To be called after a read, while more is to come. */
   rest(): void {
-    if (this.timer !== undefined || this.answer.complete) return;
+    if (this.takeBack !== undefined || this.answer.complete) return;
     const { restMs } = this.budget;
     if (restMs === 0) return;
     // The stream asks its connection for more after each piece, which would undo a pause at once.
     this.pausing = setImmediate(() => this.socket.pause());
-    this.timer = setTimeout(() => this.goOn(), restMs);
+    this.takeBack = beat.after(restMs, this.goOn);
   }
 
   /** The body is over: its connection may be another request's now. */
   end(): void {
-    if (this.timer !== undefined) this.goOn();
+    if (this.takeBack !== undefined) this.goOn();
   }
 
-  private goOn(): void {
-    clearTimeout(this.timer);
+  private readonly goOn = (): void => {
+    this.takeBack?.();
+    this.takeBack = undefined;
     clearImmediate(this.pausing);
-    this.timer = undefined;
     this.socket.resume();
-  }
+  };
 }
