@@ -1,8 +1,18 @@
-import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startApp } from './support/app.js';
 import { bearer, SECRET } from './support/credentials.js';
+import { describeIf } from './support/needs.js';
 import { Program } from './support/program.js';
 import { call } from './support/rest.js';
 import { until } from './support/until.js';
@@ -48,6 +58,26 @@ describe('llm-cast key', () => {
     } finally {
       await app.close();
     }
+  });
+
+  it('takes a key out of the very file that the server reads, which the server can still read then', async () => {
+    const file = join(folder(), 'keys.jsonl');
+    const link = join(folder(), 'link.jsonl');
+    await run(['key', 'create', 'shop', '--file', file]);
+    chmodSync(file, 0o644);
+    symlinkSync(file, link);
+    const before = statSync(file);
+    // As an administrator's shell often has it: new files are for nobody else.
+    const mask = process.umask(0o077);
+    try {
+      await run(['key', 'revoke', 'shop', '--file', link]);
+    } finally {
+      process.umask(mask);
+    }
+    expect(readFileSync(file, 'utf8')).toBe('');
+    expect(readlinkSync(link)).toBe(file);
+    const { mode, uid, gid } = statSync(file);
+    expect([mode, uid, gid]).toEqual([before.mode, before.uid, before.gid]);
   });
 
   it('lists what a file holds', async () => {
@@ -105,6 +135,20 @@ describe('llm-cast key', () => {
     expect(readFileSync(file, 'utf8')).toBe('{"id":"shop"}\n');
   });
 });
+
+describeIf(process.getuid?.() === 0, 'no keys file of another user is tested, as this is not root')(
+  'llm-cast key, by root',
+  () => {
+    it('leaves the file to the user to whom it belongs', async () => {
+      const file = join(folder(), 'keys.jsonl');
+      await run(['key', 'create', 'shop', '--file', file]);
+      chownSync(file, 65_534, 65_534);
+      await run(['key', 'revoke', 'shop', '--file', file]);
+      expect(readFileSync(file, 'utf8')).toBe('');
+      expect(statSync(file)).toMatchObject({ uid: 65_534, gid: 65_534 });
+    });
+  },
+);
 
 describe('llm-cast token', () => {
   it('makes a token that a server with the same secret takes', async () => {

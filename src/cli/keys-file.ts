@@ -1,10 +1,14 @@
 import {
+  chmodSync,
+  chownSync,
   closeSync,
   fstatSync,
   openSync,
   readFileSync,
   readSync,
+  realpathSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync,
   writeSync,
@@ -54,16 +58,32 @@ export function removeKeys(file: string, id: string, old: boolean): number {
   if (ofId.length === 0) throw new CommandError(`There is no key ${id}.`, EXIT.failed);
   const newest = old ? ofId.at(-1) : undefined;
   const kept = lines.filter((line) => idOf(line) !== id || line === newest);
-  // In one step: a server that reads it in between sees the old file or the new one.
-  const draft = `${file}.${process.pid}.tmp`;
   try {
-    writeFileSync(draft, kept.map((line) => `${line}\n`).join(''), { mode: statSync(file).mode });
-    renameSync(draft, file);
+    replace(file, kept.map((line) => `${line}\n`).join(''));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     throw new CommandError(`${file} cannot be written: ${code}.`, EXIT.failed);
   }
   return lines.length - kept.length;
+}
+
+/**
+ * In one step: a server that reads it in between sees the old file or the new one. Whoever could read the
+ * old one can read the new one, under each name: a server that cannot goes on with the keys that it had.
+ */
+function replace(file: string, text: string): void {
+  const path = realpathSync(file);
+  const { mode, uid, gid } = statSync(path);
+  const draft = `${path}.${process.pid}.tmp`;
+  try {
+    writeFileSync(draft, text, { mode: 0o600 });
+    chownSync(draft, uid, gid);
+    chmodSync(draft, mode);
+    renameSync(draft, path);
+  } catch (error) {
+    rmSync(draft, { force: true });
+    throw error;
+  }
 }
 
 function idOf(line: string): string | undefined {
