@@ -186,6 +186,55 @@ const WRONG: Record<ProtocolName, [string, string, Wrong][]> = {
     ['resume', 'all is repeated', again],
   ],
 };
+/** What is unusual: in words, at which point, what the gateway does, and how that is graded. */
+const ODD: Record<ProtocolName, [string, string, Wrong, 'ok' | 'failed'][]> = {
+  openai: [
+    [
+      'no tool calls in a chunk are null, as some servers write it',
+      'framing',
+      replacing('"delta":{"', '"delta":{"tool_calls":null,"'),
+      'ok',
+    ],
+    [
+      'no tool calls in a body are null, as LiteLLM writes it',
+      'not-streamed',
+      replacing('"message":{', '"message":{"tool_calls":null,'),
+      'ok',
+    ],
+    [
+      'choices that no client can read',
+      'framing',
+      replacing('"delta":{', '"delta":7,"d":{'),
+      'failed',
+    ],
+    [
+      'a choice that is null',
+      'immediacy',
+      replacing('"choices":[{', '"choices":[null,{'),
+      'failed',
+    ],
+    [
+      'choices that are no list',
+      'not-streamed',
+      replacing('"choices":[', '"choices":7,"c":['),
+      'failed',
+    ],
+    ['a list that is no list', 'models', list({ data: {} }), 'failed'],
+    ['a list with an entry that is null', 'models', list({ data: [null] }), 'failed'],
+  ],
+  ollama: [
+    [
+      'a message that is null',
+      'framing',
+      replacing('"message":{', '"message":null,"m":{'),
+      'failed',
+    ],
+    ['a list that is no list', 'models', list({ models: {} }), 'failed'],
+  ],
+  'ai-sdk': [
+    ['a type that is no text', 'framing', replacing('"type":"start-step"', '"type":7'), 'failed'],
+  ],
+};
 /** Points whose fault shows after a time only: they are examined at one time. */
 const SLOW = new Set(['stop', 'stop-before-first', 'keep-alive', 'immediacy']);
 
@@ -235,6 +284,10 @@ describe('a bad server', () => {
     it('a gateway that passes all on is good', async () => {
       const statuses = await graded(name, {}, (id) => id !== 'keep-alive');
       expect(Object.entries(statuses).filter(([, status]) => status === 'failed')).toEqual([]);
+    });
+
+    it.each(ODD[name])('%s', async (_what, id, wrong, status) => {
+      expect(await graded(name, wrong, (one) => one === id)).toEqual({ [id]: status });
     });
 
     it.each(WRONG[name].filter(([id]) => !SLOW.has(id)))('%s: %s', async (id, _what, wrong) => {

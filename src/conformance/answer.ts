@@ -34,7 +34,7 @@ export class Answer {
   /**
    * Waits for something that must come.
    * @param what it is, after "no": part of the message
-   * @throws Fault when it does not come in time, or cannot come any more
+   * @throws Fault when it does not come in time, or cannot come any more; what `isThere` throws
    */
   async until(isThere: () => boolean, what: string, ms = PATIENCE_MS): Promise<void> {
     if (isThere()) return;
@@ -46,8 +46,12 @@ export class Answer {
       };
       const give = (when: string) => reject(new Fault(`no ${what} ${when}${this.excerpt()}`));
       const look = (): void => {
-        if (isThere()) settle(resolve);
-        else if (this.ending !== 'open') settle(() => give('before the end'));
+        try {
+          if (isThere()) settle(resolve);
+          else if (this.ending !== 'open') settle(() => give('before the end'));
+        } catch (error) {
+          settle(() => reject(error));
+        }
       };
       const timer = setTimeout(() => settle(() => give(`within ${ms / 1000} s`)), ms);
       this.waiting.add(look);

@@ -45,9 +45,13 @@ export class Asked {
     this.answer = examination.send(send?.(this.wish) ?? protocol.ask(this.wish));
   }
 
-  /** What a client has seen so far. */
+  /** What a client has seen so far. @throws Fault for what is so odd that client libraries fail too */
   get seen(): Seen {
-    return this.examination.examined.protocol.read(this.answer);
+    try {
+      return this.examination.examined.protocol.read(this.answer);
+    } catch (error) {
+      throw new Fault(`what no client can read (${String(error)})${this.answer.excerpt()}`);
+    }
   }
 
   /** Waits until a client shows this text. @throws Fault */

@@ -3,6 +3,7 @@ import {
   isType,
   nothingSeen,
   objectIn,
+  objectsIn,
   type Protocol,
   type Seen,
   TOOL,
@@ -40,8 +41,7 @@ export const ollama: Protocol = {
     },
   }),
   read,
-  models: (list) =>
-    (list as { models?: { name?: unknown }[] }).models?.map(({ name }) => name) ?? [],
+  models: ({ models }) => objectsIn(models).map(({ name }) => name),
   refusal: ({ body }) => {
     const error = objectIn(body)?.['error'];
     return typeof error === 'string' ? error : undefined;

@@ -5,6 +5,7 @@ import {
   isType,
   nothingSeen,
   objectIn,
+  objectsIn,
   type Protocol,
   type Seen,
   TOOL,
@@ -20,11 +21,14 @@ interface Choice {
 }
 interface Message {
   content?: unknown;
-  tool_calls?: {
-    index?: number;
-    id?: string;
-    function?: { name?: string; arguments?: string };
-  }[];
+  /** Null where there are none: so some servers write it. */
+  tool_calls?:
+    | {
+        index?: number;
+        id?: string;
+        function?: { name?: string; arguments?: string };
+      }[]
+    | null;
 }
 
 /** Chat completions of OpenAI's API. */
@@ -45,7 +49,7 @@ export const openAi: Protocol = {
     },
   }),
   read: (answer) => (isType(answer, 'application/json') ? whole(answer) : streamed(answer)),
-  models: (list) => (list as { data?: { id?: unknown }[] }).data?.map(({ id }) => id) ?? [],
+  models: ({ data }) => objectsIn(data).map(({ id }) => id),
   refusal: ({ body }) => messageOf(objectIn(body)?.['error']),
   resume: responses,
 };
@@ -116,9 +120,9 @@ function streamed(answer: Answer): Seen {
 }
 
 /** @param texts of the arguments so far, for they come in pieces */
-function take(seen: Seen, { content, tool_calls: calls = [] }: Message, texts: string[]): void {
+function take(seen: Seen, { content, tool_calls: calls }: Message, texts: string[]): void {
   if (typeof content === 'string') seen.text += content;
-  for (const [place, { index = place, id, function: called }] of calls.entries()) {
+  for (const [place, { index = place, id, function: called }] of (calls ?? []).entries()) {
     if (seen.calls[index] === undefined) {
       if (typeof id !== 'string' || id === '') seen.faults.push('a tool call without an id');
       if (called?.name === undefined) seen.faults.push('a tool call that begins without a name');

@@ -4,6 +4,8 @@ import type { Call } from './wire.js';
 export const PROTOCOLS = ['openai', 'ollama', 'ai-sdk'] as const;
 export type ProtocolName = (typeof PROTOCOLS)[number];
 
+export type Json = Record<string, unknown>;
+
 /** What is asked of the server under test. */
 export interface Wish {
   prompt: string;
@@ -53,7 +55,7 @@ export interface Protocol {
   /** Reads what has come so far, by the rules of the client libraries. */
   read(answer: Answer): Seen;
   /** Names of the models in a list. */
-  models(list: unknown): unknown[];
+  models(list: Json): unknown[];
   /** The text of an error that was answered in place of an answer; undefined where it is not in the protocol's form. */
   refusal(answer: Answer): string | undefined;
   /** What Stop sends beside closing the connection. */
@@ -81,8 +83,6 @@ export function nothingSeen(): Seen {
   };
 }
 
-type Json = Record<string, unknown>;
-
 /** A JSON object; undefined for anything else. */
 export function objectIn(text: string): Json | undefined {
   try {
@@ -91,6 +91,12 @@ export function objectIn(text: string): Json | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** The JSON objects of a list; none for anything else. */
+export function objectsIn(list: unknown): Json[] {
+  const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;
+  return Array.isArray(list) ? (list.filter(isObject) as Json[]) : [];
 }
 
 /** Arguments of a call as the protocol gives them in a text; the text itself where it is no JSON. */
