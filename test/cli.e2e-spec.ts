@@ -456,6 +456,17 @@ describe('llm-cast with a running server', () => {
     expect([command.stdout, command.stderr]).toEqual(['first\nsecond\n', '']);
   });
 
+  it('says nothing of its own in a conversation, however long', async () => {
+    const command = run(['chat', ...at]);
+    for (let count = 0; count < 12; count++) {
+      command.child.stdin?.write(`${count}\n`);
+      (await upstream.nextCall()).text('yes').done();
+    }
+    command.child.stdin?.end();
+    expect(await command.exited).toBe(0);
+    expect([command.stdout, command.stderr]).toEqual(['yes\n'.repeat(12), '']);
+  });
+
   it('has a conversation with a person, whom a stopped answer does not throw out', async () => {
     const command = onTerminal(['chat', ...at]);
     await command.said(PROMPT);

@@ -44,23 +44,25 @@ export class StatusLine {
   private frame = 0;
   private timer: NodeJS.Timeout | undefined;
 
-  constructor(private readonly stream: NodeJS.WriteStream) {
-    process.once('exit', () => this.clear());
-  }
+  constructor(private readonly stream: NodeJS.WriteStream) {}
 
   show(text: string): void {
     this.text = printable(this.stream, text);
-    this.timer ??= setInterval(() => this.draw(), FRAME_MS);
+    if (this.timer === undefined) {
+      this.timer = setInterval(() => this.draw(), FRAME_MS);
+      process.once('exit', this.clear);
+    }
     this.draw();
   }
 
   /** Takes the line away, so that something else can be written. */
-  clear(): void {
+  readonly clear = (): void => {
     if (this.timer === undefined) return;
+    process.off('exit', this.clear);
     clearInterval(this.timer);
     this.timer = undefined;
     this.stream.write('\r\x1b[K');
-  }
+  };
 
   private draw(): void {
     const frame = FRAMES[this.frame++ % FRAMES.length];
