@@ -47,6 +47,67 @@ describe('traces that are delivered', () => {
   });
 });
 
+describe('a server whose operator knows OpenTelemetry', () => {
+  /** The receiver gets the trace of one answer; then the server ends. @returns its log */
+  const answered = async (receiver: OtlpReceiver, env: Record<string, string>): Promise<string> => {
+    const upstream = await ScriptedUpstream.start();
+    const server = Program.server({ OLLAMA_BASE_URL: upstream.url, ...env });
+    try {
+      const { socketUrl } = await server.listening();
+      const client = await Client.connect(socketUrl);
+      const { generationId } = await client.accepted('generate', { prompt: 'why?' });
+      (await upstream.nextCall()).text('The sky').done();
+      await client.ended(generationId);
+      client.close();
+      await until(() => receiver.spans.some(({ name }) => name === 'attempt 1'));
+      server.child.kill('SIGTERM');
+      expect(await server.exited).toBe(0);
+      return server.stdout + server.stderr;
+    } finally {
+      await server.kill();
+      await upstream.close();
+    }
+  };
+
+  it('gives the spans to the SDK that he has loaded, and says nothing against it', async () => {
+    const [own, other] = [await OtlpReceiver.start(), await OtlpReceiver.start()];
+    const sdk = new URL('support/own-sdk.mjs', import.meta.url);
+    try {
+      const log = await answered(own, {
+        NODE_OPTIONS: `--import=${sdk.href}`,
+        OWN_COLLECTOR: own.url,
+        OTEL_EXPORTER_OTLP_ENDPOINT: other.url,
+      });
+      expect(log).not.toContain('spans are not delivered');
+      expect(other.spans).toEqual([]);
+    } finally {
+      await own.close();
+      await other.close();
+    }
+  });
+
+  it('tells the collector what OTEL_RESOURCE_ATTRIBUTES says of the server', async () => {
+    const receiver = await OtlpReceiver.start();
+    try {
+      await answered(receiver, {
+        OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+        OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=staging,service.namespace=chats',
+        OTEL_SERVICE_NAME: 'chat-1',
+        OTEL_BSP_SCHEDULE_DELAY: '50',
+      });
+      for (const [key, stringValue] of [
+        ['deployment.environment.name', 'staging'],
+        ['service.namespace', 'chats'],
+        ['service.name', 'chat-1'],
+      ]) {
+        expect(receiver.bodies).toContain(JSON.stringify({ key, value: { stringValue } }));
+      }
+    } finally {
+      await receiver.close();
+    }
+  });
+});
+
 describe('the trace of a generation', () => {
   let receiver: OtlpReceiver;
   let upstreams: ScriptedUpstream[];

@@ -1,6 +1,6 @@
 import { diag, DiagLogLevel, trace, type Tracer } from '@opentelemetry/api';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
-import { resourceFromAttributes } from '@opentelemetry/resources';
+import { detectResources, envDetector, resourceFromAttributes } from '@opentelemetry/resources';
 import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { Logger } from '@nestjs/common';
 import { version } from '../../config/package.js';
@@ -17,18 +17,22 @@ export interface Exporter {
 
 /**
  * Sends spans by OTLP over HTTP, in JSON. Where the operator has loaded an SDK of his own
- * (`node --import`), that one gets them. `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_TRACES_SAMPLER` and the
- * other variables of the SDK hold.
+ * (`node --import`), that one gets them. `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_TRACES_SAMPLER`,
+ * `OTEL_RESOURCE_ATTRIBUTES` and the other variables of the exporter and of the SDK for traces hold.
  * @param endpoint where the collector is; `/v1/traces` is put behind it
  */
 export function startExporter(endpoint: string, serviceName: string): Exporter {
-  tellTrouble();
   const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/$/, '')}/v1/traces` });
   const provider = new BasicTracerProvider({
-    resource: resourceFromAttributes({ 'service.name': serviceName, 'service.version': version }),
+    resource: resourceFromAttributes({
+      'service.name': serviceName,
+      'service.version': version,
+    }).merge(detectResources({ detectors: [envDetector] })),
     spanProcessors: [new BatchSpanProcessor(exporter)],
   });
   const isOurs = trace.setGlobalTracerProvider(provider);
+  // Another SDK tells of its trouble by itself; that there is one is none.
+  if (isOurs) tellTrouble();
   return {
     tracer: trace.getTracer('llm-cast', version),
     close: async () => {
