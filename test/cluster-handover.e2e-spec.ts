@@ -4,6 +4,7 @@ import { faultSuite } from './support/fault-suite.js';
 import { Oracle } from './support/oracle.js';
 import type { OracleClient } from './support/oracle-client.js';
 import { call } from './support/rest.js';
+import { Scrape } from './support/scrape.js';
 import type { UpstreamCall } from './support/scripted-upstream.js';
 import { until } from './support/until.js';
 
@@ -105,6 +106,29 @@ faultSuite('what waits for its turn', ({ often, stage: openStage, closeLater }) 
     expect(there.states.some(({ attempt }) => attempt === 2)).toBe(true);
     await until(() => starting.oracle.problems().length === 0);
   });
+
+  often(
+    'is measured where it is answered, though its first upstream request was elsewhere',
+    async () => {
+      const [a, b] = (await open({ METRICS: 'true' })) as [ClusterServer, ClusterServer];
+      const [here, there] = [await stage.connect(a), await stage.connect(b)];
+      const starting = await waits(here, there, 'starting');
+      await stage.upstream.nextCall();
+      await until(() => there.states.some(({ state }) => state === 'starting'));
+      a.program.child.kill('SIGTERM');
+      await serve('starting', starting);
+      expect(await there.ended(starting.id)).toMatchObject({ state: 'completed' });
+      const scrape = await Scrape.of(b.url);
+      expect(scrape.by('llm_cast_attempts_total', 'result')).toEqual({ completed: 1 });
+      for (const name of [
+        'llm_cast_queue_wait_seconds',
+        'gen_ai_server_time_to_first_token_seconds',
+        'gen_ai_client_operation_time_to_first_chunk_seconds',
+      ]) {
+        expect([name, scrape.sum(`${name}_count`)]).toEqual([name, 1]);
+      }
+    },
+  );
 
   often('goes to another node at SIGTERM, while what runs goes on to its end', async () => {
     const [a, b] = (await open({ DRAIN_MS: 20_000 })) as [ClusterServer, ClusterServer];

@@ -1,14 +1,14 @@
 import { jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
-import { NEVER, type Observable, of, Subject, throwError } from 'rxjs';
+import { NEVER, Observable, of, Subject, throwError } from 'rxjs';
 import type { CastService } from '../cast/cast.service.js';
 import type { ModelRequest } from '../cast/model-request.js';
 import type { Part } from '../cast/part.js';
-import { Upstream } from '../cast/upstream.js';
+import { type StreamOptions, Upstream } from '../cast/upstream.js';
 import { Cadence } from '../cast/cadence.js';
 import { CastError } from '../protocol/errors.js';
 import { Attempts } from './attempts.js';
-import { Lifecycle, type Life } from './lifecycle.js';
+import { type AttemptResult, Lifecycle, type Life } from './lifecycle.js';
 
 import { Durations } from './line/durations.js';
 import { MemorySlotKeeper } from './line/memory-slot-keeper.js';
@@ -24,7 +24,7 @@ class ScriptedUpstream extends Upstream {
   readonly lastError = undefined;
   calls = 0;
 
-  constructor(private readonly answer: () => Observable<Part[]>) {
+  constructor(private readonly answer: (signal: AbortSignal) => Observable<Part[]>) {
     super('scripted', 1, 'scripted');
   }
 
@@ -34,9 +34,9 @@ class ScriptedUpstream extends Upstream {
   version = (): Observable<string> => of('0');
   refresh = (): Promise<void> => Promise.resolve();
 
-  stream(): Observable<Part[]> {
+  stream(_request: ModelRequest, { signal }: StreamOptions): Observable<Part[]> {
     this.calls++;
-    return this.answer();
+    return this.answer(signal);
   }
 }
 
@@ -109,7 +109,8 @@ function asked(
     void attempts.enter().then(() => attempts.begin());
     return running;
   };
-  return { begin, slotsTaken: () => slots.view().upstreams[0]?.running };
+  const { lifecycle } = context;
+  return { begin, lifecycle, slotsTaken: () => slots.view().upstreams[0]?.running };
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -186,6 +187,23 @@ describe('the attempts of a generation', () => {
     void second.generation.cancel();
     expect((await second.generation.ended).said).toMatchObject({ state: 'cancelled' });
     expect(slotsTaken()).toBe(1);
+  });
+
+  it('are stopped, and have not failed, where the generation goes to another node', async () => {
+    const results: AttemptResult[] = [];
+    const upstream = new ScriptedUpstream(
+      (signal) =>
+        new Observable((subscriber) => {
+          signal.addEventListener('abort', () => subscriber.error(signal.reason));
+        }),
+    );
+    const { begin, lifecycle } = asked(upstream);
+    lifecycle.listen({ attempted: (_life, _attempt, _upstream, result) => results.push(result) });
+    const running = begin();
+    await turn();
+    expect(await running.leave()).toBe(true);
+    expect(results).toEqual(['stopped']);
+    await running.stay();
   });
 
   it('ask nothing for what was cancelled in line, while not all nodes can know its end yet', async () => {

@@ -168,9 +168,10 @@ export class Attempts implements Ticket {
         }),
       );
       this.isAsking = false;
-      const result = this.running.isStopped ? 'stopped' : (error?.code ?? 'completed');
+      const { isStopped, hasLeft } = this.running;
+      const result = isStopped || hasLeft ? 'stopped' : (error?.code ?? 'completed');
       lifecycle.tell('attempted', this.life, this.attempt, upstream.name, result);
-      if (this.running.hasLeft) return;
+      if (hasLeft) return;
       this.lastError = error;
       isReading = this.isReading(error);
       const pauseMs = error === undefined ? undefined : this.pauseBeforeRetry(error, upstream);

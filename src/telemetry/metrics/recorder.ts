@@ -21,10 +21,11 @@ export class Recorder implements LifecycleListener {
     this.watches.set(life, new Watch());
   }
 
-  attempt(life: Life, attempt: number, upstream: string): void {
+  attempt(life: Life, _attempt: number, upstream: string): void {
     const watch = this.watches.get(life);
     if (watch === undefined) return;
-    if (attempt === 1) {
+    // The first one here: another node may have made some before.
+    if (watch.attemptAt === undefined) {
       this.waited(life, watch);
       life.generation.timer = watch;
     }
