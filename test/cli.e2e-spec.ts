@@ -146,6 +146,10 @@ describe('llm-cast', () => {
       ['chat', 'hi', '--url', 'box:1'],
       'llm-cast: --url must be an http or https URL. See llm-cast chat --help.\n',
     ],
+    [
+      ['models', '--url', 'http://me:hush@box'],
+      'llm-cast: --url must be without a user and a password: they would not be sent. See llm-cast models --help.\n',
+    ],
     [['models', 'x'], "llm-cast: Unexpected argument 'x'. See llm-cast models --help.\n"],
     [['pull'], 'llm-cast: Name one model, such as llama3.2. See llm-cast pull --help.\n'],
     [['fake-ollama', '--nope'], '--nope is not a switch; --help lists them all.\n'],

@@ -38,5 +38,11 @@ export function serverUrl(flag: string, text: string, command: string): string {
   if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
     throw new UsageError(`--${flag} must be an http or https URL.`, command);
   }
+  if (url.username !== '' || url.password !== '') {
+    throw new UsageError(
+      `--${flag} must be without a user and a password: they would not be sent.`,
+      command,
+    );
+  }
   return `${url.origin}${url.pathname}`.replace(/\/+$/, '');
 }
