@@ -11,6 +11,7 @@ import { BadGateway, type Wrong } from './support/bad-gateway.js';
 import { freePort } from './support/free-port.js';
 import { Program } from './support/program.js';
 import { tableIn } from './support/tables.js';
+import { PATIENCE_MS, within } from './support/until.js';
 
 const NAMES = ['openai', 'ollama', 'ai-sdk'] as const;
 const PROTOCOLS: Record<ProtocolName, Protocol> = { openai: openAi, ollama, 'ai-sdk': aiSdk };
@@ -60,6 +61,23 @@ describe('llm-cast conformance', () => {
       /^failed {3}framing +a stream has .*\n +no end mark: HTTP 200, "Welcome!"/m,
     );
     expect(stdout).toMatch(/\n0 ok, 18 failed, 0 skipped\n$/);
+  });
+
+  it('ends at Ctrl-C, also while it waits for a silence to end', async () => {
+    const port = await freePort();
+    const app = await startApp({ OLLAMA_BASE_URL: `http://127.0.0.1:${port}` });
+    const args = ['--upstream-port', `${port}`, '--silence', '3600', app.url];
+    const command = Program.run('cli.js', ['conformance', ...args]);
+    try {
+      await command.said(/^ok +not-streamed /m);
+      await new Promise((resolve) => setTimeout(resolve, 2_000));
+      command.child.kill('SIGINT');
+      expect(await within(PATIENCE_MS, command.exited)).toBe(130);
+      expect(command.stderr).toBe('llm-cast: cancelled\n');
+    } finally {
+      await command.kill();
+      await app.close();
+    }
   });
 
   it.each([

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { Answer, Fault, PATIENCE_MS, type Sent } from './answer.js';
 import type { Protocol, Seen, Wish } from './protocol.js';
 import type { Act, ScriptedUpstream } from './scripted-upstream.js';
@@ -84,6 +85,7 @@ export class Asked {
 /** What the points of an examination do with the server under test. */
 export class Examination {
   private readonly asked: Asked[] = [];
+  private readonly over = new AbortController();
 
   constructor(
     readonly examined: Examined,
@@ -129,7 +131,13 @@ export class Examination {
     await Promise.race([upstream.closed, late]).finally(() => clearTimeout(timer));
   }
 
+  /** Waits for so long, in milliseconds. @throws when the examination ends before */
+  pause(ms: number): Promise<void> {
+    return pause(ms, undefined, { signal: this.over.signal });
+  }
+
   end(): void {
+    this.over.abort();
     for (const asked of this.asked.splice(0)) asked.end();
   }
 }

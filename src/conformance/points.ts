@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Examination } from './examination.js';
 import { endPoints } from './end-points.js';
 import { Absent, expect, expectWhole, notStreamed, type Point } from './point.js';
@@ -136,14 +135,14 @@ const wholePoints: readonly Point[] = [
         await upstream.text('The sky ');
         await asked.shows('The sky ');
         const before = answer.body.length;
-        await pause(silenceMs);
+        await examination.pause(silenceMs);
         const isHeard = answer.body.length > before || !protocol.hasKeepAlive;
         expect(isHeard, `nothing for ${silenceMs / 1000} s: proxies cut what is silent`);
         await upstream.text('is blue.');
         upstream.done();
       });
       await asked.shows('The sky ');
-      await pause(silenceMs);
+      await examination.pause(silenceMs);
       expectWhole(await asked.over(), asked.answer, HELLO);
     },
   },
