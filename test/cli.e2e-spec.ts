@@ -460,6 +460,19 @@ describe('llm-cast with a running server', () => {
     expect([command.stdout, command.stderr]).toEqual(['first\nsecond\n', '']);
   });
 
+  it('has nothing but records in a conversation for programs', async () => {
+    const command = run(['chat', ...at, '--json']);
+    command.child.stdin?.write('one\n');
+    (await upstream.nextCall()).text('first').done();
+    command.child.stdin?.end('two\n');
+    (await upstream.nextCall()).text('second').done();
+    expect(await command.exited).toBe(0);
+    const lines = command.stdout.split('\n');
+    expect(lines.pop()).toBe('');
+    const records = lines.map((line) => JSON.parse(line));
+    expect(records.filter(({ state }) => state === 'completed')).toHaveLength(2);
+  });
+
   it('says nothing of its own in a conversation, however long', async () => {
     const command = run(['chat', ...at]);
     for (let count = 0; count < 12; count++) {

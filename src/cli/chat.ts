@@ -73,7 +73,8 @@ export async function chat(args: string[]): Promise<void> {
 
   if (positionals.length === 0) {
     stop();
-    return converse(before, images, ask);
+    // A record has a line of its own.
+    return converse(before, images, ask, values.json ? '' : '\n');
   }
   const words = positionals.join(' ');
   const content = words === '-' ? await readAll(process.stdin) : words;

@@ -11,12 +11,14 @@ const HINT = 'Ask, one question a line. Ctrl-C stops an answer, Ctrl-D ends.';
  * stopped answer is not the end; in a pipe it is.
  * @param images of the first question
  * @param ask streams one answer, and gives its text
+ * @param between what is between two answers in a pipe
  * @throws CommandError
  */
 export async function converse(
   before: Message[],
   images: string[],
   ask: (messages: Message[], signal: AbortSignal) => Promise<string>,
+  between: string,
 ): Promise<void> {
   const isPerson = process.stdin.isTTY && process.stderr.isTTY;
   if (isPerson) console.error(dim(process.stderr, HINT));
@@ -40,7 +42,7 @@ export async function converse(
     } finally {
       stop();
     }
-    if (!process.stdout.isTTY) process.stdout.write('\n');
+    if (!process.stdout.isTTY) process.stdout.write(between);
   }
   if (count === 0 && !isPerson) throw new UsageError('There is no prompt.', 'chat');
 }
