@@ -1,5 +1,13 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { load } from 'js-yaml';
 import type { RunningServer } from '../src/server.js';
 import { startApp } from './support/app.js';
@@ -49,6 +57,48 @@ describe('the dashboard', () => {
       'Cluster',
     ]);
     expect(new Set(titles).size).toBe(titles.length);
+  });
+});
+
+describe('the pictures of a Prometheus', () => {
+  it('take rates over four of its scrapes of llm-cast, and are not those of the documents', async () => {
+    const asked: string[] = [];
+    const target = (job: string, scrapeInterval: string) => ({ labels: { job }, scrapeInterval });
+    const prometheus = createServer((request, response) => {
+      const { pathname, searchParams } = new URL(request.url ?? '', 'http://prometheus');
+      asked.push(searchParams.get('query') ?? '');
+      const data: Record<string, unknown> = {
+        '/api/v1/series': [{ job: 'llm-cast' }],
+        '/api/v1/targets': {
+          activeTargets: [target('llm-cast', '1m30s'), target('other', '1h')],
+        },
+      };
+      const answer = { status: 'success', data: data[pathname] ?? { result: [] } };
+      response.end(JSON.stringify(answer));
+    });
+    await once(prometheus.listen(0, '127.0.0.1'), 'listening');
+    const { port } = prometheus.address() as AddressInfo;
+    const folder = await mkdtemp(join(tmpdir(), 'llm-cast-pictures-'));
+    try {
+      const args = [
+        path('scripts/monitoring/draw.mjs'),
+        `http://127.0.0.1:${port}`,
+        '3600',
+        folder,
+      ];
+      const { stdout } = await promisify(execFile)(process.execPath, args);
+      const windows = asked.flatMap((query) => query.match(/\[\w+\]/g) ?? []);
+      expect(new Set(windows)).toEqual(new Set(['[360s]']));
+      expect(stdout.trim().split('\n')).toEqual(
+        ['overview', 'line', 'upstreams', 'delivery', 'cluster'].map((row) =>
+          join(folder, `monitoring-${row}.svg`),
+        ),
+      );
+      expect(await readdir(folder)).toHaveLength(5);
+    } finally {
+      prometheus.close();
+      await rm(folder, { recursive: true });
+    }
   });
 });
 

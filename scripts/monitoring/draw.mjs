@@ -1,18 +1,27 @@
 // Draws the rows of deploy/grafana/llm-cast.json out of a Prometheus's answers, as an SVG each:
-// `node scripts/monitoring/draw.mjs PROMETHEUS_URL SECONDS`. Grafana is not needed.
-import { readFileSync, writeFileSync } from 'node:fs';
+// `node scripts/monitoring/draw.mjs PROMETHEUS_URL SECONDS FOLDER`. Grafana is not needed.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 const ROOT = new URL('../../', import.meta.url);
-/** Points of a curve, and seconds that a rate is taken over. */
+/** Points of a curve, and least seconds that a rate is taken over. */
 const POINTS = 120;
-const RATE = '15s';
+const LEAST_RATE_S = 15;
+/** Prometheus's own, where it does not tell how often it scrapes. */
+const USUAL_SCRAPE_S = 60;
+const UNITS_S = { h: 3_600, m: 60, s: 1, ms: 0.001 };
 const [WIDTH, HEIGHT, GAP, LEGEND] = [320, 120, 24, 14];
 /** Most curves of a panel that the legend names. */
 const NAMED = 6;
 const COLOURS = ['#0969da', '#bf8700', '#1a7f37', '#cf222e', '#8250df', '#57606a'];
 
-/** Draws all rows. @param seconds how long before now the pictures begin */
-export async function draw(url, seconds) {
+/**
+ * Draws all rows.
+ * @param seconds how long before now the pictures begin
+ * @param folder where they go
+ */
+export async function draw(url, seconds, folder) {
   const { panels } = JSON.parse(
     readFileSync(new URL('deploy/grafana/llm-cast.json', ROOT), 'utf8'),
   );
@@ -23,30 +32,54 @@ export async function draw(url, seconds) {
     else rows.get(row).push(panel);
   }
   const end = Date.now() / 1000;
+  // Four scrapes, as Grafana takes it: over fewer a rate may have no two values to compare.
+  const rate = Math.max(LEAST_RATE_S, 4 * (await scrapeSeconds(url, end - seconds, end)));
+  mkdirSync(folder, { recursive: true });
   const files = [];
   for (const [title, some] of rows) {
     const drawn = [];
     for (const panel of some) {
-      drawn.push({ panel, curves: await curvesOf(url, panel, end - seconds, end) });
+      drawn.push({ panel, curves: await curvesOf(url, panel, rate, end - seconds, end) });
     }
-    const file = `docs/images/monitoring-${title.toLowerCase()}.svg`;
-    writeFileSync(new URL(file, ROOT), svgOf(title, drawn, seconds));
+    const file = join(folder, `monitoring-${title.toLowerCase()}.svg`);
+    writeFileSync(file, svgOf(title, drawn, seconds));
     files.push(file);
   }
   return files;
 }
 
-async function curvesOf(url, { targets }, start, end) {
+/** How often this Prometheus scrapes llm-cast, in seconds; where jobs differ, the rarest. */
+async function scrapeSeconds(url, start, end) {
+  const range = new URLSearchParams({ 'match[]': 'llm_cast_log_bytes', start, end });
+  const jobs = new Set((await ask(url, `series?${range}`)).map(({ job }) => job));
+  const { activeTargets } = await ask(url, 'targets?state=active');
+  const all = activeTargets
+    .filter(({ labels, scrapeInterval }) => jobs.has(labels.job) && scrapeInterval !== undefined)
+    .map(({ scrapeInterval }) => secondsOf(scrapeInterval));
+  return all.length > 0 ? Math.max(...all) : USUAL_SCRAPE_S;
+}
+
+/** @param duration as Prometheus writes it: `1m30s` */
+function secondsOf(duration) {
+  const parts = [...duration.matchAll(/([\d.]+)(ms|[hms])/g)];
+  return parts.reduce((sum, [, count, unit]) => sum + Number(count) * UNITS_S[unit], 0);
+}
+
+/** @param path below `/api/v1/` */
+async function ask(url, path) {
+  const { status, data, error } = await (await fetch(`${url}/api/v1/${path}`)).json();
+  if (status !== 'success') throw new Error(`${path}: ${error}`);
+  return data;
+}
+
+async function curvesOf(url, { targets }, rate, start, end) {
   const curves = [];
   for (const { expr, legendFormat } of targets) {
-    const query = expr.replaceAll('$__rate_interval', RATE);
+    const query = expr.replaceAll('$__rate_interval', `${Math.ceil(rate)}s`);
     const step = Math.max(1, (end - start) / POINTS);
     const range = new URLSearchParams({ query, start, end, step });
-    const { status, data, error } = await (
-      await fetch(`${url}/api/v1/query_range?${range}`)
-    ).json();
-    if (status !== 'success') throw new Error(`${query}: ${error}`);
-    for (const { metric, values } of data.result) {
+    const { result } = await ask(url, `query_range?${range}`);
+    for (const { metric, values } of result) {
       const name = legendFormat.replace(/\{\{(\w+)\}\}/g, (_, label) => metric[label] ?? '');
       const points = values.map(([at, value]) => [Number(at), Number(value)]);
       curves.push({
@@ -116,6 +149,7 @@ function escaped(text) {
 }
 
 if (process.argv[1] === new URL(import.meta.url).pathname) {
-  const [, , url = 'http://127.0.0.1:9090', seconds = '3600'] = process.argv;
-  console.log((await draw(url, Number(seconds))).join('\n'));
+  const usual = join(tmpdir(), 'llm-cast-monitoring');
+  const [, , url = 'http://127.0.0.1:9090', seconds = '3600', folder = usual] = process.argv;
+  console.log((await draw(url, Number(seconds), folder)).join('\n'));
 }

@@ -132,7 +132,8 @@ try {
   await sleep(8_000);
   node(restB, socketB);
   await Promise.race([Promise.all(users), sleep(Math.max(0, until + 10_000 - Date.now()))]);
-  console.log((await draw(url, (Date.now() - from) / 1000)).join('\n'));
+  const pictures = join(ROOT, 'docs/images');
+  console.log((await draw(url, (Date.now() - from) / 1000, pictures)).join('\n'));
 } finally {
   for (const child of children) child.kill('SIGKILL');
   await sleep(500);
