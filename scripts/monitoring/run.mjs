@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'llm-cast-client';
 import { draw } from './draw.mjs';
 
-const SECONDS = Number(process.argv[2] ?? 180);
+const SECONDS = Number(process.argv[2] ?? 120);
 const USERS = 8;
 const ROOT = new URL('../../', import.meta.url).pathname;
 const folder = mkdtempSync(join(tmpdir(), 'llm-cast-monitoring-'));
