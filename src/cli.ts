@@ -26,13 +26,23 @@ async function run(): Promise<void> {
       process.argv.splice(2, 1);
       return void (await import('./fake-ollama/main.js'));
     case 'demo':
-      return start(rest, () => import('./demo.js'));
+      return demo();
     default:
       if (command?.startsWith('-') === false) {
         throw new UsageError(`${JSON.stringify(command)} is not a command.`);
       }
       return start(process.argv.slice(2), () => import('./main.js'));
   }
+}
+
+/** The demo reads its own flag itself; the rest are settings. */
+function demo(): Promise<void> {
+  const own = rest.filter((arg) => arg === '--lan');
+  const settings = rest.filter((arg) => arg !== '--lan');
+  return start(settings, () => {
+    process.argv.push(...own);
+    return import('./demo.js');
+  });
 }
 
 /** Starts a program that reads its settings from the environment, where the flags are put. */

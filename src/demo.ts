@@ -12,6 +12,11 @@ import { lanAddresses, qrCode } from './demo/lan.js';
 /** What lets others in the network in: every address, and no credentials. */
 const OPEN_TO_LAN = { HOST: '0.0.0.0', ALLOW_ANONYMOUS: 'true' };
 
+/** How the demo and a question are called by the one who started it: by npm, or as commands of `llm-cast`. */
+const CALLED = process.argv[1]?.endsWith('demo.js')
+  ? { demo: 'npm run demo --', ask: 'npm run ask --' }
+  : { demo: 'llm-cast demo', ask: 'llm-cast chat' };
+
 /** `npm run demo`: the server in front of the built-in upstream, no Ollama needed. */
 exitAtSecondSignal();
 surviveClosedLog();
@@ -36,7 +41,7 @@ In a second terminal:
 
   ${askCommand(url, socketUrl)}
 
-Ctrl-C stops it.${lan ? '' : '  On your phone: npm run demo -- --lan'}
+Ctrl-C stops it.${lan ? '' : `  On your phone: ${CALLED.demo} --lan`}
 `);
 } catch (error) {
   exitWithReason(error);
@@ -74,5 +79,5 @@ function askCommand(url: string, socketUrl: string): string {
   const where = isDefault
     ? ''
     : `LLM_CAST_URL=${local(url)} LLM_CAST_SOCKET_URL=${local(socketUrl)} `;
-  return `${where}npm run ask -- "what happens when my phone locks?"`;
+  return `${where}${CALLED.ask} "what happens when my phone locks?"`;
 }

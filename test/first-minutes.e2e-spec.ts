@@ -88,6 +88,18 @@ describe('npm run demo', () => {
     }
   });
 
+  it('says how it is opened to a phone, as it was started itself', async () => {
+    await start();
+    expect(demo.stdout).toMatch(/On your phone: npm run demo -- --lan$/m);
+    await demo.kill();
+    const env = { PORT: 0, SOCKET_PORT: 0 };
+    demo = Program.run('cli.js', ['demo'], { env });
+    await demo.said(/ llm-cast chat "[^]*On your phone: llm-cast demo --lan$/m);
+    await demo.kill();
+    demo = Program.run('cli.js', ['demo', '--lan', '--port', '0'], { env });
+    await demo.said(/On your phone, in the same network: http:\/\/\d|is in no network/);
+  });
+
   it('refuses a flag that it does not know, and says which there is', async () => {
     demo = Program.run('demo.js', ['--lna']);
     expect(await demo.exited).toBe(2);

@@ -72,6 +72,7 @@ function help(): string {
 Start a server:
   llm-cast [settings]              on Ollama, or on an OpenAI-compatible server
   llm-cast demo [settings]         on a built-in model; nothing else is needed
+                                   (--lan: others in this network may use it too)
   llm-cast fake-ollama [switches]  an upstream for tests: slow, cut off and failing on purpose
 
 Talk to a running server (--url, or LLM_CAST_URL; a key or token is that of LLM_CAST_TOKEN):
