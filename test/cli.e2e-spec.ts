@@ -221,6 +221,16 @@ describe('llm-cast with a running server', () => {
     expect(await command.exited).toBe(0);
   });
 
+  it('ends at Ctrl-C while it reads a prompt of -, and asks nothing', async () => {
+    const command = run(['chat', ...at, '-']);
+    command.child.stdin?.write('a long\n');
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    command.child.kill('SIGINT');
+    expect(await within(5_000, command.exited)).toBe(130);
+    expect(command.stderr).toBe('llm-cast: cancelled\n');
+    expect(upstream.calls).toEqual([]);
+  });
+
   it('ends with 1 when the answer broke off, after what there is of it', async () => {
     const command = run(['chat', ...at, 'why?']);
     (await upstream.nextCall()).text('Becau').end();

@@ -1,3 +1,4 @@
+import { addAbortSignal } from 'node:stream';
 import { text as readAll } from 'node:stream/consumers';
 import { JsonOutput, type Output, TextOutput } from './answer-output.js';
 import { CLIENT_HELP, CLIENT_OPTIONS, readArguments, serverUrl } from './arguments.js';
@@ -77,9 +78,20 @@ export async function chat(args: string[]): Promise<void> {
     return converse(before, images, ask, values.json ? '' : '\n');
   }
   const words = positionals.join(' ');
-  const content = words === '-' ? await readAll(process.stdin) : words;
+  const content = words === '-' ? await readPrompt(signal) : words;
   if (content.trim() === '') throw new UsageError('There is no prompt.', 'chat');
   await ask([...before, questionOf(content, images)], signal);
+}
+
+/** All of stdin. @throws the signal's reason when it aborts */
+async function readPrompt(signal: AbortSignal): Promise<string> {
+  try {
+    return await readAll(addAbortSignal(signal, process.stdin));
+  } catch (error) {
+    // The stream would say `AbortError`, whatever the reason is.
+    signal.throwIfAborted();
+    throw error;
+  }
 }
 
 function systemOf({ system }: ChatOptions): Message[] {
