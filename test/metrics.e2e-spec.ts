@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import type { RunningServer } from '../src/server.js';
 import { startApp } from './support/app.js';
@@ -70,6 +71,25 @@ describe('GET /metrics', () => {
     } finally {
       for (const socket of idle) socket.destroy();
     }
+  });
+
+  it.each([
+    ['127.0.0.1', 'evil.example', 403],
+    ['127.0.0.1', '192.0.2.1', 403],
+    ['127.0.0.1', 'localhost', 200],
+    ['127.0.0.1', '[::1]', 200],
+    ['0.0.0.0', 'llm-cast', 200],
+  ])('on a port of its own at %s answers to the name %s with %i', async (HOST, name, status) => {
+    const port = await freePort();
+    await start({
+      METRICS_PORT: port,
+      HOST,
+      ...(HOST === '0.0.0.0' && { ALLOW_ANONYMOUS: 'true' }),
+    });
+    const asked = get({ port, path: '/metrics', headers: { host: `${name}:${port}` } });
+    const [response] = (await once(asked, 'response')) as [IncomingMessage];
+    response.resume();
+    expect(response.statusCode).toBe(status);
   });
 
   describeIf(PROMETHEUS !== undefined, NO_PROMETHEUS)('scraped by Prometheus', () => {

@@ -9,10 +9,12 @@ import {
 } from '@nestjs/common';
 import { CastService } from '../cast/cast.service.js';
 import { Config } from '../config/config.js';
+import { isLoopback } from '../config/loopback.js';
 import { Gauges } from '../generations/gauges.js';
 import { GenerationsService } from '../generations/generations.service.js';
 import { Lifecycle } from '../generations/lifecycle.js';
 import { GenerationStore } from '../generations/store/generation-store.js';
+import { isKnownHost } from '../http/hosts.js';
 import { KnownModels } from './known-models.js';
 import type { Metrics } from './metrics/metrics.js';
 
@@ -51,7 +53,12 @@ export class MetricsService implements OnModuleInit, OnApplicationBootstrap, OnA
     const { metrics } = this;
     const { HOST, METRICS_PORT } = this.config;
     if (metrics === undefined || METRICS_PORT === undefined) return;
-    const server = createServer((request, response) => void answer(request, response, metrics));
+    const server = createServer((request, response) => {
+      // Elsewhere Prometheus may ask by any name. What others cannot reach, a page could by rebinding DNS.
+      const isKnown = !isLoopback(HOST) || isKnownHost(request.headers.host ?? '', this.config);
+      if (isKnown) void answer(request, response, metrics);
+      else response.writeHead(403).end();
+    });
     server.maxConnections = this.config.MAX_CONNECTIONS;
     this.server = server;
     await new Promise<void>((resolve, reject) => {
