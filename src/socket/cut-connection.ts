@@ -7,8 +7,17 @@ export type Connection = Socket['conn'];
 export type WebSocketTransport = Connection['transport'] & {
   socket?: { readonly readyState: number; terminate(): void; _socket: TcpSocket };
 };
+/** A packet that engine.io keeps until the transport takes it. */
+export interface Waiting {
+  data?: string | Buffer;
+}
 /** What its polling transport has so: how it ends, once the client has polled for the goodbye. */
 type PollingTransport = Connection['transport'] & { shouldClose?: (() => void) | null };
+
+/** What waits for the transport, in engine.io's own buffer. */
+export function waitingFor(connection: Connection): readonly Waiting[] {
+  return (connection as unknown as { writeBuffer: readonly Waiting[] }).writeBuffer;
+}
 
 /** How long a client has to take a goodbye, in milliseconds. */
 const GOODBYE_MS = 1_000;

@@ -1,5 +1,10 @@
 import { attachmentsOf, CONNECT, DISCONNECT, isHostile } from './packet-form.js';
-import { type Connection, cutConnection, type WebSocketTransport } from './cut-connection.js';
+import {
+  type Connection,
+  cutConnection,
+  waitingFor,
+  type WebSocketTransport,
+} from './cut-connection.js';
 
 /** Packets that a connection may send a second for long, and at once; also most of one polling payload. */
 export const PACKETS_PER_SECOND = 200;
@@ -43,7 +48,7 @@ export function limitPackets(connection: Connection, bounds: PacketBounds): void
   /** Whether the packet may be decoded. */
   const accepts = ({ data }: Packet): boolean => {
     // What waits besides records are answers to what the client sends.
-    if (!allowed() || waitingOf(connection) > mostWaiting) return false;
+    if (!allowed() || waitingFor(connection).length > mostWaiting) return false;
     if (data === undefined) return true;
     if (typeof data !== 'string') {
       attachments--;
@@ -85,11 +90,6 @@ export function limitPackets(connection: Connection, bounds: PacketBounds): void
     probed.add(transport);
   });
   limitPayloads(connection);
-}
-
-/** How many packets wait for the client. */
-function waitingOf(connection: Connection): number {
-  return (connection as unknown as { writeBuffer: unknown[] }).writeBuffer.length;
 }
 
 /** A polling request is split into packets as a whole: they are counted before. */

@@ -41,6 +41,8 @@ const step = fc.oneof(
   },
 );
 
+const url = (of: HttpServer): string => `http://127.0.0.1:${(of.address() as AddressInfo).port}`;
+
 describe('the way out of a WebSocket', () => {
   let http: HttpServer;
   let server: Server;
@@ -56,8 +58,7 @@ describe('the way out of a WebSocket', () => {
     server = new Server(http, { perMessageDeflate: false });
     await once(http, 'listening');
     const connected = once(server.of('/events'), 'connection');
-    const { port } = http.address() as AddressInfo;
-    client = io(`http://127.0.0.1:${port}/events`, { transports: ['websocket'] });
+    client = io(`${url(http)}/events`, { transports: ['websocket'] });
     [socket] = (await connected) as [Socket];
     cuts = 0;
     got = [];
@@ -142,4 +143,23 @@ describe('the way out of a WebSocket', () => {
     write(1, 'x');
     expect(webSocket?._socket.bytesWritten).toBe(before);
   });
+
+  it.each([[['polling']], [['polling', 'websocket']]])(
+    'counts what waited before it for a client that begins with polling: %j',
+    async (transports) => {
+      let opened = 0;
+      let isConnected = false;
+      gate.close();
+      client.close();
+      server.of('/events').once('connection', (other: Socket) => {
+        gate = gateOf(other, BUFFER_BYTES, () => opened++);
+        for (let more = 0; more < 8; more++) other.emit('other', more);
+        isConnected = true;
+      });
+      client = io(`${url(http)}/events`, { transports, forceNew: true });
+      await until(() => client.io.engine?.transport.name === transports.at(-1));
+      await until(() => isConnected && gate.isEmpty && gate.isOpen, 2_000);
+      expect(opened).toBe(1);
+    },
+  );
 });

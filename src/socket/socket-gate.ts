@@ -1,6 +1,12 @@
 import type { Socket as TcpSocket } from 'node:net';
 import { StallWatch, takenOf } from '../http/stall-watch.js';
-import { type Connection, cutConnection, type WebSocketTransport } from './cut-connection.js';
+import {
+  type Connection,
+  cutConnection,
+  waitingFor,
+  type Waiting,
+  type WebSocketTransport,
+} from './cut-connection.js';
 
 /**
  * Packets that wait for the next poll before the readers do, and merge what comes. Few enough that
@@ -53,6 +59,8 @@ export class SocketGate {
         cutConnection(connection);
       },
     );
+    // Over polling the answer to the namespace's request mostly waits for the first poll.
+    for (const packet of waitingFor(connection)) this.count(packet);
     connection.on('packetCreate', this.onPacket);
     connection.on('flush', this.onFlush);
     connection.on('upgrade', this.onUpgrade);
@@ -99,6 +107,11 @@ export class SocketGate {
     );
   }
 
+  private count({ data }: Waiting): void {
+    if (data !== undefined) this.waiting += Buffer.byteLength(data);
+    this.waitingPackets++;
+  }
+
   private open(): void {
     this.shut = false;
     this.stall.stop();
@@ -106,9 +119,8 @@ export class SocketGate {
   }
 
   /** Every packet passes here as the text it is sent as: records, states, acks. */
-  private readonly onPacket = (packet: { data?: string | Buffer }): void => {
-    if (packet.data !== undefined) this.waiting += Buffer.byteLength(packet.data);
-    this.waitingPackets++;
+  private readonly onPacket = (packet: Waiting): void => {
+    this.count(packet);
     if (this.shut || !this.isFull) return;
     this.shut = true;
     this.transport.once('ready', this.onReady);
@@ -116,7 +128,7 @@ export class SocketGate {
   };
 
   /** @param packets what the transport gets of what waits: over polling not always all of it */
-  private readonly onFlush = (packets: readonly { data?: string | Buffer }[]): void => {
+  private readonly onFlush = (packets: readonly Waiting[]): void => {
     this.sending =
       packets.length === this.waitingPackets
         ? this.waiting
