@@ -37,8 +37,10 @@ export function sendRecord(
   const { text, frame } = encoded;
   latest = text.length <= MAX_KEPT_CHARS ? encoded : undefined;
   const straight = gate.straightFor(frame.length);
-  if (straight !== undefined) straight.write(frame, onTaken);
-  else {
+  if (straight !== undefined) {
+    // Node calls back also for what a connection loses when it ends.
+    straight.write(frame, onTaken && ((error) => !error && !straight.destroyed && onTaken()));
+  } else {
     const options = { wsPreEncodedFrame: [frame], compress: false };
     connection.write(text, options, onTaken);
   }

@@ -74,12 +74,13 @@ describe('the way out of a WebSocket', () => {
 
   const gateOf = (of: Socket, bufferBytes: number, onOpen: () => void): SocketGate =>
     new SocketGate(of.conn, { bufferBytes, slowMs: 20_000, onSlow: () => cuts++ }, onOpen);
-  const write = (seq: number, text: string): void =>
+  const write = (seq: number, text: string, onTaken?: () => void): void =>
     sendRecord(
       socket.conn,
       gate,
       { seq, from: seq, said: { type: 'text', text, createdAt: '' } },
       renderer,
+      onTaken,
     );
   const held = (): number => {
     const { socket: webSocket } = socket.conn.transport as WebSocketTransport;
@@ -142,6 +143,27 @@ describe('the way out of a WebSocket', () => {
     const before = webSocket?._socket.bytesWritten;
     write(1, 'x');
     expect(webSocket?._socket.bytesWritten).toBe(before);
+  });
+
+  it('tells of a record that has left, and of none that a cut connection has lost', async () => {
+    let taken = 0;
+    const { socket: webSocket } = socket.conn.transport as WebSocketTransport;
+    write(1, 'x', () => taken++);
+    await until(() => taken === 1);
+    clientSide().pause();
+    let said = 1;
+    const closed = once(socket.conn, 'close');
+    // As long as the kernel takes all, each goes straight.
+    while (held() === 0 && said < FLOOD) {
+      write(++said, PIECE, () => taken++);
+      await new Promise(setImmediate);
+    }
+    const before = taken;
+    expect(before).toBeLessThan(said);
+    webSocket?.terminate();
+    await closed;
+    await new Promise(setImmediate);
+    expect(taken).toBe(before);
   });
 
   it.each([[['polling']], [['polling', 'websocket']]])(
