@@ -111,6 +111,12 @@ export class RedisStore extends GenerationStore {
       .catch(() => this.refused.note(id, { name, text }));
   }
 
+  async release({ key, user, asked }: Claim, id: string): Promise<void> {
+    const name = this.redis.prefix + keyOf(user, key);
+    this.keyNames.delete(id);
+    await this.redis.run('unclaim', [name], [textOf(id, asked)]).catch(() => undefined);
+  }
+
   async named(name: Name): Promise<string> {
     const key = this.redis.prefix + nameOf(name);
     const id = await this.redis.ask((client) => client.get(key));

@@ -3,7 +3,7 @@ import type { Request, Response } from 'express';
 import type { Caller } from '../access/caller.js';
 import { type Session, Sessions } from '../access/sessions.js';
 import { Config } from '../config/config.js';
-import type { Generation } from '../generations/generation.js';
+import type { Accepted } from '../generations/accepted.js';
 import { Lifecycle } from '../generations/lifecycle.js';
 import type { EndEntry } from '../generations/log/entry.js';
 import type { DoorName } from '../generations/log/reader.js';
@@ -41,6 +41,9 @@ export function onDisconnectOf(request: Request, usual: OnDisconnect): OnDisconn
   throw notServed(HEADER, 'cancel, grace or keep');
 }
 
+/** A generation that is given to a caller; with its key where this very request has asked for it. */
+type Given = Pick<Accepted, 'generation'> & Partial<Accepted>;
+
 /** Gives a generation to the one who asked for it, until it ends or the caller has gone. */
 @Injectable()
 export class Delivery {
@@ -54,12 +57,13 @@ export class Delivery {
 
   /** Streams it. */
   stream(
-    generation: Generation,
+    given: Given,
     response: Response,
     caller: Caller,
     onDisconnect: OnDisconnect,
     wording: Wording,
   ): void {
+    const { generation } = given;
     response.setHeader(ID_HEADER, generation.id);
     const onSlow = (): void => this.lifecycle.tell('slowReader', wording.door);
     const stream = StreamedResponse.open(response, this.config, generation, 0, wording, onSlow);
@@ -70,7 +74,7 @@ export class Delivery {
     });
     whenClosed(response, () => {
       session.end();
-      if (!isBroken) gone(generation, onDisconnect);
+      if (!isBroken) gone(given, onDisconnect);
     });
   }
 
@@ -82,12 +86,13 @@ export class Delivery {
    * @throws CastError `unauthorized` where the credential was taken back
    */
   async whole(
-    generation: Generation,
+    given: Given,
     response: Response,
     { principal }: Caller,
     onDisconnect: OnDisconnect,
     door: DoorName,
   ): Promise<EndEntry | undefined> {
+    const { generation } = given;
     // Nest's own for a POST is 201.
     response.status(200).setHeader(ID_HEADER, generation.id);
     const reader = generation.read({ door, ...WAITING }, generation.log.seq);
@@ -95,7 +100,7 @@ export class Delivery {
     const closed = new Promise<undefined>((resolve) => {
       whenClosed(response, () => {
         reader.leave();
-        if (!isBroken) gone(generation, onDisconnect);
+        if (!isBroken) gone(given, onDisconnect);
         resolve(undefined);
       });
     });
@@ -135,9 +140,14 @@ const WAITING = {
 /**
  * The client has closed the response: that means "stop" in some doors, if nobody else reads. Where the
  * server has ended it, as the credential is no longer good, the answer goes on.
+ * Or the connection was lost: the same request, sent again, is to get an answer, and no cancelled one.
  */
-function gone(generation: Generation, onDisconnect: OnDisconnect): void {
-  if (onDisconnect === 'cancel' && !generation.hasReaders) void generation.cancel();
+function gone({ generation, freeKey }: Given, onDisconnect: OnDisconnect): void {
+  if (onDisconnect !== 'cancel' || generation.hasReaders) return;
+  // What the upstream has ended stays as it is, and its key stands for it.
+  const isOver = generation.finishReason !== undefined || generation.log.end !== undefined;
+  if (!isOver) freeKey?.();
+  void generation.cancel();
 }
 
 function whenClosed(response: Response, act: () => void): void {

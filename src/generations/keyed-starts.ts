@@ -15,7 +15,7 @@ export class KeyedStarts {
    */
   async known(claim: Claim | undefined): Promise<Accepted | undefined> {
     const id = claim && (await this.store.keyed(claim));
-    return id === undefined ? undefined : this.again(id);
+    return id === undefined ? undefined : this.again(claim, id);
   }
 
   /**
@@ -43,9 +43,9 @@ export class KeyedStarts {
     enter: () => Promise<Generation>,
   ): Promise<Accepted> {
     const claimed = claim === undefined ? id : await this.store.claim(claim, id);
-    if (claimed !== id) return this.again(claimed);
+    if (claimed !== id) return this.again(claim, claimed);
     try {
-      return { generation: await enter(), deduplicated: false };
+      return this.accepted(claim, await enter(), false);
     } catch (error) {
       // Before it is refused: it may come again at once, on any node.
       if (claim !== undefined) await this.store.unclaim(claim, id);
@@ -53,8 +53,19 @@ export class KeyedStarts {
     }
   }
 
-  private async again(id: string): Promise<Accepted> {
+  private async again(claim: Claim | undefined, id: string): Promise<Accepted> {
     const entered = await this.entering.get(id);
-    return { generation: entered?.generation ?? (await this.store.find(id)), deduplicated: true };
+    return this.accepted(claim, entered?.generation ?? (await this.store.find(id)), true);
+  }
+
+  private accepted(
+    claim: Claim | undefined,
+    generation: Generation,
+    deduplicated: boolean,
+  ): Accepted {
+    const freeKey = (): void => {
+      if (claim !== undefined) void this.store.release(claim, generation.id);
+    };
+    return { generation, deduplicated, freeKey };
   }
 }

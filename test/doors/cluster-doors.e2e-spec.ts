@@ -124,6 +124,38 @@ describeIf(program !== undefined, missing)(`doors of two nodes on ${name}`, () =
     expect(read).toContain('"state":"completed"');
   });
 
+  it.each([
+    ['a', 'b', true],
+    ['b', 'a', false],
+  ])(
+    'a closed connection frees the idempotency key of what it cancels (%s, then %s; streamed: %s)',
+    async (first, _second, stream) => {
+      const [one, other] = first === 'a' ? [a, b] : [b, a];
+      const key = `closed ${first}`;
+      const post = (node: RunningServer, signal?: AbortSignal): Promise<Response> =>
+        fetch(`${node.url}/v1/chat/completions`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', 'idempotency-key': key },
+          body: JSON.stringify({ messages: [{ role: 'user', content: 'x' }], stream }),
+          ...(signal && { signal }),
+        });
+      const abort = new AbortController();
+      const asked = post(one, abort.signal).catch(() => undefined);
+      const request = await upstream.nextCall();
+      request.text('The sky');
+      if (stream) await asked;
+      abort.abort();
+      await request.closed;
+      const again = post(other);
+      const anew = await Promise.race([upstream.nextCall(), again]);
+      if (anew instanceof Response) throw new Error(await anew.text());
+      anew.text('The sky is blue').done();
+      expect(await (await again).text()).toContain('is blue');
+      // What is whole is given again.
+      expect(await (await post(one)).text()).toContain('is blue');
+    },
+  );
+
   it('Ollama clients of both nodes stand in one line', async () => {
     const chat = { model: 'llama3.2', messages: [{ role: 'user', content: 'x' }], stream: false };
     const answers = [a, b, a, b, a].map((node) => call('POST', `${node.url}/api/chat`, chat));

@@ -32,18 +32,19 @@ export class Chats {
     const onDisconnect = onDisconnectOf(request, body.onDisconnect ?? 'grace');
     const caller = actingAs(callerOf(request), 'userId', body.userId);
     const asked = askedBy(body);
-    const { generation } = await this.generations.start(
+    const accepted = await this.generations.start(
       onDisconnect === 'keep' ? { ...asked, onDisconnect } : asked,
       caller,
       idempotencyKeyOf(request),
       noteOf(messagesOf(body)),
       body.id,
     );
+    const { generation } = accepted;
     const { messageId } = messageOf(generation);
     const queueAsData = request.get(QUEUE_HEADER) === 'data';
     setStreamHeaders(response, generation);
     const wording = frameStream(generation, { messageId, queueAsData });
-    this.delivery.stream(generation, response, caller, onDisconnect, wording);
+    this.delivery.stream(accepted, response, caller, onDisconnect, wording);
   }
 
   /**
@@ -61,7 +62,7 @@ export class Chats {
     const queueAsData = request.get(QUEUE_HEADER) === 'data';
     setStreamHeaders(response, generation);
     const wording = frameStream(generation, { messageId, before: earlier, queueAsData });
-    this.delivery.stream(generation, response, caller, 'grace', wording);
+    this.delivery.stream({ generation }, response, caller, 'grace', wording);
   }
 
   /**
@@ -90,7 +91,7 @@ export class Chats {
     response.setHeader('x-workflow-stream-tail-index', count - 1);
     const { messageId } = messageOf(generation);
     const wording = frameStream(generation, { messageId, skip });
-    this.delivery.stream(generation, response, caller, 'grace', wording);
+    this.delivery.stream({ generation }, response, caller, 'grace', wording);
   }
 
   /**

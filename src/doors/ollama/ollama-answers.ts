@@ -28,19 +28,20 @@ export class OllamaAnswers {
   ): Promise<void> {
     const onDisconnect = onDisconnectOf(request, 'cancel');
     const caller = callerOf(request);
-    const { generation } = await this.generations.start(
+    const accepted = await this.generations.start(
       onDisconnect === 'keep' ? { ...asked, onDisconnect } : asked,
       caller,
       idempotencyKeyOf(request),
     );
+    const { generation } = accepted;
     const warning = warningOf(ignored);
     if (warning !== undefined) response.setHeader('Warning', warning);
     if (isStream) {
       const refuse = (end: End): boolean => refuseEnd(response, end);
       const wording = { holdMs: HOLD_MS, refuse, ...lineStream(generation) };
-      return this.delivery.stream(generation, response, caller, onDisconnect, wording);
+      return this.delivery.stream(accepted, response, caller, onDisconnect, wording);
     }
-    const end = await this.delivery.whole(generation, response, caller, onDisconnect, 'ollama');
+    const end = await this.delivery.whole(accepted, response, caller, onDisconnect, 'ollama');
     if (end === undefined || refuseEnd(response, end.said)) return;
     response.json(wholeAnswer(generation));
   }

@@ -25,14 +25,15 @@ export class ChatCompletions {
     const asked = chatRequest(body);
     const field = body.user === undefined ? 'safety_identifier' : 'user';
     const caller = actingAs(callerOf(request), field, body.user ?? body.safety_identifier);
-    const { generation } = await this.generations.start(
+    const accepted = await this.generations.start(
       onDisconnect === 'keep' ? { ...asked, onDisconnect } : asked,
       caller,
       idempotencyKeyOf(request),
     );
+    const { generation } = accepted;
     if (body.stream === true) {
       const chunks = new ChatChunks(generation, body.stream_options?.include_usage === true);
-      this.delivery.stream(generation, response, caller, onDisconnect, {
+      this.delivery.stream(accepted, response, caller, onDisconnect, {
         door: 'openai',
         contentType: 'text/event-stream',
         holdMs: HOLD_MS,
@@ -43,7 +44,7 @@ export class ChatCompletions {
       });
       return;
     }
-    const end = await this.delivery.whole(generation, response, caller, onDisconnect, 'openai');
+    const end = await this.delivery.whole(accepted, response, caller, onDisconnect, 'openai');
     if (end === undefined || refuseEnd(response, end.said)) return;
     response.json(chatAnswer(generation));
   }

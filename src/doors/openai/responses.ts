@@ -34,23 +34,24 @@ export class Responses {
     const before = await this.before(body.previous_response_id, caller);
     const input = await withItems(body.input, (id, path) => this.ended(id, path, caller));
     const { asked, note } = responseRequest({ ...body, input }, before);
-    const { generation } = await this.generations.start(
+    const accepted = await this.generations.start(
       onDisconnect === 'keep' ? { ...asked, onDisconnect } : asked,
       caller,
       idempotencyKeyOf(request),
       note,
     );
+    const { generation } = accepted;
     if (body.stream === true) {
       const events = wording(generation, -1);
       const refuse: Wording['refuse'] = (end) => refuseEnd(response, end);
       const held = { holdMs: HOLD_MS, refuse, ...events };
-      return this.delivery.stream(generation, response, caller, onDisconnect, held);
+      return this.delivery.stream(accepted, response, caller, onDisconnect, held);
     }
     if (body.background === true) {
       response.setHeader(ID_HEADER, generation.id);
       return void response.json(new ResponseEvents(factsOf(generation)).response('queued'));
     }
-    const end = await this.delivery.whole(generation, response, caller, onDisconnect, 'openai');
+    const end = await this.delivery.whole(accepted, response, caller, onDisconnect, 'openai');
     if (end === undefined || refuseEnd(response, end.said)) return;
     response.json(responseOf(generation));
   }
@@ -75,7 +76,7 @@ export class Responses {
     const generation = await this.generations.readAfter('openai', generationIdOf(id), caller, 0);
     noteOf(generation);
     const events = wording(generation, after === undefined ? -1 : Number(after));
-    this.delivery.stream(generation, response, caller, 'grace', events);
+    this.delivery.stream({ generation }, response, caller, 'grace', events);
   }
 
   /**

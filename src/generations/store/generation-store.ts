@@ -43,6 +43,9 @@ export abstract class GenerationStore implements LifecycleListener {
   /** The generation did not begin: its key is new again. */
   abstract unclaim(claim: Claim, id: string): void | Promise<void>;
 
+  /** Nobody waits for the generation any more: its key, of whatever node, is new again, if that can be. */
+  abstract release(claim: Claim, id: string): void | Promise<void>;
+
   /**
    * Resolves when it can be found, from any node.
    * @param name stands for it from now on, and for no earlier one

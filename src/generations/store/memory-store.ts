@@ -44,6 +44,10 @@ export class MemoryStore extends GenerationStore {
     this.keys.forget(id);
   }
 
+  release(_claim: Claim, id: string): void {
+    this.keys.forget(id);
+  }
+
   add(life: Life, name?: Name): void {
     this.kept.add(life);
     if (name !== undefined) this.names.give(name, life.generation.id);
