@@ -223,6 +223,19 @@ describe('ollama-js', () => {
     }
   });
 
+  it('takes an empty suffix for none', async () => {
+    const asked = call('POST', `${app.url}/api/generate`, {
+      model,
+      prompt: 'x',
+      suffix: '',
+      stream: false,
+    });
+    const request = await upstream.nextCall();
+    request.text('y').done();
+    expect((await asked).status).toBe(200);
+    expect(request.body).not.toHaveProperty('suffix');
+  });
+
   it('tells useChat where its door is', async () => {
     const { status, body } = await call('POST', `${app.url}/api/chat`, {
       id: 'c',

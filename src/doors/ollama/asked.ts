@@ -53,7 +53,7 @@ export function askedByGenerate(body: GenerateBody): Translated {
     endpoint: 'generate' as const,
     prompt,
     system,
-    suffix,
+    ...(isSet(suffix) && { suffix }),
     images,
     ...commonOf(body),
   };
