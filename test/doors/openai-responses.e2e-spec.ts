@@ -77,6 +77,28 @@ describe('responses through the OpenAI SDK', () => {
     expect(await client.responses.retrieve(response.id)).toMatchObject({ output_text: TEXT });
   });
 
+  it('take neighbouring items of reasoning together', async () => {
+    const reasoning = (id: string, text: string) => ({
+      type: 'reasoning' as const,
+      id,
+      summary: [{ type: 'summary_text' as const, text }],
+    });
+    const input = [
+      { role: 'user' as const, content: 'why?' },
+      reasoning('a', 'One.'),
+      reasoning('b', 'Two.'),
+      { role: 'assistant' as const, content: 'So.' },
+      { role: 'user' as const, content: 'And?' },
+    ];
+    const asked = client.responses.create({ model: 'llama3.2', input });
+    const call = await upstream.nextCall();
+    say(call);
+    await asked;
+    expect(call.body).toMatchObject({
+      messages: [{}, { role: 'assistant', content: 'So.', thinking: 'One.\nTwo.' }, {}],
+    });
+  });
+
   it('resume behind every event, and the rest is the same each time', async () => {
     const asked = ask({ background: true });
     say(await upstream.nextCall());

@@ -47,7 +47,10 @@ export function inputMessages(
         if (open !== undefined && (open.content !== '' || open.tool_calls !== undefined)) {
           open = undefined;
         }
-        if (text !== '') assistant().thinking = text;
+        if (text === '') break;
+        const message = assistant();
+        const { thinking } = message;
+        message.thinking = thinking === undefined ? text : `${thinking}\n${text}`;
         break;
       }
       case 'function_call': {
