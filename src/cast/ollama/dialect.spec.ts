@@ -244,8 +244,8 @@ describe('OllamaDecoder', () => {
     expect(parts).toMatchObject([{ code: 'upstream_error' }]);
   });
 
-  it('does not take `error: null` for an error', () => {
-    expect(events({ response: 'a', error: null }, { done: true })).toEqual([
+  it.each([null, '', false])('does not take `error: %j` of an answer for an error', (error) => {
+    expect(events({ response: 'a', error }, { done: true, error })).toEqual([
       text('a'),
       done('unknown'),
     ]);
