@@ -167,7 +167,9 @@ describe('OpenAiDecoder', () => {
     expect(part).toMatchObject({ type: 'done', createdAt: expect.stringMatching(/^20.+Z$/) });
   });
 
-  it.each([1e18, -1e18, 1e300])('takes our time for one that is none: created %d', (created) => {
+  // Milliseconds, and the beginning of 1970.
+  const NO_TIMES = [1e18, -1e18, 1e300, 1_767_323_045_000, 0, -1];
+  it.each(NO_TIMES)('takes our time for one that is none: created %d', (created) => {
     const parts = read([Buffer.from(choice({ content: 'a' }, 'stop', { created }) + DONE)]);
     expect(parts).toMatchObject([
       { type: 'text', createdAt: expect.stringMatching(/^20.+Z$/) },

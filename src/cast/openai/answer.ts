@@ -13,6 +13,9 @@ import { checkFinish, finishReason } from './finish-reason.js';
 import { hasObjects, ToolCalls } from './tool-calls.js';
 
 const OPENING_BRACE = 0x7b;
+/** The years 2000 to 3000, in seconds since 1970: some servers write 0, or milliseconds. */
+const EARLIEST = 946_684_800;
+const LATEST = 32_503_680_000;
 
 /**
  * Reads the answer of `/v1/chat/completions`: chunks as Server-Sent Events up to `[DONE]`, or one
@@ -232,9 +235,9 @@ export class OpenAiDecoder implements Decoder<Part> {
 }
 
 /** RFC 3339, of Unix seconds; ours where the upstream's is none. */
-function timeOf(seconds: number | undefined): string {
-  const time = new Date((seconds ?? Number.NaN) * 1000);
-  return (Number.isNaN(time.getTime()) ? new Date() : time).toISOString();
+function timeOf(seconds = 0): string {
+  const isPlausible = seconds > EARLIEST && seconds < LATEST;
+  return (isPlausible ? new Date(seconds * 1000) : new Date()).toISOString();
 }
 
 /** llama.cpp's `timings` (milliseconds) in Ollama's fields (nanoseconds). */
