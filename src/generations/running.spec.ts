@@ -469,6 +469,32 @@ describe('a generation that another node may have taken over', () => {
     expect((await cancelled).said).toMatchObject({ state: 'cancelled' });
   });
 
+  it('is timed anew where it comes back', async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'performance'] });
+    try {
+      const { running, generation } = started();
+      void running.leave();
+      const again = new Running(
+        generation,
+        { ...limits, queueTimeoutMs: 1_000, timeoutMs: 5_000 },
+        nobody,
+        cadence,
+      );
+      begun.push(again);
+      again.drive();
+      const upstream = new Subject<Part[]>();
+      void again.run('ollama', 1, () => upstream).then((error) => again.end(error));
+      jest.advanceTimersByTime(2_000);
+      expect(again.isStopped).toBe(false);
+      jest.advanceTimersByTime(3_000);
+      upstream.error(new Error('aborted'));
+      await turn();
+      expect(generation.log.end?.said).toMatchObject({ code: 'generation_timeout' });
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
   it('goes there with its readers where nothing was said of it', async () => {
     const { asked, confirm } = asking();
     let left: Promise<boolean> | undefined;

@@ -72,6 +72,8 @@ export class Running implements Driver {
   private readonly progress = new ProgressThrottle();
   /** Whether nothing was told since the last call of {@link reassure}. */
   private silent = false;
+  /** It was given to an upstream here; its generation may have been before, too. */
+  private hasRun = false;
   /** It has its place, and this drives it. */
   private isDriving = false;
   /** It is on its way to another node: nothing is said here any more. */
@@ -150,8 +152,9 @@ export class Running implements Driver {
     const { stopwatch } = this.generation;
     const abort = new AbortController();
     this.abort = abort;
-    if (!stopwatch.hasStarted) {
-      stopwatch.start();
+    if (!stopwatch.hasStarted) stopwatch.start();
+    if (!this.hasRun) {
+      this.hasRun = true;
       clearTimeout(this.timer);
       this.timer = setTimeout(() => this.fail('generation_timeout'), this.limits.timeoutMs);
     }
