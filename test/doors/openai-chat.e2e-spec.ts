@@ -169,6 +169,23 @@ describe('the OpenAI SDK', () => {
     await asked;
   });
 
+  it.each(['null', '', null])('may send a call without arguments as %j', async (none) => {
+    const called = { id: 'c', type: 'function', function: { name: 'now', arguments: none } };
+    const body = {
+      model: 'llama3.2',
+      messages: [
+        ...messages,
+        { role: 'assistant', tool_calls: [called] },
+        { role: 'tool', tool_call_id: 'c', content: 'noon' },
+      ],
+    } as unknown as OpenAI.ChatCompletionCreateParamsNonStreaming;
+    const asked = client.chat.completions.create(body);
+    const [call] = await Promise.all([answered('ok'), asked]);
+    expect(call).toMatchObject({
+      body: { messages: [{}, { tool_calls: [{ function: { arguments: {} } }] }, {}] },
+    });
+  });
+
   it('is told which part of a message is wrong', async () => {
     const image = { type: 'image_url', image_url: {} } as never;
     const content = [{ type: 'text' as const, text: 'why?' }, image];

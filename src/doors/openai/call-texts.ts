@@ -18,7 +18,7 @@ export class CallTexts {
    * `payload_too_large`
    */
   read(
-    { id, function: { name, arguments: json } }: NonNullable<Message['tool_calls']>[number],
+    { id, function: { name, arguments: json = '' } }: NonNullable<Message['tool_calls']>[number],
     path: string,
   ): ToolCall {
     const { values, levels } = measureJson(json);
@@ -32,7 +32,8 @@ export class CallTexts {
 
 function objectIn(json: string, path: string): Record<string, unknown> {
   try {
-    const value = parseExact(json.trim() === '' ? '{}' : json);
+    // Some models write null, or nothing, where a call has no arguments.
+    const value = parseExact(json.trim() === '' ? '{}' : json) ?? {};
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
       return value as Record<string, unknown>;
     }

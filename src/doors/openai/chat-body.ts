@@ -24,7 +24,7 @@ const message = z.looseObject({
     boundedList(
       z.looseObject({
         id: maybe(z.string()),
-        function: z.looseObject({ name: z.string(), arguments: z.string() }),
+        function: z.looseObject({ name: z.string(), arguments: maybe(z.string()) }),
       }),
       MAX_TOOL_CALLS,
     ),
