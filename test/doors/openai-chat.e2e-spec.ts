@@ -236,6 +236,26 @@ describe('the OpenAI SDK', () => {
   });
 });
 
+describe('a field that the server of the model does not know', () => {
+  it('is named as the client has sent it', async () => {
+    const server = await ScriptedUpstream.start();
+    const env = { OLLAMA_BASE_URL: '', OPENAI_BASE_URL: server.url, OPENAI_MODEL: 'gpt' };
+    const other = await startApp(env);
+    try {
+      const { chat } = new OpenAI({ baseURL: `${other.url}/v1`, apiKey: 'none', maxRetries: 0 });
+      const asked = { model: 'gpt', messages, top_k: 1 };
+      await expect(chat.completions.create(asked)).rejects.toMatchObject({
+        status: 400,
+        param: 'top_k',
+        message: expect.not.stringContaining('options.'),
+      });
+    } finally {
+      await other.close();
+      await server.close();
+    }
+  });
+});
+
 describe('LangChain.js', () => {
   const model = (fields: object = {}) =>
     new ChatOpenAI({

@@ -8,7 +8,7 @@ import { checkServed } from './not-served.js';
 import { effortOf } from './effort.js';
 
 /** What a chat completion calls fields of ours. */
-const NAMES = {
+export const NAMES = {
   'options.num_predict': 'max_completion_tokens',
   format: 'response_format',
   think: 'reasoning_effort',

@@ -14,8 +14,15 @@ export function checked<T>(
 ): T {
   const result = schema.safeParse(translated);
   if (result.success) return result.data;
-  const { details = [] } = invalidRequest(result.error.issues);
-  throw new CastError('invalid_request', {
+  throw renamed(invalidRequest(result.error.issues), names);
+}
+
+/** A refusal with the fields as OpenAI calls them; any other error as it is. */
+export function renamed(error: unknown, names: Readonly<Record<string, string>>): unknown {
+  if (!(error instanceof CastError) || error.code !== 'invalid_request') return error;
+  const { message: sentence, details = [] } = error;
+  return new CastError('invalid_request', {
+    message: sentence,
     details: details.map(({ path, message }) => ({
       path: names[path] ?? path.replace(/^options\./, '').replace(/\.images\.\d+$/, '.content'),
       message,

@@ -10,7 +10,7 @@ import { inputMessages } from './response-input.js';
 import type { ResponseNote } from './response-note.js';
 
 /** What a response calls fields of ours. */
-const NAMES = {
+export const NAMES = {
   'options.num_predict': 'max_output_tokens',
   format: 'text.format',
   think: 'reasoning.effort',

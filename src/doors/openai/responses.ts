@@ -15,7 +15,8 @@ import { withItems } from './item-references.js';
 import { factsOf, responseOf } from './response-answer.js';
 import { type ResponseEvent, ResponseEvents } from './response-events.js';
 import { conversationOf, generationIdOf, noteOf } from './response-note.js';
-import { responseRequest } from './response-request.js';
+import { NAMES, responseRequest } from './response-request.js';
+import { renamed } from './checked.js';
 import { comments, errorEvent, refuseEnd } from './sse.js';
 
 /** What OpenAI's Responses API does: starts, reads, resumes and cancels responses. */
@@ -34,12 +35,16 @@ export class Responses {
     const before = await this.before(body.previous_response_id, caller);
     const input = await withItems(body.input, (id, path) => this.ended(id, path, caller));
     const { asked, note } = responseRequest({ ...body, input }, before);
-    const accepted = await this.generations.start(
+    const starting = this.generations.start(
       onDisconnect === 'keep' ? { ...asked, onDisconnect } : asked,
       caller,
       idempotencyKeyOf(request),
       note,
     );
+    // The server of the model may not know a field.
+    const accepted = await starting.catch((error: unknown) => {
+      throw renamed(error, NAMES);
+    });
     const { generation } = accepted;
     if (body.stream === true) {
       const events = wording(generation, -1);
