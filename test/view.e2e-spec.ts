@@ -3,8 +3,9 @@ import { get, type IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
 import type { RunningServer } from '../src/server.js';
 import type { GenerationView } from '../src/protocol/answers.js';
+import { startApp } from './support/app.js';
 import { call } from './support/rest.js';
-import type { ScriptedUpstream, UpstreamCall } from './support/scripted-upstream.js';
+import { ScriptedUpstream, type UpstreamCall } from './support/scripted-upstream.js';
 import { Stage } from './support/stage.js';
 import { until } from './support/until.js';
 
@@ -42,6 +43,36 @@ describe('a generation as GET shows it', () => {
     expect(text === PIECE.repeat(4)).toBe(true);
     expect(thinking).toBe('');
     expect(bytes).toBe(Buffer.byteLength(text));
+  });
+
+  it('has what the model said as it refused, where it did', async () => {
+    const { url, request } = await start();
+    request.text('Well').done();
+    await until(async () => (await view(url)).state === 'completed');
+    expect(await view(url)).not.toHaveProperty('refusal');
+
+    const server = await ScriptedUpstream.start();
+    const env = { OLLAMA_BASE_URL: '', OPENAI_BASE_URL: server.url, OPENAI_MODEL: 'gpt' };
+    const other = await startApp(env);
+    try {
+      const asked = { prompt: 'x', onDisconnect: 'keep' };
+      const { generationId } = (await call('POST', `${other.url}/llm/generate`, asked)).body;
+      const refusing = { choices: [{ delta: { refusal: 'I "cannot".' } }] };
+      const last = { choices: [{ delta: {}, finish_reason: 'stop' }] };
+      const frames = [refusing, last].map((frame) => `data: ${JSON.stringify(frame)}\n\n`);
+      let request = await server.nextCall();
+      // Its models may be asked for before.
+      while (request.body['messages'] === undefined) request = await server.nextCall();
+      request
+        .head(200, { 'content-type': 'text/event-stream' })
+        .end(`${frames.join('')}data: [DONE]\n\n`);
+      const refused = `${other.url}/llm/generations/${generationId}`;
+      await until(async () => (await view(refused)).state === 'completed');
+      expect(await view(refused)).toMatchObject({ text: '', refusal: 'I "cannot".' });
+    } finally {
+      await other.close();
+      await server.close();
+    }
   });
 
   it('is that of one moment, however slowly it is read and however the answer grows', async () => {

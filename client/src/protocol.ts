@@ -334,6 +334,8 @@ export type RunningView = {
   model: string;
   text: string;
   thinking: string;
+  /** What the model said where it declined. */
+  refusal?: string | undefined;
   /** Last appended record; 0 before the first. */
   seq: number;
   timings: Timings;
@@ -362,6 +364,8 @@ export type CompletedView = {
   model: string;
   text: string;
   thinking: string;
+  /** What the model said where it declined. */
+  refusal?: string | undefined;
 };
 
 /** A generation that is over, with the fields of its CancelledRecord. */
@@ -383,6 +387,8 @@ export type CancelledView = {
   model: string;
   text: string;
   thinking: string;
+  /** What the model said where it declined. */
+  refusal?: string | undefined;
   timings: Timings;
   usage: Usage;
 };
@@ -407,6 +413,8 @@ export type FailedView = {
   model: string;
   text: string;
   thinking: string;
+  /** What the model said where it declined. */
+  refusal?: string | undefined;
   timings: Timings;
   usage: Usage;
 };
@@ -431,6 +439,8 @@ export type InterruptedView = {
   model: string;
   text: string;
   thinking: string;
+  /** What the model said where it declined. */
+  refusal?: string | undefined;
   timings: Timings;
   usage: Usage;
 };

@@ -31,7 +31,8 @@ function* jsonOf(generation: Generation): Generator<string> {
   const { log } = generation;
   const { seq } = log;
   yield JSON.stringify(factsOf(generation)).slice(0, -1);
-  for (const kind of ['text', 'thinking'] as const satisfies (keyof GenerationView)[]) {
+  for (const kind of ['text', 'thinking', 'refusal'] as const satisfies (keyof GenerationView)[]) {
+    if (kind === 'refusal' && log.texts(kind, seq).next().done === true) continue;
     yield `,"${kind}":"`;
     for (const text of log.texts(kind, seq)) {
       for (let at = 0; at < text.length; at += PIECE_CHARS) {
@@ -43,7 +44,9 @@ function* jsonOf(generation: Generation): Generator<string> {
   yield '}';
 }
 
-type WithoutTexts<View> = View extends unknown ? Omit<View, 'text' | 'thinking'> : never;
+type WithoutTexts<View> = View extends unknown
+  ? Omit<View, 'text' | 'thinking' | 'refusal'>
+  : never;
 
 /** All of a view but its texts. */
 function factsOf(generation: Generation): WithoutTexts<GenerationView> {

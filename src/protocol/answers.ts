@@ -49,6 +49,7 @@ const viewFields = z.object({
   model: z.string(),
   text: z.string(),
   thinking: z.string(),
+  refusal: z.string().optional().describe('What the model said where it declined.'),
   seq: z.int().min(0).describe('Last appended record; 0 before the first.'),
   timings,
   usage,
