@@ -9,7 +9,7 @@ import { chatAnswer } from './chat-answer.js';
 import type { ChatBody } from './chat-body.js';
 import { ChatChunks } from './chat-chunks.js';
 import { NAMES, chatRequest } from './chat-request.js';
-import { renamed } from './checked.js';
+import { started } from './checked.js';
 import { comments, errorEvent, refuseEnd } from './sse.js';
 
 /** `POST /v1/chat/completions`: starts a generation and gives it in the same response. */
@@ -26,15 +26,14 @@ export class ChatCompletions {
     const asked = chatRequest(body);
     const field = body.user === undefined ? 'safety_identifier' : 'user';
     const caller = actingAs(callerOf(request), field, body.user ?? body.safety_identifier);
-    const starting = this.generations.start(
-      onDisconnect === 'keep' ? { ...asked, onDisconnect } : asked,
-      caller,
-      idempotencyKeyOf(request),
+    const accepted = await started(
+      this.generations.start(
+        onDisconnect === 'keep' ? { ...asked, onDisconnect } : asked,
+        caller,
+        idempotencyKeyOf(request),
+      ),
+      NAMES,
     );
-    // The server of the model may not know a field.
-    const accepted = await starting.catch((error: unknown) => {
-      throw renamed(error, NAMES);
-    });
     const { generation } = accepted;
     if (body.stream === true) {
       const chunks = new ChatChunks(generation, body.stream_options?.include_usage === true);

@@ -17,8 +17,24 @@ export function checked<T>(
   throw renamed(invalidRequest(result.error.issues), names);
 }
 
+/**
+ * What becomes of a request that is translated already: the server of the model may not know a field.
+ * @param names what OpenAI calls fields of ours
+ * @throws CastError `invalid_request`, with the fields as OpenAI calls them; what else `starting` throws
+ */
+export async function started<T>(
+  starting: Promise<T>,
+  names: Readonly<Record<string, string>>,
+): Promise<T> {
+  try {
+    return await starting;
+  } catch (error) {
+    throw renamed(error, names);
+  }
+}
+
 /** A refusal with the fields as OpenAI calls them; any other error as it is. */
-export function renamed(error: unknown, names: Readonly<Record<string, string>>): unknown {
+function renamed(error: unknown, names: Readonly<Record<string, string>>): unknown {
   if (!(error instanceof CastError) || error.code !== 'invalid_request') return error;
   const { message: sentence, details = [] } = error;
   return new CastError('invalid_request', {

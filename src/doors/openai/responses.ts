@@ -16,7 +16,7 @@ import { factsOf, responseOf } from './response-answer.js';
 import { type ResponseEvent, ResponseEvents } from './response-events.js';
 import { conversationOf, generationIdOf, noteOf } from './response-note.js';
 import { NAMES, responseRequest } from './response-request.js';
-import { renamed } from './checked.js';
+import { started } from './checked.js';
 import { comments, errorEvent, refuseEnd } from './sse.js';
 
 /** What OpenAI's Responses API does: starts, reads, resumes and cancels responses. */
@@ -35,16 +35,15 @@ export class Responses {
     const before = await this.before(body.previous_response_id, caller);
     const input = await withItems(body.input, (id, path) => this.ended(id, path, caller));
     const { asked, note } = responseRequest({ ...body, input }, before);
-    const starting = this.generations.start(
-      onDisconnect === 'keep' ? { ...asked, onDisconnect } : asked,
-      caller,
-      idempotencyKeyOf(request),
-      note,
+    const accepted = await started(
+      this.generations.start(
+        onDisconnect === 'keep' ? { ...asked, onDisconnect } : asked,
+        caller,
+        idempotencyKeyOf(request),
+        note,
+      ),
+      NAMES,
     );
-    // The server of the model may not know a field.
-    const accepted = await starting.catch((error: unknown) => {
-      throw renamed(error, NAMES);
-    });
     const { generation } = accepted;
     if (body.stream === true) {
       const events = wording(generation, -1);
