@@ -1,5 +1,5 @@
 import type { PieceTimer } from '../../generations/generation.js';
-import { SECONDS } from './buckets.js';
+import { bucketOf, SECONDS } from './buckets.js';
 
 /** The longest gap, in microseconds (36 minutes): a whole number that V8 keeps in the object itself. */
 const LONGEST_US = 2 ** 31 - 1;
@@ -54,7 +54,7 @@ export class Watch implements PieceTimer {
   /** To the bucket of this gap, and the neighbour that is nearer to it. */
   private move(us: number): void {
     this.tell();
-    const at = BOUNDS_US.findIndex((bound) => us <= bound);
+    const at = bucketOf(us, BOUNDS_US);
     const from = BOUNDS_US[at - 1] ?? 0;
     const isNearerBelow = us - from < BOUNDS_US[at]! - us;
     this.lower = at === 0 || (!isNearerBelow && at + 1 < BOUNDS_US.length) ? at : at - 1;
