@@ -7,8 +7,8 @@ export default {
   // The tests wait more than they compute: six keep two cores busy.
   maxWorkers: 6,
   testSequencer: '<rootDir>/test/support/longest-first.mjs',
-  // The doctor's cases wait for a heartbeat each.
-  maxConcurrency: 12,
+  // The doctor's cases wait for a heartbeat each, and keep to limits of their own.
+  maxConcurrency: 6,
   testMatch: [
     '<rootDir>/src/**/*.spec.ts',
     '<rootDir>/doctor/src/**/*.spec.ts',

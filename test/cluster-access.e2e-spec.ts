@@ -324,12 +324,12 @@ for (const { name, program, missing } of ENGINES) {
       await client.ended(generationId);
       expect(client.text(generationId)).toBe('one two');
       // A revocation holds here at once, and elsewhere as soon as Redis is back.
+      const eve = await tokenOf('eve', undefined, 600);
       const refused = await rest(a, 'POST', '/admin/revoke', admin, {
         tenant: 'default',
         sub: 'eve',
       });
       expect(refused).toMatchObject({ status: 503, body: { code: 'store_unavailable' } });
-      const eve = await tokenOf('eve', undefined, 600);
       await redis.up();
       const seen = async (at: RunningServer): Promise<number> =>
         (await rest(at, 'GET', '/llm/queue', eve)).status;

@@ -115,7 +115,10 @@ describeInBrowser('the chat page, for everybody', () => {
     const heard = await chat.page.evaluate(
       () => (globalThis as unknown as { heard: string[] }).heard,
     );
-    expect(heard).toEqual(['The answer begins.', 'The answer is complete.']);
+    // A busy machine may also hear that the page connects anew.
+    const ofIt = heard.filter((said) => said.startsWith('The answer'));
+    expect(ofIt).toEqual(['The answer begins.', 'The answer is complete.']);
+    expect(heard.join(' ')).not.toMatch(/One|two|three/);
   });
 
   it('leads with the keyboard past everything to the question', async () => {
