@@ -8,14 +8,12 @@ import Sequencer from '@jest/test-sequencer';
  * would wait for it.
  */
 const LONGEST = [
-  'client/test/long/frameworks',
   'test/strangers/python',
   'test/cluster-ends',
   'test/cluster-faults',
   'test/cluster-store-faults',
   'test/long/nginx',
   'test/long/demo',
-  'test/long/package',
   'test/attacks/unread',
   'test/cluster-rolling',
   'test/long/slow-reader',
