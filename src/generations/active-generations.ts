@@ -2,9 +2,8 @@ import { type BeforeApplicationShutdown, Injectable, type OnModuleInit } from '@
 import { type Reservation, UsageLimits } from '../access/usage-limits.js';
 import { CastService } from '../cast/cast.service.js';
 import { Config } from '../config/config.js';
-import { upstreamSecrets } from '../config/upstream-secrets.js';
 import { CastError } from '../protocol/errors.js';
-import { Attempts } from './attempts.js';
+import { type ActiveContext, ActiveGeneration } from './active-generation.js';
 import { lastRecords, within } from './draining.js';
 import type { Generation, GenerationFacts } from './generation.js';
 import { type Life, Lifecycle } from './lifecycle.js';
@@ -13,38 +12,25 @@ import { KnownPrefixes } from './line/known-prefixes.js';
 import { PrefixRouting } from './line/prefix-routing.js';
 import { SlotKeeper } from './line/slot-keeper.js';
 import { type Orphan, Peers } from './peers.js';
-import { privateTextsOf } from './private-texts.js';
-import { shown } from './redact.js';
-import { Running } from './running.js';
 import { GenerationStore, type Name } from './store/generation-store.js';
-import { mostTokens, usedTokens } from './token-count.js';
+import { mostTokens } from './token-count.js';
 
 /** Silent generations are told again at the second tick: at most 14 s after the last word. */
 const REASSURE_MS = 7_000;
-/** A pull may take hours; its upstream's silence ends it earlier. */
-const PULL_TIMEOUT_MS = 86_400_000;
 /**
  * How long, at the shutdown, ends may take until all nodes can know them, in milliseconds. Readers of
  * what takes longer are told no end here, and come back to another node.
  */
 const LAST_ENDS_MS = 2_000;
 
-/** A generation that has not ended, and what drives it. */
-interface Active {
-  readonly life: Life;
-  readonly running: Running;
-  readonly attempts: Attempts;
-}
-
 /** The generations that this node runs: from their place in the line to their end, or to another node. */
 @Injectable()
 export class ActiveGenerations implements OnModuleInit, BeforeApplicationShutdown {
-  private readonly active = new Map<Generation, Active>();
+  private readonly active = new Map<Generation, ActiveGeneration>();
   /** Those that have a place, or are about to have one: other nodes may know of them already. */
   private readonly entering = new Set<Promise<Generation>>();
   private readonly durations = new Durations();
-  /** Where there are several upstreams to choose from. */
-  private readonly routing: PrefixRouting | undefined;
+  private readonly context: ActiveContext;
   private reassuring: NodeJS.Timeout | undefined;
   private draining = false;
 
@@ -60,9 +46,22 @@ export class ActiveGenerations implements OnModuleInit, BeforeApplicationShutdow
   ) {
     peers.onOrphan((life) => this.adopt(life));
     for (const listener of [store, this.durations]) lifecycle.listen(listener);
-    if (cast.upstreams.length < 2 || !config.ROUTE_BY_PREFIX) return;
-    this.routing = new PrefixRouting(cast.upstreams, known);
-    lifecycle.listen(this.routing);
+    const hasChoice = cast.upstreams.length > 1 && config.ROUTE_BY_PREFIX;
+    const routing = hasChoice ? new PrefixRouting(cast.upstreams, known) : undefined;
+    if (routing !== undefined) lifecycle.listen(routing);
+    this.context = {
+      cast,
+      config,
+      slots,
+      durations: this.durations,
+      routing,
+      lifecycle,
+      store,
+      usage,
+      peers,
+      handOver: (active) => this.handOver(active),
+      forget: (generation) => void this.active.delete(generation),
+    };
   }
 
   onModuleInit(): void {
@@ -102,7 +101,10 @@ export class ActiveGenerations implements OnModuleInit, BeforeApplicationShutdow
     name?: Name,
   ): Promise<Generation> {
     if (this.draining) throw new CastError('shutting_down');
-    const entering = this.begin(this.activeFor(facts, asked, reservation), name);
+    const entering = this.begin(
+      new ActiveGeneration(facts, asked, reservation, this.context),
+      name,
+    );
     this.entering.add(entering);
     try {
       return await entering;
@@ -111,7 +113,7 @@ export class ActiveGenerations implements OnModuleInit, BeforeApplicationShutdow
     }
   }
 
-  private async begin(active: Active, name: Name | undefined): Promise<Generation> {
+  private async begin(active: ActiveGeneration, name: Name | undefined): Promise<Generation> {
     const { life, running, attempts } = active;
     const { generation } = life;
     try {
@@ -148,16 +150,17 @@ export class ActiveGenerations implements OnModuleInit, BeforeApplicationShutdow
   }
 
   /** Resolves when it has ended, or goes on elsewhere. */
-  private async drained({ life, running }: Active): Promise<void> {
-    const { generation } = life;
+  private async drained(active: ActiveGeneration): Promise<void> {
+    const { running } = active;
+    const { generation } = active.life;
     if (this.peers.isAlone) {
       if (generation.state === 'queued') void running.interrupt();
-    } else if (!running.hasBegun && (await this.handOver(life, running))) return;
+    } else if (!running.hasBegun && (await this.handOver(active))) return;
     await generation.ended;
   }
 
   /** @returns whether it goes on at another node, as nothing was said of it here */
-  private async handOver(life: Life, running: Running): Promise<boolean> {
+  private async handOver({ life, running }: ActiveGeneration): Promise<boolean> {
     if (!(await running.leave())) return false;
     if (await this.peers.handOver(life)) {
       this.active.delete(life.generation);
@@ -176,58 +179,6 @@ export class ActiveGenerations implements OnModuleInit, BeforeApplicationShutdow
     const { request, caller } = asked;
     const reservation = this.usage.resume(caller.principal, mostTokens(request));
     await this.enter(generation, asked, reservation);
-  }
-
-  /** All that drives a generation; nothing is begun yet. */
-  private activeFor(
-    facts: GenerationFacts | Generation,
-    { request, caller, keep }: Omit<Orphan, 'generation'>,
-    reservation: Reservation | undefined,
-  ): Active {
-    const { config, store, lifecycle, cast, slots, durations, routing } = this;
-    const isPull = request.endpoint === 'pull';
-    const limits = {
-      keep,
-      timeoutMs: isPull ? PULL_TIMEOUT_MS : config.GENERATION_TIMEOUT_MS,
-      maxOutputBytes: config.MAX_OUTPUT_BYTES,
-      queueTimeoutMs: config.QUEUE_TIMEOUT_MS,
-      abandonAfterMs: config.ABANDON_AFTER_MS,
-    };
-    const running: Running = new Running(
-      facts,
-      limits,
-      {
-        onGrow: (bytes) => store.grow(bytes),
-        onFirst: () => lifecycle.tell('first', life),
-        onDelivered: (door, lagMs) => lifecycle.tell('delivered', door, lagMs),
-        confirm: () => this.peers.confirm(life.generation.id),
-        seal: (end) => this.peers.seal(life, end),
-        onTaken: async () => {
-          if (!(await this.handOver(life, running))) return;
-          // A node that goes on with it settles what was reserved; one that has ended it knows nothing of that.
-          const { said } = await life.generation.ended;
-          if ('code' in said && said.code === 'node_lost') void reservation?.cancel();
-        },
-        reasonOf: (said) => shown(said, [...privateTextsOf(life), ...upstreamSecrets(config)]),
-        onEnd: (end) => {
-          // From here on nothing holds the request any more: it may be large.
-          this.active.delete(generation);
-          attempts.stop();
-          void reservation?.settle(usedTokens(life));
-          lifecycle.tell('ended', life, end, running.failure);
-        },
-      },
-      cast.cadence,
-    );
-    const { generation } = running;
-    const life: Life = { generation, request, caller, keep, trace: caller.trace };
-    const attempts = new Attempts(
-      life,
-      running,
-      { cast, slots, durations, lifecycle, routing },
-      this.usage.lineAccounts(caller.principal),
-    );
-    return { life, running, attempts };
   }
 }
 

@@ -45,7 +45,8 @@ function bounded(request: ModelRequest, { MAX_TOKENS: most, OLLAMA_OPTIONS }: Ru
   const asked = request.options?.num_predict ?? OLLAMA_OPTIONS['num_predict'];
   // Ollama takes 0 for no limit, as -1; -2 is until the context is full.
   const isWithin = typeof asked === 'number' && asked > 0 && asked <= most;
-  return { ...request, options: { ...request.options, num_predict: isWithin ? asked : most } };
+  const options = Object.assign({}, request.options, { num_predict: isWithin ? asked : most });
+  return Object.assign({}, request, { options });
 }
 
 /** @throws CastError `forbidden` */

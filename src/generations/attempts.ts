@@ -42,7 +42,7 @@ export class Attempts implements Ticket {
   private isAsking = false;
   private lastError: CastError | undefined;
   /** Upstreams that failed this generation. */
-  private readonly failed = new Set<Upstream>();
+  private readonly failed: Upstream[] = [];
   private retryTimer: NodeJS.Timeout | undefined;
   private hasBegun = false;
   /** The upstream whose slot it got before it began. */
@@ -116,7 +116,7 @@ export class Attempts implements Ticket {
 
   candidates(): readonly Upstream[] {
     const able = this.context.cast.candidates(this.life.request);
-    const untried = able.filter((upstream) => !this.failed.has(upstream));
+    const untried = able.filter((upstream) => !this.failed.includes(upstream));
     return untried.length > 0 ? untried : able;
   }
 
@@ -196,7 +196,7 @@ export class Attempts implements Ticket {
 
   /** Whether another upstream can be tried first. */
   private hasOther(upstream: Upstream): boolean {
-    return this.candidates().some((other) => other !== upstream && !this.failed.has(other));
+    return this.candidates().some((other) => other !== upstream && !this.failed.includes(other));
   }
 
   private retry(): void {
@@ -212,7 +212,7 @@ export class Attempts implements Ticket {
     if (!error.retryable || hasBegun || this.isPull || this.attempt >= MAX_ATTEMPTS) {
       return undefined;
     }
-    this.failed.add(upstream);
+    this.failed.push(upstream);
     if (this.hasOther(upstream)) return 0;
     // That was waited for already.
     if (error.code === 'upstream_loading') return undefined;

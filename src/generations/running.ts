@@ -69,7 +69,8 @@ export class Running implements Driver {
   private outputBytes = 0;
   /** Of all its upstream requests. */
   readonly budget: EventBudget;
-  private readonly progress = new ProgressThrottle();
+  /** Of a pull. */
+  private progress: ProgressThrottle | undefined;
   /** Whether nothing was told since the last call of {@link reassure}. */
   private silent = false;
   /** It was given to an upstream here; its generation may have been before, too. */
@@ -126,6 +127,7 @@ export class Running implements Driver {
   /** Without a reader, and unless it is to go on without one, its time runs. */
   onAudience(hasReaders: boolean): void {
     clearTimeout(this.abandonTimer);
+    this.abandonTimer = undefined;
     if (hasReaders || this.limits.keep || !this.isDriving) return;
     if (this.hasEnded || this.isLeaving) return;
     this.abandonTimer = setTimeout(() => this.cancel('abandoned'), this.limits.abandonAfterMs);
@@ -307,7 +309,7 @@ export class Running implements Driver {
     }
     if (this.isLeaving) return;
     this.silent = false;
-    if (part.type === 'progress' && !this.progress.passes(part)) return;
+    if (part.type === 'progress' && !this.passes(part)) return;
     this.outputBytes += size(part);
     if (this.outputBytes > this.limits.maxOutputBytes) return this.fail('output_too_large');
     const { generation } = this;
@@ -319,6 +321,10 @@ export class Running implements Driver {
     if (part.type === 'done') generation.done = part;
     generation.log.append(part);
     if (isFirst) this.events.onFirst();
+  }
+
+  private passes(part: Extract<Part, { type: 'progress' }>): boolean {
+    return (this.progress ??= new ProgressThrottle()).passes(part);
   }
 
   private fail(code: ErrorCode): void {

@@ -84,8 +84,9 @@ export function limitPackets(connection: Connection, bounds: PacketBounds): void
     setTimeout(() => socket.terminate(), GOODBYE_MS).unref();
   });
   // Engine.IO answers every probe of a WebSocket that is to take over: a client sends one.
-  const probed = new WeakSet<object>();
+  let probed: WeakSet<object> | undefined;
   connection.on('upgrading', (transport: WebSocketTransport) => {
+    probed ??= new WeakSet();
     if (probed.has(transport)) transport.socket?.terminate();
     probed.add(transport);
   });

@@ -26,7 +26,8 @@ export class SocketReaders {
   private readonly gate: SocketGate;
   /** By generation id; the reader whose turn is next comes first. */
   private readonly readers = new Map<string, SocketReader>();
-  private readonly latestStates = new Map<string, StreamState>();
+  /** What was to be told while the gate was shut, by generation id. */
+  private latestStates: Map<string, StreamState> | undefined;
   private nextRound: NodeJS.Timeout | undefined;
   private isClosed = false;
 
@@ -56,7 +57,7 @@ export class SocketReaders {
   leave(generationId: string): void {
     this.readers.get(generationId)?.log.leave();
     this.readers.delete(generationId);
-    this.latestStates.delete(generationId);
+    this.latestStates?.delete(generationId);
   }
 
   /** Whether everything written for the socket has left. */
@@ -85,7 +86,7 @@ export class SocketReaders {
   /** @internal While the gate is shut only the latest state of each generation is kept. */
   tell(state: StreamState): void {
     if (this.gate.isOpen) this.socket.emit('streamState', state);
-    else this.latestStates.set(state.generationId, state);
+    else (this.latestStates ??= new Map()).set(state.generationId, state);
   }
 
   /** @internal A reader could not write: what the socket has got is not known any more. */
@@ -96,8 +97,9 @@ export class SocketReaders {
 
   private advance(): void {
     clearTimeout(this.nextRound);
-    for (const state of this.latestStates.values()) this.socket.emit('streamState', state);
-    this.latestStates.clear();
+    const states = this.latestStates;
+    this.latestStates = undefined;
+    if (states !== undefined) for (const state of states.values()) this.tell(state);
     let moved = true;
     while (moved && this.gate.isOpen) {
       moved = this.round();

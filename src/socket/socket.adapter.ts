@@ -122,13 +122,15 @@ export class SocketAdapter extends IoAdapter {
    * each socket: 27 of the 42 KB of heap that an idle socket took.
    */
   override bindMessageHandlers(socket: Socket, handlers: WsMessageHandler[]): void {
-    for (const { message, callback } of handlers) {
-      socket.on(message, (...args: unknown[]) => {
-        const { data, ack } = this.mapPayload(args.length > 1 ? args : args[0]);
-        // What a handler throws is answered by the exception filter; what that throws is a bug.
-        Promise.resolve(callback(data, ack)).catch((error: unknown) => this.log.error(error));
-      });
-    }
+    // One listener for all events: one each would take 0.8 KB more of every socket.
+    socket.onAny((event: string, ...args: unknown[]) => {
+      const handler = handlers.find(({ message }) => message === event);
+      // Behind its own goodbye a client may have sent more.
+      if (handler === undefined || !socket.connected) return;
+      const { data, ack } = this.mapPayload(args.length > 1 ? args : args[0]);
+      // What a handler throws is answered by the exception filter; what that throws is a bug.
+      Promise.resolve(handler.callback(data, ack)).catch((error: unknown) => this.log.error(error));
+    });
   }
 
   /** @returns the port that is listened on */

@@ -35,12 +35,12 @@ export const upstreamAdapter: AxiosAdapter = async (config) => {
 function send(config: InternalAxiosRequestConfig, isAgain: boolean): Promise<Answered | undefined> {
   const url = new URL(config.url ?? '');
   const isSecure = url.protocol === 'https:';
-  const connecting = new AbortController();
+  const connecting: Connecting = { giveUp: undefined };
   const options: http.RequestOptions & ConnectOptions = {
     method: (config.method ?? 'get').toUpperCase(),
     headers: config.headers.toJSON(),
     agent: isAgain ? freshAgent(isSecure) : isSecure ? secure : plain,
-    givenUp: connecting.signal,
+    onConnecting: (giveUp) => (connecting.giveUp = giveUp),
   };
   const request = (isSecure ? https : http).request(url, options);
   const { signal, timeout } = config;
@@ -58,10 +58,14 @@ interface Answered {
   readonly body: IncomingMessage;
 }
 
+interface Connecting {
+  /** Set where a connection is made by name. */
+  giveUp: ((why: Error) => void) | undefined;
+}
+
 interface Asked {
   readonly isSecure: boolean;
-  /** Aborted when nobody waits for a connection any more. */
-  readonly connecting: AbortController;
+  readonly connecting: Connecting;
   readonly signal: InternalAxiosRequestConfig['signal'];
   /** Longest time to connect, in milliseconds. */
   readonly connectMs: number | undefined;
@@ -81,17 +85,23 @@ function answerOf(
     const stop = (why?: Error): void => {
       request.destroy(why);
       // A request that has no connection yet is over only when its agent is.
-      connecting.abort(why);
+      connecting.giveUp?.(why ?? new Error('given up'));
     };
     const abort = (): void => stop();
-    const connectTimer = setTimeout(() => stop(new ConnectTimeout()), connectMs);
+    let connectTimer: NodeJS.Timeout | undefined;
+    connectTimer = setTimeout(() => stop(new ConnectTimeout()), connectMs);
+    const connected = (): void => {
+      clearTimeout(connectTimer);
+      connectTimer = undefined;
+    };
 
-    request.once('socket', (socket) => {
+    // Each of these comes once; `once` would cost memory for as long as the answer is read.
+    request.on('socket', (socket) => {
       const isReady = request.reusedSocket || (!isSecure && !socket.connecting);
-      if (isReady) clearTimeout(connectTimer);
-      else socket.once(isSecure ? 'secureConnect' : 'connect', () => clearTimeout(connectTimer));
+      if (isReady) connected();
+      else socket.once(isSecure ? 'secureConnect' : 'connect', connected);
     });
-    request.once('response', (body) => {
+    request.on('response', (body) => {
       answered = true;
       expectBody(body);
       // The reader of the body hears of its end by `end` or `close`.
@@ -101,8 +111,8 @@ function answerOf(
     request.on('error', (error) => {
       failure = error;
     });
-    request.once('close', () => {
-      clearTimeout(connectTimer);
+    request.on('close', () => {
+      connected();
       signal?.removeEventListener?.('abort', abort);
       if (answered) return;
       const wasClosed = failure?.code === 'ECONNRESET' || failure?.code === 'EPIPE';

@@ -10,8 +10,8 @@ const buffer = Buffer.allocUnsafeSlow(65_536);
 
 /** What a request says to its agent. */
 export interface ConnectOptions {
-  /** Nobody waits for the connection any more. */
-  givenUp: AbortSignal;
+  /** Called while it connects, with what gives that up: nobody waits for the connection any more. */
+  onConnecting(giveUp: (why: Error) => void): void;
 }
 type Options = ClientRequestArgs & Partial<ConnectOptions>;
 type Done = (error: Error | null, connection: Duplex) => void;
@@ -23,10 +23,10 @@ const lanes = new WeakMap<Socket, ChunkLane>();
 /** Plain connections to upstreams, each read through a lane of its own. */
 export class StreamingAgent extends Agent {
   override createConnection(options: Options, done?: Done): Socket | undefined {
-    const { host, givenUp } = options;
+    const { host, onConnecting } = options;
     if (!host || isIP(host) || done === undefined) return this.connect(options);
     const open = (address: string): Socket => this.connect({ ...options, host: address });
-    connectToFirst(host, open, givenUp, done as Connected);
+    onConnecting?.(connectToFirst(host, open, done as Connected));
     return undefined;
   }
 
@@ -58,14 +58,15 @@ export function expectBody(answer: IncomingMessage): void {
 /** Connections over TLS. */
 export class SecureAgent extends https.Agent {
   override createConnection(options: RequestOptions, done?: Done): Duplex | null | undefined {
-    const { host, givenUp } = options as Options;
+    const { host, onConnecting } = options as Options;
     if (!host || isIP(host) || done === undefined) return super.createConnection(options);
     const open = (address: string): Socket =>
       connect({ ...(options as TcpNetConnectOpts), host: address });
-    connectToFirst(host, open, givenUp, (error, socket) => {
+    const connected = (error: Error | null, socket?: Socket): void => {
       if (error) (done as Connected)(error);
       else done(null, super.createConnection({ ...options, socket } as RequestOptions)!);
-    });
+    };
+    onConnecting?.(connectToFirst(host, open, connected));
     return undefined;
   }
 }

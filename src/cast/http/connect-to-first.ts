@@ -8,15 +8,14 @@ const NEXT_MS = 250;
  * Connects to that address of a name which answers first (Happy Eyeballs, RFC 8305, section 5). Each
  * is tried until another has answered; Node itself gives up every address but the last after 250 ms.
  * @param open begins to connect to an address
- * @param signal gives up: `done` is called at once, with its reason
  * @param done called once, with the connected socket, or with why the last address to fail has failed
+ * @returns gives up: `done` is called at once, with this reason
  */
 export function connectToFirst(
   name: string,
   open: (address: string) => Socket,
-  signal: AbortSignal | undefined,
   done: (error: Error | null, socket?: Socket) => void,
-): void {
+): (why: Error) => void {
   let left: string[] = [];
   const trying = new Set<Socket>();
   let timer: NodeJS.Timeout | undefined;
@@ -26,11 +25,9 @@ export function connectToFirst(
     if (isOver) return;
     isOver = true;
     clearTimeout(timer);
-    signal?.removeEventListener('abort', giveUp);
     for (const other of trying) if (other !== socket) other.destroy();
     done(error, socket);
   };
-  const giveUp = (): void => end(signal?.reason as Error);
   const tryNext = (): void => {
     clearTimeout(timer);
     const address = left.shift();
@@ -50,13 +47,13 @@ export function connectToFirst(
     timer = setTimeout(tryNext, NEXT_MS);
   };
 
-  signal?.addEventListener('abort', giveUp);
   dns.lookup(name, { all: true }, (error, found) => {
     if (isOver) return;
     if (error) return end(error);
     left = alternately(found);
     tryNext();
   });
+  return end;
 }
 
 /** Addresses of both families in turn, so that a family that leads nowhere costs one try (section 4). */

@@ -129,12 +129,13 @@ export class Exchange<T> {
     const { decoder, budget } = this.call;
     if (budget !== undefined) this.pace = new BodyPace(answer, budget);
     answer.on('data', this.read);
-    answer.once('end', () => {
+    // Each of these comes once; `once` would cost memory for as long as the answer is read.
+    answer.on('end', () => {
       this.pace?.end();
       this.conclude();
       this.finish(this.failure);
     });
-    answer.once('close', () => {
+    answer.on('close', () => {
       this.pace?.end();
       if (decoder.isWhole) this.conclude();
       this.finish(this.failure ?? (decoder.done ? undefined : new CastError('upstream_truncated')));
@@ -232,6 +233,7 @@ export class Exchange<T> {
 
   private clear(): void {
     clearTimeout(this.timer);
+    this.timer = undefined;
     this.silence.stop();
   }
 }

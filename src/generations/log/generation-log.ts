@@ -43,7 +43,7 @@ export class GenerationLog {
   private readonly blocks: (TextBlock | Single)[] = [];
   private open: TextBlock | undefined;
   private readonly readers = new Set<LogReader>();
-  private readonly followers = new Set<Follower>();
+  private followers: Set<Follower> | undefined;
   private readonly proof = new ProofOfText();
   private readonly whenUnread: (() => void)[] = [];
   private holds = 0;
@@ -237,8 +237,9 @@ export class GenerationLog {
 
   /** @returns takes the follower off again */
   follow(follower: Follower): () => void {
+    this.followers ??= new Set();
     this.followers.add(follower);
-    return () => void this.followers.delete(follower);
+    return () => void this.followers?.delete(follower);
   }
 
   /** @param tell called when nobody reads or holds the log: at once, or when the last one has left */
@@ -250,6 +251,7 @@ export class GenerationLog {
   /** Tells every reader and follower what the generation is doing. */
   announce(state: StreamState): void {
     for (const reader of this.readers) reader.announce(state);
+    if (this.followers === undefined) return;
     for (const follower of this.followers) {
       try {
         follower.state?.(state);
@@ -315,6 +317,7 @@ export class GenerationLog {
   private tell(entry: Entry): void {
     this.seq = entry.seq;
     if (this.heldAt === undefined) for (const reader of this.readers) reader.live(entry);
+    if (this.followers === undefined) return;
     for (const follower of this.followers) {
       try {
         follower.entry?.(entry);
@@ -326,7 +329,7 @@ export class GenerationLog {
 
   /** A follower that throws is dropped: it harms neither the generation nor the others. */
   private drop(follower: Follower, error: unknown): void {
-    this.followers.delete(follower);
+    this.followers?.delete(follower);
     logger.error(error);
   }
 
