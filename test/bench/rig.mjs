@@ -69,6 +69,7 @@ export const OPENAI_ROWS = {
     }),
   },
   'http pipe': { ...ROWS['http pipe'], door: 'openai' },
+  'nest pipe': { file: 'peers/nest-pipe.mjs', door: 'openai' },
   direct: { file: undefined, door: 'openai' },
 };
 
