@@ -8,9 +8,12 @@ import { bearer, KeysFile } from './support/credentials.js';
 import { freePort } from './support/free-port.js';
 import { describeIf } from './support/needs.js';
 import { NO_PROMETHEUS, Prometheus, PROMETHEUS } from './support/prometheus.js';
+import { call } from './support/rest.js';
 import { Scrape } from './support/scrape.js';
 import { ScriptedUpstream } from './support/scripted-upstream.js';
-import { PATIENCE_MS, within } from './support/until.js';
+import { PATIENCE_MS, until, within } from './support/until.js';
+
+const PIECE = 131_072;
 
 describe('GET /metrics', () => {
   const servers: RunningServer[] = [];
@@ -90,6 +93,41 @@ describe('GET /metrics', () => {
     const [response] = (await once(asked, 'response')) as [IncomingMessage];
     response.resume();
     expect(response.statusCode).toBe(status);
+  });
+
+  it('counts no record as delivered that the cut connection of a stream has lost', async () => {
+    const upstream = await ScriptedUpstream.start();
+    const { url } = await start({
+      METRICS: 'true',
+      OLLAMA_BASE_URL: upstream.url,
+      SOCKET_BUFFER_BYTES: 67_108_864,
+      MAX_OUTPUT_BYTES: 104_857_600,
+    });
+    const body = { prompt: 'why?', onDisconnect: 'keep' };
+    const { generationId } = (await call('POST', `${url}/llm/generate`, body)).body;
+    const answer = await upstream.nextCall();
+    const reader = get(`${url}/llm/generations/${generationId}/events`);
+    // Its client reads nothing more of it.
+    const [response] = (await once(reader, 'response')) as [IncomingMessage];
+    response.on('error', () => undefined);
+    try {
+      const lag = async (): Promise<number> =>
+        (await Scrape.of(url)).sum('llm_cast_delivery_lag_seconds_count');
+      // At least one record in 32 is timed: the kernel has taken none of the last two.
+      let before = 0;
+      for (let still = 0, piece = 1; still < 64; still++, piece++) {
+        answer.text('x'.repeat(PIECE));
+        await until(async () => (await Scrape.of(url)).sum('llm_cast_log_bytes') > piece * PIECE);
+        const now = await lag();
+        if (now > before) [before, still] = [now, 0];
+      }
+      reader.destroy();
+      await until(async () => (await Scrape.of(url)).sum('llm_cast_readers') === 0);
+      expect(await lag()).toBe(before);
+    } finally {
+      reader.destroy();
+      await upstream.close();
+    }
   });
 
   describeIf(PROMETHEUS !== undefined, NO_PROMETHEUS)('scraped by Prometheus', () => {

@@ -51,3 +51,15 @@ export function takenOf(socket: Socket | null | undefined): string {
   const { _handle: handle } = socket as { _handle?: { writeQueueSize?: number } | null };
   return `${socket.bytesWritten - socket.writableLength} ${handle?.writeQueueSize ?? 0}`;
 }
+
+/**
+ * What to call back after a write to a connection, so that `onTaken` is called only if the connection has
+ * taken it. Node calls back also for what is lost with a connection: with an error or, for the write
+ * that is under way, without.
+ */
+export function ifTaken(
+  connection: Socket | null,
+  onTaken: (() => void) | undefined,
+): ((error?: Error | null) => void) | undefined {
+  return onTaken && ((error) => !error && connection?.destroyed === false && onTaken());
+}

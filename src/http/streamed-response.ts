@@ -6,7 +6,7 @@ import type { End, Entry } from '../generations/log/entry.js';
 import type { DoorName, LogReader, LogSink } from '../generations/log/reader.js';
 import type { CastError } from '../protocol/errors.js';
 import type { StreamState } from '../protocol/stream-state.js';
-import { StallWatch, takenOf } from './stall-watch.js';
+import { ifTaken, StallWatch, takenOf } from './stall-watch.js';
 
 /** So often something goes out, so that no proxy takes a silent stream for a dead one. */
 const HEARTBEAT_MS = 15_000;
@@ -167,7 +167,7 @@ export class StreamedResponse implements LogSink {
   private say(text: string, onTaken?: () => void): void {
     if (text === '' || this.response.writableEnded) return;
     this.wasSilent = false;
-    if (this.hasBegun) this.response.write(text, onTaken);
+    if (this.hasBegun) this.response.write(text, ifTaken(this.response.socket, onTaken));
     else this.begin(text, onTaken);
   }
 
@@ -177,7 +177,7 @@ export class StreamedResponse implements LogSink {
     this.hasBegun = true;
     const first = (this.wording.opening?.() ?? '') + text;
     if (first === '') this.response.flushHeaders();
-    else this.response.write(first, onTaken);
+    else this.response.write(first, ifTaken(this.response.socket, onTaken));
   }
 
   private finish(text: string): void {

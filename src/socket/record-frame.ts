@@ -1,4 +1,5 @@
 import type { Entry } from '../generations/log/entry.js';
+import { ifTaken } from '../http/stall-watch.js';
 import type { Connection } from './cut-connection.js';
 import type { RecordRenderer } from './record-renderer.js';
 import type { SocketGate } from './socket-gate.js';
@@ -37,10 +38,8 @@ export function sendRecord(
   const { text, frame } = encoded;
   latest = text.length <= MAX_KEPT_CHARS ? encoded : undefined;
   const straight = gate.straightFor(frame.length);
-  if (straight !== undefined) {
-    // Node calls back also for what a connection loses when it ends.
-    straight.write(frame, onTaken && ((error) => !error && !straight.destroyed && onTaken()));
-  } else {
+  if (straight !== undefined) straight.write(frame, ifTaken(straight, onTaken));
+  else {
     const options = { wsPreEncodedFrame: [frame], compress: false };
     connection.write(text, options, onTaken);
   }
