@@ -1,6 +1,5 @@
 import { ClusterStage, type ClusterServer } from './support/cluster-stage.js';
 import { Client } from './support/client.js';
-import { freePort } from './support/free-port.js';
 import { describeIf } from './support/needs.js';
 import { NGINX, Nginx } from './support/nginx.js';
 import { ENGINES } from './support/redis-server.js';
@@ -23,7 +22,7 @@ describeIf(isThere, 'deploy/nginx.cluster.conf is not tested, as PATH lacks ngin
       });
       nodes = await Promise.all([stage.node({ NODE_ID: 'n1' }), stage.node({ NODE_ID: 'n2' })]);
       await stage.ready();
-      nginx = await Nginx.startCluster(nodes, await freePort());
+      nginx = await Nginx.startCluster(nodes);
     });
     afterEach(async () => {
       for (const client of clients.splice(0)) client.close();

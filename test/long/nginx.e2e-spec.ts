@@ -1,5 +1,6 @@
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { get } from 'node:http';
+import { createServer, get } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createParser } from 'eventsource-parser';
@@ -10,7 +11,6 @@ import { startApp } from '../support/app.js';
 import { Client, textOf } from '../support/client.js';
 import { ALL } from '../support/doctor-cases.js';
 import { findings } from '../support/doctor-run.js';
-import { freePort } from '../support/free-port.js';
 import { describeIf } from '../support/needs.js';
 import { NGINX, Nginx } from '../support/nginx.js';
 import { call } from '../support/rest.js';
@@ -42,7 +42,7 @@ describeIf(...NGINX)('behind nginx, with deploy/nginx.conf', () => {
       CORS_ORIGINS: FROM_PAGE.origin,
       TRUST_PROXY: 'loopback',
     });
-    nginx = await Nginx.start(app, await freePort());
+    nginx = await Nginx.start(app);
   });
   afterEach(() => {
     for (const client of clients.splice(0)) client.close();
@@ -139,15 +139,35 @@ describeIf(...NGINX)('behind nginx, with deploy/nginx.conf', () => {
     expect(headers.get('x-request-id')).toMatch(/^[0-9a-f]{32}$/);
   });
 
+  it('is tried on another port in these tests, where another program has just taken its own', async () => {
+    const urls: string[] = [];
+    const other = createServer((_request, response) => void response.end());
+    const { nginx: front } = await Nginx.startWith(async (url) => {
+      urls.push(url);
+      if (urls.length === 1)
+        await once(other.listen(Number(new URL(url).port), '127.0.0.1'), 'listening');
+      return { ...app, close: async () => undefined };
+    });
+    try {
+      expect(urls).toEqual([expect.anything(), front.url]);
+      expect(front.url).not.toBe(urls[0]);
+      expect((await call('GET', `${front.url}/health/live`, undefined, FROM_PAGE)).status).toBe(
+        200,
+      );
+    } finally {
+      await front.close();
+      await new Promise((resolve) => other.close(resolve));
+    }
+  });
+
   it('has nothing that the doctor would mend', async () => {
-    const port = await freePort();
-    const env = {
-      OLLAMA_BASE_URL: upstream.url,
-      PUBLIC_SOCKET_URL: `http://127.0.0.1:${port}`,
-      TRUST_PROXY: 'loopback',
-    };
-    const healthy = await startApp(env);
-    const front = await Nginx.start(healthy, port);
+    const { app: healthy, nginx: front } = await Nginx.startWith((url) =>
+      startApp({
+        OLLAMA_BASE_URL: upstream.url,
+        PUBLIC_SOCKET_URL: url,
+        TRUST_PROXY: 'loopback',
+      }),
+    );
     try {
       const { code, found } = await findings(front.url);
       // Round trips are slow on a busy machine.

@@ -28,46 +28,51 @@ describeIf(
   let provider: OidcProvider;
   let upstream: ScriptedUpstream;
   let app: RunningServer;
-  let proxy: ChildProcess;
+  let proxy: ChildProcess | undefined;
   let nginx: Nginx;
+
+  const endProxy = async (): Promise<void> => {
+    if (proxy === undefined || proxy.exitCode !== null) return;
+    proxy.kill();
+    await once(proxy, 'exit');
+  };
 
   beforeAll(async () => {
     provider = await OidcProvider.start(CLIENT_ID);
     upstream = await ScriptedUpstream.start();
-    const [port, proxyPort] = [await freePort(), await freePort()];
-    const url = `http://127.0.0.1:${port}`;
-    app = await startApp({
-      OLLAMA_BASE_URL: upstream.url,
-      JWT_JWKS_URL: provider.jwksUrl,
-      JWT_ISSUER: provider.issuer,
-      JWT_AUDIENCE: CLIENT_ID,
-      CORS_ORIGINS: url,
-      TRUST_PROXY: 'loopback',
-    });
-    const own = [
-      `--http-address=127.0.0.1:${proxyPort}`,
-      `--oidc-issuer-url=${provider.issuer}`,
-      `--client-id=${CLIENT_ID}`,
-      '--client-secret=secret',
-      `--cookie-secret=${'c'.repeat(32)}`,
-      `--redirect-url=${url}/oauth2/callback`,
-      '--cookie-secure=false',
-    ];
-    const names = new Set(own.map((option) => option.split('=')[0]));
-    const shown = OPTIONS.filter((option) => !names.has(option.split('=')[0] ?? ''));
-    proxy = spawn(PROXY ?? '', [...shown, ...own], { stdio: ['ignore', 'ignore', 'ignore'] });
-    await until(
-      async () =>
-        (await fetch(`http://127.0.0.1:${proxyPort}/ping`).catch(() => undefined))?.ok === true,
-    );
-    nginx = await Nginx.startSigningIn(app, port, LOCATIONS, `127.0.0.1:${proxyPort}`);
+    const proxyPort = await freePort();
+    const signsIn = `127.0.0.1:${proxyPort}`;
+    const startBoth = async (url: string): Promise<RunningServer> => {
+      await endProxy();
+      const own = [
+        `--http-address=${signsIn}`,
+        `--oidc-issuer-url=${provider.issuer}`,
+        `--client-id=${CLIENT_ID}`,
+        '--client-secret=secret',
+        `--cookie-secret=${'c'.repeat(32)}`,
+        `--redirect-url=${url}/oauth2/callback`,
+        '--cookie-secure=false',
+      ];
+      const names = new Set(own.map((option) => option.split('=')[0]));
+      const shown = OPTIONS.filter((option) => !names.has(option.split('=')[0] ?? ''));
+      proxy = spawn(PROXY ?? '', [...shown, ...own], { stdio: ['ignore', 'ignore', 'ignore'] });
+      await until(
+        async () => (await fetch(`http://${signsIn}/ping`).catch(() => undefined))?.ok === true,
+      );
+      return startApp({
+        OLLAMA_BASE_URL: upstream.url,
+        JWT_JWKS_URL: provider.jwksUrl,
+        JWT_ISSUER: provider.issuer,
+        JWT_AUDIENCE: CLIENT_ID,
+        CORS_ORIGINS: url,
+        TRUST_PROXY: 'loopback',
+      });
+    };
+    ({ app, nginx } = await Nginx.startWith(startBoth, { locations: LOCATIONS, signsIn }));
   });
   afterAll(async () => {
     await nginx?.close();
-    if (proxy?.exitCode === null) {
-      proxy.kill();
-      await once(proxy, 'exit');
-    }
+    await endProxy();
     await app?.close();
     await upstream?.close();
     await provider?.close();

@@ -19,3 +19,17 @@ export async function freePort(): Promise<number> {
     return port;
   }
 }
+
+/**
+ * What `start` starts on a port that nobody listened on. Where somebody else has taken that port in the
+ * meantime (`EADDRINUSE`), it is called again with another one.
+ */
+export async function onFreePort<T>(start: (port: number) => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await start(await freePort());
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    }
+  }
+}

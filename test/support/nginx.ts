@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RunningServer } from '../../src/server.js';
+import { onFreePort } from './free-port.js';
 import { programInPath } from './needs.js';
 import { until } from './until.js';
 
@@ -22,6 +23,15 @@ const [LOCATIONS = ''] =
     readFileSync(join(import.meta.dirname, '../../deploy/nginx.conf'), 'utf8'),
   ) ?? [];
 
+type App = Pick<RunningServer, 'url' | 'socketUrl'>;
+
+/** What differs from the shipped configuration of one node. */
+type Shown =
+  /** A path below which it shows the server, and what becomes of that path. */
+  | { path: string; isKept: boolean }
+  /** What stands in place of the shipped locations, with a proxy that signs in at that address. */
+  | { locations: string; signsIn: string };
+
 /** A real nginx with the shipped configuration; only ports, addresses and paths are its own. */
 export class Nginx {
   private constructor(
@@ -30,63 +40,51 @@ export class Nginx {
     private readonly child: ChildProcess,
   ) {}
 
-  /**
-   * @param port to listen on, on the loopback address
-   * @param below a path below which it shows the server, and what becomes of that path
-   */
-  static start(
-    app: Pick<RunningServer, 'url' | 'socketUrl'>,
-    port: number,
-    below?: { path: string; isKept: boolean },
-  ): Promise<Nginx> {
-    return Nginx.run('nginx.conf', port, below?.path ?? '', {
-      ...(below !== undefined && {
-        'location /socket.io/ {': `location ${below.path}/socket.io/ {`,
-        'http://llm_cast_socket;': `http://llm_cast_socket${below.isKept ? '' : '/socket.io/'};`,
-        'location / {': `location ${below.path}/ {`,
-        'http://llm_cast_rest;': `http://llm_cast_rest${below.isKept ? '' : '/'};`,
-      }),
-      '127.0.0.1:3000': new URL(app.url).host,
-      '127.0.0.1:4321': new URL(app.socketUrl).host,
+  /** On a free port of the loopback address. */
+  static start(app: App): Promise<Nginx> {
+    return onFreePort((port) => Nginx.before(app, port));
+  }
+
+  /** The same, where the application must know its address before. */
+  static startWith(
+    startApp: (url: string) => Promise<RunningServer>,
+    shown?: Shown,
+  ): Promise<{ app: RunningServer; nginx: Nginx }> {
+    return onFreePort(async (port) => {
+      const app = await startApp(`http://127.0.0.1:${port}`);
+      try {
+        return { app, nginx: await Nginx.before(app, port, shown) };
+      } catch (error) {
+        await app.close();
+        throw error;
+      }
     });
   }
 
-  /**
-   * Behind a proxy that signs in.
-   * @param locations what stands in place of those of the shipped configuration
-   * @param signsIn address of that proxy
-   */
-  static startSigningIn(
-    app: Pick<RunningServer, 'url' | 'socketUrl'>,
-    port: number,
-    locations: string,
-    signsIn: string,
-  ): Promise<Nginx> {
-    return Nginx.run('nginx.conf', port, '', {
-      [LOCATIONS]: `${locations}\n}\n}\n`,
+  private static before(app: App, port: number, shown?: Shown): Promise<Nginx> {
+    const path = shown !== undefined && 'path' in shown ? shown.path : '';
+    return Nginx.run('nginx.conf', port, path, {
+      ...changesOf(shown),
       '127.0.0.1:3000': new URL(app.url).host,
       '127.0.0.1:4321': new URL(app.socketUrl).host,
-      '127.0.0.1:4180': signsIn,
     });
   }
 
   /** Before two nodes, whose `NODE_ID` is `n1` and `n2`. */
-  static startCluster(
-    [one, two]: readonly [
-      Pick<RunningServer, 'url' | 'socketUrl'>,
-      Pick<RunningServer, 'url' | 'socketUrl'>,
-    ],
-    port: number,
-  ): Promise<Nginx> {
-    return Nginx.run('nginx.cluster.conf', port, '', {
+  static startCluster([one, two]: readonly [App, App]): Promise<Nginx> {
+    const changes = {
       'node1:3000': new URL(one.url).host,
       'node1:4321': new URL(one.socketUrl).host,
       'node2:3000': new URL(two.url).host,
       'node2:4321': new URL(two.socketUrl).host,
-    });
+    };
+    return onFreePort((port) => Nginx.run('nginx.cluster.conf', port, '', changes));
   }
 
-  /** @param changes what of the shipped text is replaced, and by what */
+  /**
+   * @param changes what of the shipped text is replaced, and by what
+   * @throws Error with the code `EADDRINUSE` where somebody else listens on that port
+   */
   private static async run(
     name: string,
     port: number,
@@ -114,14 +112,19 @@ export class Nginx {
     await writeFile(file, adapted);
 
     const child = spawn(BINARY ?? 'nginx', ['-c', file, '-e', 'stderr', '-g', 'daemon off;'], {
-      stdio: ['ignore', 'ignore', 'inherit'],
+      stdio: ['ignore', 'ignore', 'pipe'],
     });
+    let said = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
     const nginx = new Nginx(`http://127.0.0.1:${port}${path}`, folder, child);
     try {
       await nginx.answers();
     } catch (error) {
       await nginx.close();
-      throw error;
+      const isTaken = said.includes('Address already in use');
+      throw Object.assign(new Error(`nginx did not start: ${said}`, { cause: error }), {
+        code: isTaken ? 'EADDRINUSE' : undefined,
+      });
     }
     return nginx;
   }
@@ -134,10 +137,27 @@ export class Nginx {
     await rm(this.folder, { recursive: true });
   }
 
+  /** Its file `pid` tells that it listens itself; another server may answer on a port that it did not get. */
   private answers(): Promise<void> {
     return until(async () => {
+      if (this.child.exitCode !== null) throw new Error(`nginx ended with ${this.child.exitCode}`);
+      if (!existsSync(join(this.folder, 'pid'))) return false;
       const answer = await fetch(`${this.url}/health/live`).catch(() => undefined);
       return answer?.ok === true;
     });
   }
+}
+
+function changesOf(shown: Shown | undefined): Readonly<Record<string, string>> {
+  if (shown === undefined) return {};
+  if ('locations' in shown) {
+    return { [LOCATIONS]: `${shown.locations}\n}\n}\n`, '127.0.0.1:4180': shown.signsIn };
+  }
+  const { path, isKept } = shown;
+  return {
+    'location /socket.io/ {': `location ${path}/socket.io/ {`,
+    'http://llm_cast_socket;': `http://llm_cast_socket${isKept ? '' : '/socket.io/'};`,
+    'location / {': `location ${path}/ {`,
+    'http://llm_cast_rest;': `http://llm_cast_rest${isKept ? '' : '/'};`,
+  };
 }

@@ -1,7 +1,7 @@
 import type { Browser } from 'playwright-core';
 import type { RunningServer } from '../../src/server.js';
 import { startApp } from '../../test/support/app.js';
-import { freePort } from '../../test/support/free-port.js';
+import { onFreePort } from '../../test/support/free-port.js';
 import { NGINX, Nginx } from '../../test/support/nginx.js';
 import { describeIf } from '../../test/support/needs.js';
 import { call } from '../../test/support/rest.js';
@@ -49,15 +49,15 @@ describeInBrowser('the page', () => {
       let app: RunningServer;
       let nginx: Nginx;
       beforeAll(async () => {
-        const [port, proxyPort] = [await freePort(), await freePort()];
-        app = await startApp({
+        const settings = {
           OLLAMA_BASE_URL: upstream.url,
-          PORT: port,
-          SOCKET_PORT: isShared ? port : 0,
           ...(isToldPath && { BASE_PATH: PATH }),
-          ...(!isShared && { PUBLIC_SOCKET_URL: `http://127.0.0.1:${proxyPort}` }),
-        });
-        nginx = await Nginx.start(app, proxyPort, { path: PATH, isKept });
+        };
+        const start = (url: string): Promise<RunningServer> =>
+          isShared
+            ? onFreePort((port) => startApp({ ...settings, PORT: port, SOCKET_PORT: port }))
+            : startApp({ ...settings, PUBLIC_SOCKET_URL: url });
+        ({ app, nginx } = await Nginx.startWith(start, { path: PATH, isKept }));
       });
       afterAll(async () => {
         await nginx?.close();

@@ -1,7 +1,7 @@
 import type { Browser } from 'playwright-core';
 import { ClusterStage, type ClusterServer } from '../../test/support/cluster-stage.js';
 import { Fleet } from '../../test/support/fleet.js';
-import { freePort } from '../../test/support/free-port.js';
+import { onFreePort } from '../../test/support/free-port.js';
 import { describeIf } from '../../test/support/needs.js';
 import { ENGINES } from '../../test/support/redis-server.js';
 import { call } from '../../test/support/rest.js';
@@ -23,12 +23,11 @@ describeInBrowser('the chat page before several nodes', () => {
     });
     beforeEach(async () => {
       stage = await ClusterStage.open(engine?.program ?? '');
-      const port = await freePort();
-      const env = {
-        PUBLIC_SOCKET_URL: `http://127.0.0.1:${port}`,
-        SOCKET_TRANSPORTS: 'websocket',
-      };
-      fleet = await Fleet.start(stage, 2, env, port);
+      fleet = await onFreePort((port) => {
+        const PUBLIC_SOCKET_URL = `http://127.0.0.1:${port}`;
+        const env = { PUBLIC_SOCKET_URL, SOCKET_TRANSPORTS: 'websocket' };
+        return Fleet.start(stage, 2, env, port);
+      });
       chat = await Chat.open(browser, fleet.well[0]!.url);
     });
     afterEach(async () => {
