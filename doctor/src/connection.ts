@@ -3,7 +3,7 @@ import type { ClientToServerEvents, ServerToClientEvents } from 'llm-cast-client
 import { isBrowser } from './ask.js';
 import { Failure } from './finding.js';
 import type { Patient } from './patient.js';
-import { CUT } from './remedies.js';
+import { CUT, ofRefusal } from './remedies.js';
 import { ioAddress } from './socket-url.js';
 
 export type ClientSocket = Socket<
@@ -43,6 +43,7 @@ const CONNECT_MS = 6_000;
  * Connects as a page does, to namespace `/events`.
  * @param isReady may want more than a connection, such as its upgrade
  * @throws NotConnected
+ * @throws Failure where llm-cast itself refuses it, and says why
  */
 export async function connect(
   patient: Patient,
@@ -65,7 +66,7 @@ export async function connect(
   await new Promise<void>((resolve, reject) => {
     const tooLong = (): void => reject(new NotConnected('timeout', undefined, ''));
     const timer = setTimeout(tooLong, CONNECT_MS);
-    socket.once('connect_error', (error) => reject(notConnected(error)));
+    socket.once('connect_error', (error) => reject(refusal(error) ?? notConnected(error)));
     isReady(socket)
       .then(resolve, (error: Error) => reject(notConnected(error)))
       .finally(() => clearTimeout(timer));
@@ -114,6 +115,14 @@ function loss(socket: ClientSocket): Promise<never> {
   // Most are lost when nobody needs them any more.
   lost.catch(() => undefined);
   return lost;
+}
+
+/** What llm-cast says of a client that may not connect, which Socket.IO hands on; undefined for any other error. */
+function refusal({ data }: Error & { data?: unknown }): Failure | undefined {
+  const { code, message } = (data ?? {}) as { code?: unknown; message?: unknown };
+  return typeof code === 'string'
+    ? new Failure(`llm-cast refuses the connection: ${String(message)}`, ofRefusal(code))
+    : undefined;
 }
 
 /** engine.io's error: what it holds depends on the transport, and on the platform. */

@@ -96,6 +96,25 @@ export const DISTANCE: Remedy = {
   how: 'Answers arrive late by as much. Serve it nearer to its users, or look for what is busy: the network, a proxy, the machine.',
 };
 
+/** An address, or a user, has as many sockets as it may. */
+const LIMITED: Remedy = {
+  how: 'Close what is open, or raise the limit: one of an address, or that of a user. Behind a proxy that TRUST_PROXY does not name, all clients have its address.',
+  lines:
+    'LIMIT_SOCKETS_PER_ADDRESS=1000\nLIMIT_HANDSHAKES_PER_10S=200\nLIMIT_SOCKETS=20\n# or\nTRUST_PROXY=loopback',
+};
+
+const OF_REFUSALS: Readonly<Record<string, Remedy>> = {
+  rate_limited: LIMITED,
+  unauthorized: TOKEN,
+  auth_expired: TOKEN,
+  store_unavailable: NO_STORE,
+  shutting_down: DRAINING,
+};
+
+/** @param code of what llm-cast says of a client that may not connect */
+export const ofRefusal = (code: string): Remedy =>
+  OF_REFUSALS[code] ?? { how: `The log of llm-cast says more (${code}).` };
+
 /** @param url of REST */
 export const askModel = (url: string): Remedy => ({
   how: 'Only a short answer shows it, which costs the GPU (on the page: “Also ask the model”).',

@@ -23,14 +23,16 @@ const LEAST_SPREAD_MS = SENT_OVER_MS / 2;
 /** REST answers, and it is llm-cast that does. */
 export async function checkRest(patient: Patient, signal: AbortSignal): Promise<Verdict> {
   const live = await ask(`${patient.restUrl}/health/live`, { signal });
-  if (live.json?.['status'] !== 'ok') throw notLlmCast(patient, live);
+  if (live.json?.['status'] !== 'ok') {
+    throw (await besideIt(patient, live, signal)) ?? notLlmCast(patient, live);
+  }
   const { origin } = new URL(live.url);
   if (origin !== new URL(patient.restUrl).origin) {
     return failed(
       `${patient.restUrl} redirects to ${origin}, which POST requests do not survive.`,
       {
         how: 'Give that address, to the doctor and to whatever uses llm-cast:',
-        lines: origin,
+        lines: live.url.replace(/\/health\/live$/, ''),
       },
     );
   }
@@ -138,6 +140,22 @@ async function arrivalsOfEvents({ restUrl }: Patient, signal: AbortSignal): Prom
 
 const spreadOf = (arrivals: readonly number[]): number =>
   Math.round((arrivals.at(-1) ?? 0) - (arrivals[0] ?? 0));
+
+/** Where llm-cast has nothing at this path, and is what answers at its origin. */
+async function besideIt(
+  { restUrl }: Patient,
+  { json }: Answer,
+  signal: AbortSignal,
+): Promise<Failure | undefined> {
+  const { origin, pathname } = new URL(restUrl);
+  if (json?.['code'] !== 'not_found' || pathname === '/') return undefined;
+  const there = await ask(`${origin}/health/live`, { signal });
+  if (there.json?.['status'] !== 'ok') return undefined;
+  return new Failure(`llm-cast answers at ${origin}, and not below ${pathname}.`, {
+    how: 'Give that address. Where a proxy shows llm-cast below the path and does not take it off, name the path in the settings of llm-cast:',
+    lines: `${origin}\n# or\nBASE_PATH=${pathname}`,
+  });
+}
 
 /** What it may be that answers in place of llm-cast. */
 function notLlmCast({ restUrl }: Patient, answer: Answer): Failure {

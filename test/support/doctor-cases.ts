@@ -137,6 +137,30 @@ export const CASES: DoctorCase[] = [
     },
   },
   {
+    fault: 'an address that redirects, below a path',
+    red: 'rest',
+    isTerminalOnly: true,
+    skipped: ALL.slice(1),
+    what: /redirects to http:\/\/127/,
+    mend: /^Give that address.*\nhttp:\/\/127[^/]*\/chat$/,
+    prepare: async (ward) => {
+      const url = await ward.behind({}, { BASE_PATH: '/chat' });
+      const redirecting = await ward.server((request, response) =>
+        response.writeHead(301, { location: url + request.url }).end(),
+      );
+      return [`${redirecting}/chat`];
+    },
+  },
+  {
+    fault: 'the address of a page of llm-cast in place of its own',
+    red: 'rest',
+    isTerminalOnly: true,
+    skipped: ALL.slice(1),
+    what: /answers at http:\/\/127[^/]*, and not below \/doctor\./,
+    mend: /\nhttp:\/\/127[^/]*\n# or\nBASE_PATH=\/doctor$/,
+    prepare: async (ward) => [`${await ward.behind({})}/doctor`],
+  },
+  {
     fault: 'another server',
     red: 'rest',
     skipped: ALL.slice(1),
@@ -389,6 +413,17 @@ export const CASES: DoctorCase[] = [
     mend: /ip_hash/,
     prepare: behind({ dropsUpgrade: 'sessions' }),
   },
+  ...[1, 2].map((limit): DoctorCase => ({
+    fault: `a limit of sockets that an address has reached with ${limit}`,
+    red: limit === 1 ? 'websocket' : 'upgrade',
+    skipped: limit === 1 ? ['upgrade'] : [],
+    what: /llm-cast refuses the connection: Too many connections came from this address\./,
+    mend: /LIMIT_SOCKETS_PER_ADDRESS=\d+\n.*TRUST_PROXY=/s,
+    prepare: behind(
+      {},
+      { JWT_SECRET: SECRET, ALLOW_ANONYMOUS: 'true', LIMIT_SOCKETS_PER_ADDRESS: limit },
+    ),
+  })),
   {
     fault: 'no upstream',
     red: 'upstream',
