@@ -91,15 +91,10 @@ export async function checkGenerate(patient: Patient): Promise<Verdict> {
   const { connection } = patient;
   if (connection === undefined) return skipped('Not checked: there is no connection.');
   const { socket } = connection;
-  const records: StreamRecord[] = [];
-  let firstMs: number | undefined;
+  const arrived: { record: StreamRecord; ms: number }[] = [];
   const since = performance.now();
-  const ended = new Promise<TerminalRecord>((resolve) => {
-    socket.on('streamData', (record) => {
-      firstMs ??= performance.now() - since;
-      records.push(record);
-      if ('state' in record) resolve(record);
-    });
+  socket.on('streamData', (record) => {
+    arrived.push({ record, ms: performance.now() - since });
   });
   const options = { num_predict: MAX_TOKENS };
   const answered = socket.emitWithAck('generate', { prompt: PROMPT, options });
@@ -112,13 +107,24 @@ export async function checkGenerate(patient: Patient): Promise<Verdict> {
   const started = await unlessLost(connection, answered);
   if (!started.ok) return failed(started.error.message, WAIT);
   const { generationId } = started;
+  // The user's other tabs may have answers shown to this socket too.
+  const isOwn = (record: StreamRecord): boolean => record.generationId === generationId;
+  const ended = new Promise<TerminalRecord>((resolve) => {
+    const look = (record: StreamRecord): void => {
+      if (isOwn(record) && 'state' in record) resolve(record);
+    };
+    for (const { record } of arrived) look(record);
+    socket.on('streamData', look);
+  });
   const end = await unlessLost(connection, ended);
+  const own = arrived.filter(({ record }) => isOwn(record));
   if (end.state !== 'completed') {
     return failed('detail' in end ? `${end.detail} (${end.code})` : 'It was cancelled.', {
       how: 'The log of llm-cast says more, under this id:',
       lines: generationId,
     });
   }
+  const records = own.map(({ record }) => record);
   const lost = await missing(records, end);
   if (lost !== undefined) {
     return failed(lost, {
@@ -129,7 +135,7 @@ export async function checkGenerate(patient: Patient): Promise<Verdict> {
   const speed = end.timings.tokensPerSecond?.toFixed(1) ?? 'an unknown number of';
   const proof = isHashable ? ', as their SHA-256 proves' : '';
   return ok(
-    `First token after ${Math.round(firstMs ?? 0)} ms, then ${speed} tokens a second; all ${end.bytes} bytes arrived${proof}.`,
+    `First token after ${Math.round(own[0]?.ms ?? 0)} ms, then ${speed} tokens a second; all ${end.bytes} bytes arrived${proof}.`,
   );
 }
 

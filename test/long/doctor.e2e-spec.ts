@@ -1,12 +1,17 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { CHECKS } from '../../doctor/src/examine.js';
 import type { Finding } from '../../doctor/src/finding.js';
 import { NOBODY, startApp } from '../support/app.js';
+import { Client } from '../support/client.js';
+import { SECRET, tokenOf } from '../support/credentials.js';
 import { ALL, CASES, Ward } from '../support/doctor-cases.js';
 import { CLI, doctor, findings } from '../support/doctor-run.js';
 import { type Faults, FaultyFront } from '../support/faulty-front.js';
@@ -240,6 +245,29 @@ describe('llm-cast doctor --generate', () => {
       expect(named(found, 'failed')).toEqual(['ping', 'idle']);
       expect(found.find(({ id }) => id === 'generate')?.status).toBe('ok');
     }),
+  );
+
+  it.concurrent(
+    'does not take an answer that all tabs of the user see for the one it asked for',
+    () =>
+      Ward.during(async (ward) => {
+        const upstream = await ward.upstream();
+        const env = { OLLAMA_BASE_URL: upstream.url, JWT_SECRET: SECRET, MAX_CONCURRENT: 2 };
+        const url = await ward.behind({}, env);
+        const token = await tokenOf('ada');
+        const file = join(await mkdtemp(join(tmpdir(), 'llm-cast-doctor-')), 'token');
+        await writeFile(file, token);
+        const run = findings(url, '--generate', '--token-file', file);
+        const asked = (await upstream.nextCall()).text('one, ');
+        const tab = await Client.connect(url, { auth: { token } });
+        ward.keep({ close: async () => tab.close() });
+        const { generationId } = await tab.accepted('generate', { prompt: 'x', audience: 'user' });
+        (await upstream.nextCall()).text('of the other tab').done();
+        await tab.ended(generationId);
+        asked.text('two').done();
+        const { found } = await run;
+        expect(found.find(({ id }) => id === 'generate')).toMatchObject({ status: 'ok' });
+      }),
   );
 
   it.concurrent('says with which code an answer failed', async () => {
