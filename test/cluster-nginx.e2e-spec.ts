@@ -33,6 +33,7 @@ describeIf(isThere, 'deploy/nginx.cluster.conf is not tested, as PATH lacks ngin
     it.each(['polling', 'websocket'])(
       'serves clients that use %s, on both nodes',
       async (transport) => {
+        expect(nginx.said).toBe('');
         for (let at = 0; at < 8; at++) {
           clients.push(await Client.connect(nginx.url, { transports: [transport] }));
         }

@@ -134,6 +134,11 @@ describeIf(...NGINX)('behind nginx, with deploy/nginx.conf', () => {
     expect(answer).toMatchObject({ status: 413, body: { code: 'payload_too_large' } });
   });
 
+  it('may open as many files as its connections need', () => {
+    // nginx itself warns where they would not fit.
+    expect(nginx.said).toBe('');
+  });
+
   it('names each request for both logs', async () => {
     const { headers } = await call('GET', `${nginx.url}/llm/queue`, undefined, FROM_PAGE);
     expect(headers.get('x-request-id')).toMatch(/^[0-9a-f]{32}$/);

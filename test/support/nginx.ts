@@ -17,6 +17,9 @@ export const NGINX = [
   'deploy/nginx*.conf is not tested, as PATH has no nginx (apt-get install nginx-light)',
 ] as const;
 
+/** As systemd starts services: so many open files, unless a program asks for more. */
+const FEW_FILES = 'ulimit -Sn 1024';
+
 /** From the first location of `deploy/nginx.conf` to its end. */
 const [LOCATIONS = ''] =
   / *# Socket\.IO: websocket and polling\.[^]*$/.exec(
@@ -34,6 +37,9 @@ type Shown =
 
 /** A real nginx with the shipped configuration; only ports, addresses and paths are its own. */
 export class Nginx {
+  /** What it has against its configuration. */
+  said = '';
+
   private constructor(
     readonly url: string,
     private readonly folder: string,
@@ -111,18 +117,18 @@ export class Nginx {
     const file = join(folder, 'nginx.conf');
     await writeFile(file, adapted);
 
-    const child = spawn(BINARY ?? 'nginx', ['-c', file, '-e', 'stderr', '-g', 'daemon off;'], {
+    const args = [BINARY ?? 'nginx', '-c', file, '-e', 'stderr', '-g', 'daemon off;'];
+    const child = spawn('sh', ['-c', `${FEW_FILES}; exec "$0" "$@"`, ...args], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
-    let said = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
     const nginx = new Nginx(`http://127.0.0.1:${port}${path}`, folder, child);
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (nginx.said += text));
     try {
       await nginx.answers();
     } catch (error) {
       await nginx.close();
-      const isTaken = said.includes('Address already in use');
-      throw Object.assign(new Error(`nginx did not start: ${said}`, { cause: error }), {
+      const isTaken = nginx.said.includes('Address already in use');
+      throw Object.assign(new Error(`nginx did not start: ${nginx.said}`, { cause: error }), {
         code: isTaken ? 'EADDRINUSE' : undefined,
       });
     }
