@@ -33,7 +33,8 @@ export async function startDemo(
     const settings = {
       LOG_LEVEL: 'warn',
       ALLOW_PULL: 'true',
-      ...env,
+      // Whoever can reach the demo would use what they name, with its key.
+      ...Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('OPENAI_'))),
       OLLAMA_BASE_URL: upstream.url,
       OLLAMA_MODEL: 'demo',
     };

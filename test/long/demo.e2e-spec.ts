@@ -4,6 +4,7 @@ import { startApp } from '../support/app.js';
 import { AS_BROWSER } from '../support/as-browser.js';
 import { Client } from '../support/client.js';
 import { freePort } from '../support/free-port.js';
+import { OpenAiUpstream } from '../support/openai-upstream.js';
 import { Oracle, type OracleReader } from '../support/oracle.js';
 import { Program } from '../support/program.js';
 import { ResumingClient } from '../support/resuming-client.js';
@@ -98,6 +99,30 @@ describe('a port that is taken', () => {
     await expect(startDemo({ ...ports, LOG_LEVEL: 'fatal' })).rejects.toThrow('EADDRINUSE');
     await expect(fetch(`http://127.0.0.1:${free}`)).rejects.toThrow('fetch failed');
     await taken.close();
+  });
+});
+
+describe('the demo in a shell that names an OpenAI-compatible server', () => {
+  it('asks nobody but its own model, and says nothing of it', async () => {
+    const server = await OpenAiUpstream.start();
+    const warnings: string[] = [];
+    const env = {
+      PORT: '0',
+      SOCKET_PORT: '0',
+      LOG_LEVEL: 'fatal',
+      OPENAI_BASE_URL: server.url,
+      OPENAI_API_KEY: 'sk-of-somebody',
+      OPENAI_MODEL: 'gpt-demo',
+    };
+    const demo = await startDemo(env, (sentence) => warnings.push(sentence));
+    try {
+      const { body } = await call('GET', `${demo.url}/health/ready`);
+      expect(body.upstreams).toEqual([expect.objectContaining({ name: 'ollama' })]);
+      expect(warnings).toEqual([]);
+    } finally {
+      await demo.close();
+      await server.close();
+    }
   });
 });
 
