@@ -40,6 +40,9 @@ export interface RunningServer {
  * @throws Error when a port cannot be listened on; nothing is left open then
  */
 export async function startServer(config: Config, demo?: PageDemo): Promise<RunningServer> {
+  const log = new ServerLogger(config);
+  // Nodes connect to Redis before there is an application, and tell of their trouble.
+  Logger.overrideLogger(log);
   const app = await NestFactory.create<NestExpressApplication>(
     AppModule.with(config, demo?.module, await nodesOf(config)),
     new SharedShapeAdapter(),
@@ -47,7 +50,7 @@ export async function startServer(config: Config, demo?: PageDemo): Promise<Runn
       bodyParser: false,
       // A kept-alive HTTP connection must not hold up the end.
       forceCloseConnections: true,
-      logger: new ServerLogger(config),
+      logger: log,
       abortOnError: false,
     },
   );

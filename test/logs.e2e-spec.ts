@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { Client } from './support/client.js';
 import { freePort } from './support/free-port.js';
 import { Program } from './support/program.js';
@@ -85,9 +88,44 @@ describe('the log', () => {
     ]);
   });
 
+  it('is JSON from its first line on, and says in it what is wrong with Redis', async () => {
+    start({ LOG_FORMAT: 'json', REDIS_URL: 'redis://127.0.0.1:1' });
+    await server.said(/chat page on .*\n/);
+    const lines = linesOf(server).map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(lines).toContainEqual(
+      expect.objectContaining({
+        level: 'warn',
+        message: 'Redis is in trouble',
+        error: 'connect ECONNREFUSED 127.0.0.1:1',
+      }),
+    );
+  });
+
+  it('says in JSON what a collector of traces has against the spans', async () => {
+    const collector = createServer((_request, response) => void response.writeHead(400).end());
+    await once(collector.listen(0, '127.0.0.1'), 'listening');
+    const { port } = collector.address() as AddressInfo;
+    try {
+      start({
+        LOG_FORMAT: 'json',
+        OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
+        OTEL_BSP_SCHEDULE_DELAY: '10',
+      });
+      const { url } = await server.listening();
+      const body = { prompt: 'why?', onDisconnect: 'keep' };
+      expect((await call('POST', `${url}/llm/generate`, body)).status).toBe(201);
+      (await upstream.nextCall()).done();
+      const [line = ''] = await server.said(/.*spans are not delivered.*/);
+      expect(JSON.parse(line)).toMatchObject({ error: expect.stringMatching(/Bad Request/) });
+    } finally {
+      collector.closeAllConnections();
+      collector.close();
+    }
+  });
+
   it('says nothing below LOG_LEVEL', async () => {
     const port = await freePort();
-    start({ LOG_LEVEL: 'error', PORT: String(port) });
+    start({ LOG_LEVEL: 'error', PORT: String(port), REDIS_URL: 'redis://127.0.0.1:1' });
     const live = `http://127.0.0.1:${port}/health/live`;
     const ask = () => call('GET', live).then(({ status }) => status === 200);
     await until(() => ask().catch(() => false));

@@ -172,7 +172,7 @@ export class RedisClient {
     const message = error instanceof Error ? error.message : String(error);
     if (this.isClosed || this.trouble === message) return;
     this.trouble = message;
-    this.logger.warn('Redis is in trouble', { message });
+    this.logger.warn('Redis is in trouble', { error: message });
   }
 }
 

@@ -51,7 +51,7 @@ function tellTrouble(): void {
     const short = /Error: [^\n"\\]*/.exec(message)?.[0] ?? message.slice(0, 200);
     if (short === last) return;
     last = short;
-    logger.warn('spans are not delivered', { message: short });
+    logger.warn('spans are not delivered', { error: short });
   };
   const ignore = (): void => undefined;
   diag.setLogger(
