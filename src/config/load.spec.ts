@@ -468,6 +468,18 @@ describe('settings', () => {
     expect(allowsAnonymous(loadConfig(env))).toBe(expected);
   });
 
+  it.each(['SOCKET_PORT', 'METRICS_PORT'])(
+    '%s is not read where it is what Kubernetes tells of a Service of that name, and this is said',
+    (name) => {
+      const said: string[] = [];
+      const env = { [name]: 'tcp://10.96.0.7:4321' };
+      expect(loadConfig(env, (sentence) => said.push(sentence))).toEqual(loadConfig({}));
+      expect(said).toEqual([
+        expect.stringMatching(`^${name} is what Kubernetes tells of a Service`),
+      ]);
+    },
+  );
+
   it('cannot be changed once they are read', () => {
     const config = loadConfig({}) as { PORT: number };
     expect(() => (config.PORT = 1)).toThrow(TypeError);

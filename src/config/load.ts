@@ -4,7 +4,7 @@ import { type Config, hasCredentials } from './config.js';
 import { contradictions, fatal } from './contradictions.js';
 import { readEnvFile } from './env-file.js';
 import { isLoopback } from './loopback.js';
-import { misspelt } from './misspelt.js';
+import { isOfService, misspelt } from './misspelt.js';
 import { settings } from './settings.js';
 
 /** Lists whose empty value is not an unset one: there is no Ollama, no door is open. */
@@ -20,12 +20,11 @@ export function loadConfig(
   env: NodeJS.ProcessEnv = processEnvironment(),
   warn: (sentence: string) => void = () => undefined,
 ): Config {
-  const given = Object.fromEntries(
-    Object.entries(env).flatMap(([name, value]) => {
-      const trimmed = value?.trim();
-      return trimmed === undefined || trimmed === '' ? [] : [[name, trimmed]];
-    }),
-  );
+  const written = Object.entries(env).flatMap(([name, value]): [string, string][] => {
+    const trimmed = value?.trim();
+    return trimmed === undefined || trimmed === '' ? [] : [[name, trimmed]];
+  });
+  const given = Object.fromEntries(written.filter((setting) => !isOfService(...setting)));
   const { OLLAMA_HOST: alias } = given;
   const isAlias = env['OLLAMA_BASE_URL'] === undefined && alias !== undefined;
   if (isAlias) given['OLLAMA_BASE_URL'] = alias;
@@ -33,6 +32,11 @@ export function loadConfig(
   const result = settings.safeParse(given);
   if (result.success) {
     checkTogether(result.data);
+    const ofServices = written.filter(
+      ([name, value]) => Object.hasOwn(settings.shape, name) && isOfService(name, value),
+    );
+    for (const [name] of ofServices)
+      warn(`${name} is what Kubernetes tells of a Service of that name, and is not read.`);
     for (const sentence of [...misspelt(env), ...contradictions(result.data, given)])
       warn(sentence);
     return Object.freeze(result.data);

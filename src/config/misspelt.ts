@@ -28,6 +28,11 @@ const slipsIn = (name: string): number => (name.length < 5 ? 0 : name.length < 7
 /** What Kubernetes tells each pod of each Service, such as `OLLAMA_PORT` of the one called `ollama`. */
 const OF_A_SERVICE = /^(tcp|udp|sctp):\/\//;
 
+/** Whether a variable is no setting, although it has the name of one: that of a Service called `metrics`. */
+export function isOfService(name: string, value: string): boolean {
+  return name.endsWith('_PORT') && OF_A_SERVICE.test(value);
+}
+
 /** One sentence for each variable that is not read, but looks like a setting. */
 export function misspelt(env: NodeJS.ProcessEnv): string[] {
   return Object.entries(env).flatMap(([name, value = '']) => {
