@@ -44,6 +44,8 @@ describe('settings that contradict each other', () => {
     ['ALLOW_ANONYMOUS', { ALLOW_ANONYMOUS: 'false' }],
     ['OPENAI_BASE_URL', { OPENAI_BASE_URL: 'https://api.example.com/v1/chat/completions' }],
     ['OLLAMA_BASE_URL', { OLLAMA_BASE_URL: 'http://gpu:11434/api' }],
+    ['must end before /v1', { OLLAMA_BASE_URL: 'http://gpu:11434/v1' }],
+    ['must end before /v1/chat', { OLLAMA_BASE_URL: 'http://gpu:11434/v1/chat/completions' }],
     ['OLLAMA_BASE_URL', { OLLAMA_BASE_URL: 'http://gpu:11434/api/generate' }],
     ['OLLAMA_BASE_URL', { OLLAMA_BASE_URL: 'http://a:1,http://b,http://a:1/' }],
     ['OPENAI_BASE_URL', { OPENAI_BASE_URL: 'http://a:1/v1,http://b,http://a:1' }],

@@ -16,6 +16,15 @@ function upstreamsOf({ OLLAMA_BASE_URL, OPENAI_BASE_URL }: Config): [string, URL
 
 /** Ends of addresses that people copy from examples. */
 const ENDPOINT = /\/(chat\/completions|completions|responses|embeddings|models|api(\/\w+)?)$/;
+/** Where Ollama answers OpenAI's clients; we ask its own API, which is beside it. */
+const OPENAI_API = /\/v1(\/.*)?$/;
+
+/** What the address of an upstream has behind its base; undefined where it has nothing. */
+function behindBase(name: string, pathname: string): string | undefined {
+  const ofOther = name === 'OLLAMA_BASE_URL' ? OPENAI_API.exec(pathname) : null;
+  return (ofOther ?? ENDPOINT.exec(pathname))?.[0];
+}
+
 /** Names of the limit that each request has. */
 const LIMITS = ['max_tokens', 'max_completion_tokens'];
 
@@ -112,10 +121,11 @@ export function contradictions(config: Config, given: Readonly<Record<string, st
       config[name] > config.MAX_LOG_BYTES,
       `${name} is more than MAX_LOG_BYTES, which all generations together may take.`,
     ]),
-    ...upstreamsOf(config).map(([name, url]): [boolean, string] => [
-      ENDPOINT.test(url.pathname),
-      `${name} is the address of one endpoint: it must end before ${ENDPOINT.exec(url.pathname)?.[0]}.`,
-    ]),
+    ...upstreamsOf(config).map(([name, { pathname }]): [boolean, string] => {
+      const more = behindBase(name, pathname);
+      const what = 'is the address of one endpoint, or of another API';
+      return [more !== undefined, `${name} ${what}: it must end before ${more}.`];
+    }),
     ...(['OLLAMA_BASE_URL', 'OPENAI_BASE_URL'] as const).map((name): [boolean, string] => [
       new Set(config[name]).size < config[name].length,
       `${name} names one server twice: each counts as a server of its own.`,
