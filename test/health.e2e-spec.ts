@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import type { RunningServer } from '../src/server.js';
 import { startApp } from './support/app.js';
 import { call } from './support/rest.js';
@@ -45,6 +46,18 @@ describe('health', () => {
 
     upstream = await ScriptedUpstream.start(port);
     expect(await health('ready')).toEqual(READY);
+  });
+
+  it.each([
+    ['live', 200],
+    ['ready', 200],
+    // Whatever is not a probe must say which name it asks for.
+    ['stream', 403],
+  ])('answers a probe that names no host, as those of HAProxy: %s', async (probe, status) => {
+    const { hostname, port } = new URL(app.url);
+    const socket = connect(Number(port), hostname);
+    socket.write(`GET /health/${probe} HTTP/1.0\r\n\r\n`);
+    expect((await text(socket)).split('\r\n')[0]).toMatch(`HTTP/1.1 ${status} `);
   });
 
   it('is ready while a generation runs', async () => {

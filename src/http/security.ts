@@ -15,10 +15,15 @@ export const REQUEST_TIMEOUT_MS = 300_000;
 /** How often Node looks whether one has taken longer. */
 const TIMEOUT_CHECK_MS = 1_000;
 
+/** What balancers ask. */
+const PROBE = /^\/health\/(live|ready)$/;
+
 /** What stands before every route: who may ask, what may be sent. */
 export function admitHttp(app: NestExpressApplication, config: Config): void {
   app.use((request: Request, response: Response, next: NextFunction) => {
-    if (!isAllowedRequest(request, config)) throw new CastError('forbidden', FOREIGN);
+    // HTTP/1.0 needs no Host, and a probe of HAProxy has none. A browser always sends it.
+    const isProbe = request.headers.host === undefined && PROBE.test(request.path);
+    if (!isProbe && !isAllowedRequest(request, config)) throw new CastError('forbidden', FOREIGN);
     // Answers are private. What may be kept says so itself.
     response.setHeader('Cache-Control', 'no-store');
     next();
