@@ -28,7 +28,7 @@ export class Cancellation implements Listener {
 
   ask(): void {
     const { link, generationId } = this;
-    if (this.isOver || !link.isUp) return;
+    if (this.isOver) return;
     link.ask('cancel', { generationId }, (cancelled) => {
       if (!cancelled.ok) return this.fail(new CastError(cancelled.error));
       link.ask('join', { generationId, after: cancelled.seq - 1 }, (joined) => {

@@ -46,3 +46,12 @@ export class CastError extends Error {
     this.details = details;
   }
 }
+
+/** What the same request would end with again. */
+export function final(code: CastError['code'], message: string): CastError {
+  return new CastError({ code, message, retryable: false });
+}
+
+export function unreachable(message: string, cause?: unknown): CastError {
+  return new CastError({ code: 'unreachable', message, retryable: true }, cause);
+}

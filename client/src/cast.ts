@@ -1,7 +1,7 @@
 import { bare } from './address.js';
 import { EMPTY } from './answer.js';
 import { Cancellation } from './cancellation.js';
-import { CastError } from './cast-error.js';
+import { type CastError, final, unreachable } from './cast-error.js';
 import type { Connection } from './connection.js';
 import { reportFelt } from './felt.js';
 import { Link } from './link.js';
@@ -121,24 +121,12 @@ export class Cast {
 
   /** The next message of a conversation. */
   chat(request: ChatRequest, options?: StreamOptions): CastStream {
-    const asked = { ...request, idempotencyKey: request.idempotencyKey ?? randomId() };
-    const bytes = bytesOf(asked);
-    return this.#start(
-      bytes,
-      { start: (answered) => this.#link.ask('chat', asked, answered, bytes) },
-      options,
-    );
+    return this.#start('chat', request, options);
   }
 
   /** What follows a prompt. */
   generate(request: GenerateRequest, options?: StreamOptions): CastStream {
-    const asked = { ...request, idempotencyKey: request.idempotencyKey ?? randomId() };
-    const bytes = bytesOf(asked);
-    return this.#start(
-      bytes,
-      { start: (answered) => this.#link.ask('generate', asked, answered, bytes) },
-      options,
-    );
+    return this.#start('generate', request, options);
   }
 
   /**
@@ -205,7 +193,14 @@ export class Cast {
     for (const listener of [...this.#readers, ...this.#cancellations]) listener.fail(closed());
   }
 
-  #start(bytes: number, source: Source, options?: StreamOptions): CastStream {
+  #start(
+    event: 'chat' | 'generate',
+    request: ChatRequest | GenerateRequest,
+    options?: StreamOptions,
+  ): CastStream {
+    const asked = { ...request, idempotencyKey: request.idempotencyKey ?? randomId() };
+    const bytes = bytesOf(asked);
+    const source: Source = { start: (answered) => this.#link.ask(event, asked, answered, bytes) };
     if (bytes <= this.#maxRequestBytes) return this.#open(source, options);
     const reader = new Reader(this.#link, source);
     reader.fail(tooLarge(bytes, this.#maxRequestBytes));
@@ -244,7 +239,7 @@ export class Cast {
     const timer = setTimeout(() => {
       if (this.#link.wasUp) return;
       const message = this.connection.error?.message ?? `No connection within ${ms} ms.`;
-      listener.fail(new CastError({ code: 'unreachable', message, retryable: true }));
+      listener.fail(unreachable(message));
     }, ms);
     return () => clearTimeout(timer);
   }
@@ -279,9 +274,5 @@ export class Cast {
 }
 
 function closed(): CastError {
-  return new CastError({
-    code: 'closed',
-    message: 'The connection was closed.',
-    retryable: false,
-  });
+  return final('closed', 'The connection was closed.');
 }

@@ -37,7 +37,7 @@ export function reportFelt(reader: Reader, link: Link): void {
   });
   const tell = (whole: boolean): void => {
     const { generationId } = reader.view;
-    if (generationId === undefined || lags.length === 0 || !link.isUp) return;
+    if (generationId === undefined || lags.length === 0) return;
     lags.sort((one, other) => one - other);
     const at = (part: number): number => {
       const lag = lags[Math.floor(part * (lags.length - 1))]! - lags[0]! + link.roundTripMs / 2;

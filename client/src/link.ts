@@ -18,6 +18,9 @@ const MAX_FAILED_UPGRADES = 3;
 /** After the server has hung up, Socket.IO does not connect again by itself. */
 const RETURN_MS = 1_000;
 
+/** What is asked of an answer that is there already. */
+const OF_AN_ANSWER = /join|cancel/;
+
 type Asked = 'generate' | 'chat' | 'join' | 'leave' | 'cancel' | 'report';
 type Request<E extends Asked> = Parameters<ClientToServerEvents[E]>[0];
 type AnswerTo<E extends Asked> = Parameters<Parameters<ClientToServerEvents[E]>[1]>[0];
@@ -50,6 +53,10 @@ export interface LinkOptions {
 /** The connection: is made when it is first needed, comes back by itself, notices when it is dead. */
 export class Link {
   connection: Connection = { state: 'idle', error: undefined };
+  /** Whether it was up at least once: then the address is right. */
+  wasUp = false;
+  /** The shortest time that an answer took on this connection, in milliseconds; 0 before the first. */
+  roundTripMs = 0;
   readonly #url: string;
   readonly #socket: Socket<ServerToClientEvents, ClientToServerEvents>;
   readonly #ackTimeoutMs: number;
@@ -57,9 +64,6 @@ export class Link {
   readonly #events: LinkEvents;
   #renewing: ReturnType<typeof setTimeout> | undefined;
   #stopWaking: (() => void) | undefined;
-  #wasUp = false;
-  /** The shortest time that an answer took on this connection, in milliseconds. */
-  #roundTripMs = Infinity;
   #failedUpgrades = 0;
   /** Connections for which a token was asked. */
   #attempts = 0;
@@ -98,16 +102,6 @@ export class Link {
     return this.#socket.connected;
   }
 
-  /** Whether it was up at least once: then the address is right. */
-  get wasUp(): boolean {
-    return this.#wasUp;
-  }
-
-  /** The time that the way there and back takes, in milliseconds; 0 as long as that is not known. */
-  get roundTripMs(): number {
-    return Number.isFinite(this.#roundTripMs) ? this.#roundTripMs : 0;
-  }
-
   /** What the server calls this connection; undefined while it is down. */
   get id(): string | undefined {
     return this.#socket.id;
@@ -120,7 +114,7 @@ export class Link {
       if (this.isUp) this.#events.doubt();
       else this.#restart();
     });
-    if (!this.#wasUp) this.#change('connecting');
+    if (!this.wasUp) this.#change('connecting');
     this.#socket.connect();
   }
 
@@ -133,7 +127,8 @@ export class Link {
   }
 
   /**
-   * Asks on this connection and no later one.
+   * Asks on this connection and no later one; nothing where there is none. To read or to cancel an
+   * answer is asked again where the server cannot do it now: that says nothing of the answer.
    * @param answered is called before any record that follows; not at all if the connection is lost
    * @param bytes how large the request is
    */
@@ -143,16 +138,24 @@ export class Link {
     answered: (answer: AnswerTo<E>) => void,
     bytes = 0,
   ): void {
-    const { id } = this.#socket;
+    const { id } = this;
+    if (id === undefined) return;
     const emit = this.#socket.timeout(this.#ackTimeoutMs + bytes / BYTES_PER_MS) as unknown as {
       emit(event: E, request: Request<E>, ack: (lost: unknown, answer: AnswerTo<E>) => void): void;
     };
     const from = Date.now();
     emit.emit(event, request, (lost, answer) => {
-      if (!lost) {
-        this.#roundTripMs = Math.min(this.#roundTripMs, Date.now() - from);
-        answered(answer);
-      } else if (this.isUp && this.#socket.id === id) this.#restart();
+      if (lost) {
+        if (this.id === id) this.#restart();
+        return;
+      }
+      this.roundTripMs = Math.min(this.roundTripMs || Infinity, Date.now() - from);
+      if (answer.ok || !answer.error.retryable || !OF_AN_ANSWER.test(event)) {
+        return answered(answer);
+      }
+      setTimeout(() => {
+        if (this.id === id) this.ask(event, request, answered);
+      }, answer.error.retryAfterMs ?? RETURN_MS);
     });
   }
 
@@ -160,8 +163,8 @@ export class Link {
     const events = this.#events;
     this.#socket.io.on('open', () => this.#watchUpgrade());
     this.#socket.on('connect', () => {
-      this.#wasUp = true;
-      this.#roundTripMs = Infinity;
+      this.wasUp = true;
+      this.roundTripMs = 0;
       events.up();
       this.#change('up');
     });
@@ -177,7 +180,7 @@ export class Link {
       const refusal = refusalOf(error);
       clearTimeout(this.#renewing);
       if (refusal.retryable) {
-        this.#change(this.#wasUp ? 'down' : 'connecting', refusal);
+        this.#change(this.wasUp ? 'down' : 'connecting', refusal);
         // Each a bit later than it may, so that they do not come back as one.
         this.#comeBack((refusal.retryAfterMs ?? RETURN_MS) * (1 + Math.random() / 2));
       } else {
@@ -221,10 +224,10 @@ export class Link {
 
   /** Goes on with a new token. Where there is none, the server closes the socket, and all begins anew. */
   async #renew(source: TokenSource): Promise<void> {
-    const { id } = this.#socket;
+    const { id } = this;
     try {
       const token = await source();
-      if (token === undefined || !this.isUp || this.#socket.id !== id) return;
+      if (token === undefined || this.id !== id) return;
       const answer = await this.#socket.timeout(this.#ackTimeoutMs).emitWithAck('auth', { token });
       if (answer.ok) this.#renewLater(source, token);
     } catch {
@@ -234,8 +237,8 @@ export class Link {
 
   /** A wrong address must not be silent: whoever tries it for the first time is told once. */
   #failed(error: CastError): void {
-    const isFirst = !this.#wasUp && this.connection.error === undefined;
-    this.#change(this.#wasUp ? 'down' : 'connecting', error);
+    const isFirst = !this.wasUp && this.connection.error === undefined;
+    this.#change(this.wasUp ? 'down' : 'connecting', error);
     if (!isFirst) return;
     console.warn(
       `llm-cast-client: ${error.message} Is Socket.IO of llm-cast there (SOCKET_PORT, usually 4321), ` +

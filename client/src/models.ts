@@ -1,4 +1,4 @@
-import { asError, CastError } from './cast-error.js';
+import { asError, CastError, unreachable } from './cast-error.js';
 import type { ModelList, Refusal } from './protocol.js';
 import type { TokenSource } from './token.js';
 
@@ -31,8 +31,4 @@ async function headersWith(token: TokenSource | undefined): Promise<Headers> {
   } catch (cause) {
     throw unreachable(`No token: ${asError(cause).message}`, cause);
   }
-}
-
-function unreachable(message: string, cause?: unknown): CastError {
-  return new CastError({ code: 'unreachable', message, retryable: true }, cause);
 }

@@ -1,5 +1,5 @@
 import { type Answer, apply, EMPTY, textOf } from './answer.js';
-import { CastError } from './cast-error.js';
+import { CastError, final } from './cast-error.js';
 import type { Link } from './link.js';
 import { Listeners } from './listeners.js';
 import { isWhole } from './proof.js';
@@ -67,7 +67,7 @@ export class Reader implements Listener {
   }
 
   get isOver(): boolean {
-    return this.#view.result !== undefined || this.#view.error !== undefined;
+    return (this.#view.result ?? this.#view.error) !== undefined;
   }
 
   /** @returns a function that ends it */
@@ -131,7 +131,7 @@ export class Reader implements Listener {
   leave(): void {
     // A cancel goes first: this stays until the server has heard of it.
     if (this.isOver || this.#isCancelling) return;
-    this.#askLeave();
+    this.#tell('leave');
     this.#giveUp('closed', 'The stream was left.');
   }
 
@@ -142,7 +142,7 @@ export class Reader implements Listener {
   }
 
   #giveUp(code: CastError['code'], message: string): void {
-    this.fail(new CastError({ code, message, retryable: false }));
+    this.fail(final(code, message));
   }
 
   #start(start: Extract<Source, { start: unknown }>['start']): void {
@@ -154,10 +154,13 @@ export class Reader implements Listener {
       this.#isAsking = false;
       if (!answer.ok) return this.fail(new CastError(answer.error));
       const { generationId } = answer;
-      if (!this.isOver) this.#update({ generationId, ...this.#stateOf(answer) });
-      else this.#view = { ...this.#view, generationId };
-      if (this.isOver) this.#askLeave();
-      else this.#askCancel();
+      if (this.isOver) {
+        this.#view = { ...this.#view, generationId };
+        this.#tell('leave');
+      } else {
+        this.#update({ generationId, ...this.#stateOf(answer) });
+        this.#askCancel();
+      }
     });
   }
 
@@ -166,7 +169,7 @@ export class Reader implements Listener {
     this.link.ask('join', { generationId, after }, (answer) => {
       this.#isAsking = false;
       // Left meanwhile: the server may have heard of that before it began to read.
-      if (this.isOver) return this.#askLeave();
+      if (this.isOver) return this.#tell('leave');
       if (answer.ok) {
         this.#update(this.#stateOf(answer));
         this.#askCancel();
@@ -177,17 +180,14 @@ export class Reader implements Listener {
     });
   }
 
+  /** What comes of it is said by the terminal record. */
   #askCancel(): void {
-    const { generationId } = this.#view;
-    if (!this.#isCancelling || generationId === undefined || !this.link.isUp) return;
-    // What comes of it is said by the terminal record.
-    this.link.ask('cancel', { generationId }, () => undefined);
+    if (this.#isCancelling) this.#tell('cancel');
   }
 
-  #askLeave(): void {
+  #tell(event: 'cancel' | 'leave'): void {
     const { generationId } = this.#view;
-    if (generationId === undefined || !this.link.isUp) return;
-    this.link.ask('leave', { generationId }, () => undefined);
+    if (generationId !== undefined) this.link.ask(event, { generationId }, () => undefined);
   }
 
   /** A text that does not match its proof is read anew, once. */
@@ -236,8 +236,6 @@ function errorOf(result: Result): CastError | undefined {
     const { code, detail: message, retryable, retryAfterMs } = result;
     return new CastError({ code, message, retryable, retryAfterMs });
   }
-  const message = 'What arrived is not what was sent.';
-  return result.verified
-    ? undefined
-    : new CastError({ code: 'text_damaged', message, retryable: false });
+  if (result.verified) return undefined;
+  return final('text_damaged', 'What arrived is not what was sent.');
 }

@@ -1,4 +1,4 @@
-import { CastError } from './cast-error.js';
+import { type CastError, final } from './cast-error.js';
 import { utf8Length } from './platform.js';
 
 /** The server's own default; it hangs up on a larger request. */
@@ -13,6 +13,5 @@ export function bytesOf(request: object): number {
 
 /** The refusal of a request that is not sent, because the server would not take it. */
 export function tooLarge(bytes: number, allowed: number): CastError {
-  const message = `The request has ${bytes} bytes; ${allowed} are allowed.`;
-  return new CastError({ code: 'payload_too_large', message, retryable: false });
+  return final('payload_too_large', `The request has ${bytes} bytes; ${allowed} are allowed.`);
 }

@@ -1,4 +1,4 @@
-import { CastError } from './cast-error.js';
+import { final } from './cast-error.js';
 import type { StreamRecord, ToolCall } from './protocol.js';
 import type { Reader } from './reader.js';
 import type { Result, View } from './view.js';
@@ -46,8 +46,7 @@ export class CastStream implements AsyncIterable<string> {
     const { error } = reader.view;
     if (error !== undefined && error.code !== 'aborted') throw error;
     if (isReplaced) {
-      const message = 'Pieces were wrong that you have; `text` has been repaired.';
-      throw new CastError({ code: 'text_damaged', message, retryable: false });
+      throw final('text_damaged', 'Pieces were wrong that you have; `text` has been repaired.');
     }
   }
 

@@ -6,6 +6,7 @@ import {
   type Server,
   type Socket,
 } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ClusterStage, type ClusterServer } from '../../test/support/cluster-stage.js';
 import { describeIf } from '../../test/support/needs.js';
 import { ENGINES } from '../../test/support/redis-server.js';
@@ -66,6 +67,33 @@ describeIf(
       verified: true,
     });
     expect('It scat'.startsWith(answer.view.text)).toBe(true);
+  });
+
+  it('reads and cancels an answer of another node once Redis can be asked again', async () => {
+    const answer = cast.generate({ prompt: 'why is the sky blue?' });
+    (await stage.upstream.nextCall()).text('It ');
+    await until(() => answer.view.text === 'It ');
+    const reader = connect(nodes[1]!.socketUrl);
+    const stopper = connect(nodes[1]!.socketUrl);
+    try {
+      reader.open();
+      stopper.open();
+      await until(() => reader.connected && stopper.connected);
+      stage.redis.signal('SIGSTOP');
+      const joined = reader.join(answer.generationId!);
+      const cancelled = stopper.cancel(answer.generationId!);
+      const refused = Promise.race([joined.result, cancelled]).catch((error: unknown) => error);
+      // Longer than a node waits for Redis.
+      expect(await Promise.race([refused, sleep(5_000)])).toBeUndefined();
+      stage.redis.signal('SIGCONT');
+      expect(await cancelled).toMatchObject({ state: 'cancelled' });
+      expect(await joined.result).toMatchObject({ state: 'cancelled', verified: true });
+      expect(joined.text).toBe('It ');
+    } finally {
+      stage.redis.signal('SIGCONT');
+      reader.close();
+      stopper.close();
+    }
   });
 });
 

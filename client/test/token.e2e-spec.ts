@@ -173,6 +173,30 @@ describe('the client with tokens', () => {
     }
   });
 
+  it('reads on later where its user has joined as often as may be', async () => {
+    const narrow = await startApp({
+      OLLAMA_BASE_URL: upstream.url,
+      JWT_SECRET: SECRET,
+      MAX_CONCURRENT: 1,
+      LIMIT_JOINS_PER_10S: 2,
+    });
+    const line = await FaultProxy.start(Number(new URL(narrow.socketUrl).port));
+    try {
+      open(() => tokenOf('ada'), {}, line.url);
+      const streams = ['one', 'two', 'three'].map((prompt) => ask(prompt).stream);
+      await until(() => streams.filter(({ state }) => state === 'queued').length === 2);
+      // Nothing has come of them yet: each is read from its beginning.
+      line.cut();
+      await until(() => streams.some(({ view }) => !view.connected));
+      for (let at = 0; at < streams.length; at++) (await upstream.nextCall()).text('hello').done();
+      expect(await Promise.all(streams.map(collect))).toEqual(['hello', 'hello', 'hello']);
+    } finally {
+      cast?.close();
+      await line.close();
+      await narrow.close();
+    }
+  });
+
   it('replaces a token before it ends, on the same connection', async () => {
     let fetched = 0;
     let connections = 0;
