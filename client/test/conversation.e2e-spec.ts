@@ -1,5 +1,6 @@
 import type { RunningServer } from '../../src/server.js';
 import { startApp } from '../../test/support/app.js';
+import { FaultProxy } from '../../test/support/fault-proxy.js';
 import { ScriptedUpstream } from '../../test/support/scripted-upstream.js';
 import { until } from '../../test/support/until.js';
 import {
@@ -10,7 +11,7 @@ import {
   OpenConversation,
   titleOf,
 } from '../src/conversation.js';
-import { type Cast, connect } from '../src/index.js';
+import { type Cast, connect, type ConnectOptions } from '../src/index.js';
 
 /** One storage for several tabs, with a memory that outlives them. */
 class SharedStorage implements ConversationStorage {
@@ -92,8 +93,8 @@ describe('a conversation', () => {
   });
 
   /** As a page does when it is loaded: its own connection, the storage of all. */
-  const load = (id?: string, setup = {}) => {
-    const cast = connect(app.socketUrl);
+  const load = (id?: string, setup = {}, url = app.socketUrl, options: ConnectOptions = {}) => {
+    const cast = connect(url, options);
     casts.push(cast);
     const conversations = conversationsOf(cast, { storage });
     const open = new OpenConversation(conversations, id, setup);
@@ -348,11 +349,78 @@ describe('a conversation', () => {
     first.cast.close();
     const cast = connect(app.socketUrl, { connectTimeoutMs: 1, socket: { reconnectionDelay: 5 } });
     casts.push(cast);
-    const open = new OpenConversation(conversationsOf(cast, { storage }), 'main');
+    const conversations = conversationsOf(cast, { storage });
+    const open = new OpenConversation(conversations, 'main');
     open.subscribe(() => undefined);
     await until(() => open.view.messages.length === 2);
-    request.text('cause').done();
+    request.text('cau');
+    await until(() => lastOf(open).content === 'Becau');
+    const [stream] = conversations.streams.values();
+    request.text('se');
+    await until(() => stream?.text === 'Because');
+    expect(lastOf(open).content).toBe('Because');
+    request.done();
     await until(() => open.view.status === 'ready');
     expect(textOf(open)).toEqual(['why?', 'Because']);
+  });
+
+  describe('that is stopped while the server cannot be reached', () => {
+    let proxy: FaultProxy;
+
+    beforeEach(async () => {
+      proxy = await FaultProxy.start(Number(new URL(app.socketUrl).port));
+    });
+    afterEach(() => proxy.close());
+
+    it('stays so after a reload, and the model stops when the server hears of it', async () => {
+      const first = load('main', {}, proxy.url);
+      await first.open.send('why?');
+      const request = (await upstream.nextCall()).text('Because');
+      await until(() => storage.kept.get('main')?.turns[0]?.answer.text === 'Because');
+      proxy.refusing = true;
+      proxy.cut();
+      await until(() => !first.cast.connected);
+      first.open.stop();
+      first.cast.close();
+      const { open } = load('main');
+      await request.closed;
+      await until(() => open.view.status === 'ready');
+      expect(lastOf(open)).toMatchObject({ content: 'Because', state: 'cancelled' });
+    });
+
+    it('counts as stopped where the server knows nothing of it any more', async () => {
+      const { open } = load('main', {}, proxy.url);
+      await open.send('why?');
+      (await upstream.nextCall()).text('Because');
+      await until(() => storage.kept.get('main')?.turns[0]?.answer.text === 'Because');
+      proxy.refusing = true;
+      proxy.cut();
+      open.stop();
+      casts.pop()!.close();
+      const kept = storage.kept.get('main')!;
+      const [turn] = kept.turns;
+      const answer = { ...turn!.answer, generationId: 'k3JvX0d1Qm6c7Tq2Zr9s_A' };
+      storage.kept.set('main', { ...kept, turns: [{ ...turn!, answer }] });
+      const later = load('main').open;
+      await until(() => later.view.status === 'ready');
+      expect(lastOf(later)).toMatchObject({ content: 'Because', state: 'cancelled' });
+    });
+
+    it('is stopped also where its first connection took too long', async () => {
+      const first = load('main');
+      await first.open.send('why?');
+      const request = (await upstream.nextCall()).text('Because');
+      await until(() => storage.kept.get('main')?.turns[0]?.answer.text === 'Because');
+      first.cast.close();
+      proxy.refusing = true;
+      const options = { connectTimeoutMs: 1, socket: { reconnectionDelay: 5 } };
+      const { open, conversations } = load('main', {}, proxy.url, options);
+      await until(() => [...conversations.streams.values()][0]?.view.error !== undefined);
+      open.stop();
+      proxy.refusing = false;
+      await request.closed;
+      await until(() => open.view.status === 'ready');
+      expect(lastOf(open)).toMatchObject({ content: 'Because', state: 'cancelled' });
+    });
   });
 });

@@ -29,7 +29,10 @@ function thoughtOf(answer: Answer, { thinking, text }: View, now: number): Parti
 export function ended(answer: Answer, view: View): Answer {
   const { result, error } = view;
   const part = partOf(answer, view);
-  if (error?.code === 'aborted') return { ...part, state: 'cancelled', reason: 'client' };
+  // Where nobody knows how it has ended, a stopped one has stopped.
+  if (error?.code === 'aborted' || (answer.isStopped === true && result === undefined)) {
+    return stopped(part);
+  }
   if (error !== undefined) {
     const { code, message } = error;
     return { ...part, state: 'failed', failure: { code, message } };
@@ -47,8 +50,15 @@ export function ended(answer: Answer, view: View): Answer {
   return { ...part, state: 'completed', reason, measured };
 }
 
+const stopped = (answer: Answer): Answer => ({
+  ...answer,
+  state: 'cancelled',
+  reason: 'client',
+});
+
 /** An answer that no server knows of. */
 export function neverAsked(answer: Answer): Answer {
+  if (answer.isStopped === true) return stopped(answer);
   const message = 'The page was closed before the server had the question.';
   return { ...answer, state: 'failed', failure: { code: 'unanswered', message } };
 }

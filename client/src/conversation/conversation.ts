@@ -41,6 +41,8 @@ export interface Answer {
   /** Known once the server has accepted the request. */
   readonly generationId?: string;
   readonly state: 'running' | 'completed' | 'cancelled' | 'failed';
+  /** Somebody has stopped it. Until the server hears of that, it runs. */
+  readonly isStopped?: boolean;
   readonly text: string;
   readonly thinking: string;
   /** When the model began to think, in milliseconds since 1970. */

@@ -6,7 +6,7 @@ import type { Conversation, Turn } from './conversation.js';
 import { requestOf } from './request.js';
 import { RunningAnswers } from './running-answers.js';
 import { type ConversationStorage, NO_STORAGE } from './storage.js';
-import { runningTurns } from './turns.js';
+import { runningTurns, withAnswer } from './turns.js';
 
 export interface ConversationsOptions {
   /** Default: none. `browserStorage()` keeps them in the browser. */
@@ -107,14 +107,21 @@ export class Conversations {
     await this.#save(id);
   }
 
+  /** Stops an answer. Where the server cannot be reached, it hears of that later, also after a reload. */
+  async stop(id: string, answerId: string): Promise<void> {
+    this.#running.cancel(answerId);
+    await this.change(id, (now) =>
+      withAnswer(now, answerId, (answer) =>
+        answer.state === 'running' ? { ...answer, isStopped: true } : answer,
+      ),
+    );
+  }
+
   /** Removes it, and stops its answers. */
   async remove(id: string): Promise<void> {
     this.removed = this.#kept.get(id);
     for (const { answer } of this.removed === undefined ? [] : runningTurns(this.removed)) {
-      // How it ends is of no interest any more.
-      this.streamOf(answer.id)
-        ?.cancel()
-        .catch(() => undefined);
+      this.#running.cancel(answer.id);
     }
     this.#show(id, undefined);
     await this.#save(id);

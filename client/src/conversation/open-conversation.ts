@@ -1,5 +1,6 @@
 import { Listeners } from '../listeners.js';
 import { randomId } from '../platform.js';
+import type { CastStream } from '../stream.js';
 import {
   type Conversation,
   continued,
@@ -39,8 +40,8 @@ export class OpenConversation {
   readonly #messages = new MessageList();
   readonly #listeners = new Listeners();
   #stop: (() => void) | undefined;
-  /** By the answer's id: ends the subscription to its stream. */
-  #streams = new Map<string, () => void>();
+  /** Those of the running answers, and what ends the subscription to each. */
+  #streams = new Map<CastStream, () => void>();
 
   /**
    * @param id of a conversation that is there, or of one that begins with its first question
@@ -107,12 +108,7 @@ export class OpenConversation {
   /** Stops the answer at the end of what is shown. What has come of it is kept. */
   stop(): void {
     const last = shownTurns(this.conversation).at(-1);
-    if (last === undefined) return;
-    // How it ends stands in the answer.
-    this.conversations
-      .streamOf(last.answer.id)
-      ?.cancel()
-      .catch(() => undefined);
+    if (last?.answer.state === 'running') void this.conversations.stop(this.id, last.answer.id);
   }
 
   /** Answers a question again, the last one if none is named; the answer before stays as a version. */
@@ -175,23 +171,21 @@ export class OpenConversation {
   }
 
   #refresh(): void {
-    const running = new Map(
-      runningTurns(this.conversation).flatMap(({ answer: { id } }) => {
-        const stream = this.conversations.streamOf(id);
-        return stream === undefined ? [] : [[id, stream] as const];
-      }),
+    // An answer may get another stream, where the server was away for long.
+    const running = new Set(
+      runningTurns(this.conversation).flatMap(
+        ({ answer: { id } }) => this.conversations.streamOf(id) ?? [],
+      ),
     );
-    for (const [id, unsubscribe] of this.#streams) {
-      if (running.has(id)) continue;
+    for (const [stream, unsubscribe] of this.#streams) {
+      if (running.has(stream)) continue;
       unsubscribe();
-      this.#streams.delete(id);
+      this.#streams.delete(stream);
     }
-    for (const [id, stream] of running) {
-      if (!this.#streams.has(id))
-        this.#streams.set(
-          id,
-          stream.subscribe(() => this.#changed()),
-        );
+    for (const stream of running) {
+      if (this.#streams.has(stream)) continue;
+      const unsubscribe = stream.subscribe(() => this.#changed());
+      this.#streams.set(stream, unsubscribe);
     }
     this.#changed();
   }

@@ -36,6 +36,14 @@ export class RunningAnswers {
     return this.#running.get(answerId)?.stream;
   }
 
+  /** Stops the model, when the server hears of it. */
+  cancel(answerId: string): void {
+    // How it ends stands in the answer.
+    this.get(answerId)
+      ?.cancel()
+      .catch(() => undefined);
+  }
+
   get streams(): Map<string, CastStream> {
     const streams = new Map<string, CastStream>();
     for (const [id, { stream }] of this.#running) if (stream !== undefined) streams.set(id, stream);
@@ -47,8 +55,11 @@ export class RunningAnswers {
     const ids = new Set<string>();
     for (const conversation of conversations) {
       for (const turn of runningTurns(conversation)) {
-        ids.add(turn.answer.id);
-        if (!this.#running.has(turn.answer.id)) this.#begin(conversation, turn);
+        const { id, isStopped } = turn.answer;
+        ids.add(id);
+        if (!this.#running.has(id)) this.#begin(conversation, turn);
+        // In another tab, or before a reload.
+        if (isStopped === true) this.cancel(id);
       }
     }
     for (const [id, { leave }] of this.#running) {
@@ -73,7 +84,10 @@ export class RunningAnswers {
     this.#running.set(id, { stream: undefined, leave: () => (isLeft = true) });
     try {
       const request = await this.requestOf(conversation, turn);
-      if (!isLeft) this.#read(conversation.id, id, this.cast.chat(request));
+      if (isLeft) return;
+      this.#read(conversation.id, id, this.cast.chat(request));
+      // It may have been stopped meanwhile.
+      this.follow(this.conversations.list);
     } catch (error) {
       await this.#change(conversation.id, id, (kept) => notAsked(kept, error));
     }
