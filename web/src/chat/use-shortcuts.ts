@@ -35,9 +35,9 @@ export function useShortcuts(actions: Actions): void {
 
 function actionOf(event: KeyboardEvent, actions: Actions): (() => void) | undefined {
   const { key, ctrlKey, metaKey, altKey, shiftKey } = event;
-  // What is open closes first.
+  // What is open closes first, and a search ends.
   const isOpen = document.querySelector(':popover-open, dialog[open]') !== null;
-  if (key === 'Escape') return isOpen ? undefined : actions.stop;
+  if (key === 'Escape') return isOpen || isSearch(event.target) ? undefined : actions.stop;
   if (altKey || isOpen) return undefined;
   if (ctrlKey || metaKey) {
     if (shiftKey) return key.toLowerCase() === 'o' ? actions.begin : undefined;
@@ -46,6 +46,11 @@ function actionOf(event: KeyboardEvent, actions: Actions): (() => void) | undefi
   if (isField(event.target)) return undefined;
   if (key === '/') return actions.focus;
   return key === '?' ? actions.help : undefined;
+}
+
+/** Whether a browser empties this field with Escape. */
+function isSearch(target: EventTarget | null): boolean {
+  return target instanceof HTMLInputElement && target.type === 'search' && target.value !== '';
 }
 
 /** Whether what is typed goes somewhere. */
