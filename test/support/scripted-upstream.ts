@@ -103,6 +103,8 @@ export class ScriptedUpstream {
   models: string[] = ['llama3.2'];
   /** Of each of them, in tokens; undefined = none of them is loaded. */
   contextLength: number | undefined;
+  /** Those of a model, by its name; for the others it says none. */
+  capabilities: Record<string, string[]> = {};
   /** Every generation request so far, in the order of arrival. */
   readonly calls: UpstreamCall[] = [];
   /** Most generation requests that were open at one time. */
@@ -173,7 +175,12 @@ export class ScriptedUpstream {
         return call.json(200, { version: '0.33.0-scripted' });
       case '/api/tags':
         return call.json(200, {
-          models: this.models.map((name) => ({ name, model: name, size: 1 })),
+          models: this.models.map((name) => ({
+            name,
+            model: name,
+            size: 1,
+            capabilities: this.capabilities[name],
+          })),
         });
       case '/api/ps':
         return call.json(200, {
