@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { Stage } from '../../test/support/stage.js';
+import { until } from '../../test/support/until.js';
 import { describeInBrowser, launchBrowser } from './support/browser.js';
 import { Chat } from './support/chat.js';
 
@@ -67,6 +68,14 @@ describeInBrowser('conversations of the chat page', () => {
     expect(await links().allInnerTexts()).toEqual(['One?']);
     await chat.page.keyboard.type('x');
     await chat.sees('Nothing found.');
+    await chat.ask('Seven?');
+    const call = await stage.upstream.nextCall();
+    call.text('Dates ');
+    await chat.sees('Dates');
+    // The key that empties the field does not stop the answer.
+    await chat.page.getByLabel('Search the conversations').press('Escape');
+    call.text('and more.').done();
+    await chat.sees('Dates and more.');
   });
 
   it('go into a file and come back from it, with all versions and images', async () => {
@@ -127,6 +136,31 @@ describeInBrowser('conversations of the chat page', () => {
     await chat.page.reload();
     await chat.button('Settings (changed)').click();
     expect(await chat.page.getByLabel('Seed').inputValue()).toBe('7');
+  });
+
+  it('do not have a model think that cannot', async () => {
+    const { upstream } = stage;
+    upstream.models.push('thinker');
+    upstream.capabilities = { thinker: ['completion', 'thinking'], 'llama3.2': ['completion'] };
+    await chat.page.goto(`${stage.app.url}/?model=thinker`);
+    await chat.button('Model: thinker').waitFor();
+    await chat.button('Settings').click();
+    await chat.page.locator('#settings').getByLabel('Thinking').selectOption('on');
+    await chat.page.getByLabel('Seed').fill('7');
+    await chat.page.keyboard.press('Escape');
+    await chat.ask('One?');
+    const first = await upstream.nextCall();
+    expect(first.body['think']).toBe(true);
+    first.text('First.').done();
+    await chat.answered();
+    await chat.button('Model: thinker').click();
+    await chat.page.getByRole('radio', { name: 'llama3.2' }).click();
+    await chat.ask('Two?');
+    const second = await upstream.nextCall();
+    expect(second.body).toMatchObject({ model: 'llama3.2', options: { seed: 7 } });
+    expect(second.body).not.toHaveProperty('think');
+    second.text('Second.').done();
+    await chat.answered();
   });
 
   it('keep their settings apart when Back leads to another one', async () => {
@@ -192,6 +226,14 @@ describeInBrowser('conversations of the chat page', () => {
     await links().getByText('One?').click();
     await chat.sees('First.');
     await chat.page.getByText('new answer', { exact: true }).waitFor({ state: 'detached' });
+    // Another tab, where somebody does not see it, says that it is new.
+    const other = await Chat.open(context, stage.app.url);
+    const unread = () => other.page.evaluate(() => localStorage.getItem('llm-cast unread'));
+    await other.page.evaluate(
+      (id) => localStorage.setItem('llm-cast unread', JSON.stringify([id])),
+      new URL(chat.page.url()).hash.slice(1),
+    );
+    await until(async () => (await unread()) === '[]');
   });
 
   it('tell of an answer in the background, where that is wanted', async () => {
@@ -228,10 +270,22 @@ describeInBrowser('conversations of the chat page', () => {
     await hide(true);
     call.text('Second.').done();
     await chat.answered();
-    expect(await told()).toEqual(['One?: The answer is complete.']);
     await chat.page.getByText('new answer', { exact: true }).waitFor({ state: 'attached' });
+    await until(async () => (await told()).length === 1);
+    expect(await told()).toEqual(['One?: The answer is complete.']);
     await hide(false);
     await chat.page.getByText('new answer', { exact: true }).waitFor({ state: 'detached' });
+    // Nor of one that is seen in another tab.
+    const other = await Chat.open(context, chat.page.url());
+    await chat.ask('Three?');
+    const third = await stage.upstream.nextCall();
+    third.text('At last, ');
+    await Promise.all([chat.sees('At last,'), other.sees('At last,')]);
+    await hide(true);
+    third.text('the third.').done();
+    await Promise.all([chat.answered(), other.answered()]);
+    await chat.page.waitForTimeout(2_000);
+    expect(await told()).toHaveLength(1);
   });
 
   it('are reached with shortcuts, which a dialog lists', async () => {

@@ -7,6 +7,8 @@ import { notify } from './use-notifications';
 
 /** Where all tabs have the ids of the conversations with an answer that nobody has seen. */
 const KEY = 'llm-cast unread';
+/** So long, in ms, another tab has time to say that the answer is seen there. */
+const SEEN_ELSEWHERE_MS = 1_000;
 
 /** What goes on in the conversations that are not shown, and when the page is not. */
 export function useBackground({ list, views }: Conversations, selected: Readonly<Ref<string>>) {
@@ -26,7 +28,10 @@ export function useBackground({ list, views }: Conversations, selected: Readonly
     if (document.visibilityState === 'visible') setUnread(selected.value, false);
   }
   const onStorage = ({ key }: StorageEvent): void => {
-    if (key === KEY) unread.value = read();
+    if (key !== KEY) return;
+    unread.value = read();
+    // A tab that is not looked at does not know that it is seen here.
+    see();
   };
   watch(selected, see, { immediate: true });
   document.addEventListener('visibilitychange', see);
@@ -52,7 +57,10 @@ export function useBackground({ list, views }: Conversations, selected: Readonly
     setUnread(id, true);
     see();
     const hasFailed = turn.answer.state === 'failed';
-    notify(conversation.title, hasFailed ? 'The answer failed.' : 'The answer is complete.');
+    setTimeout(() => {
+      if (!unread.value.has(id)) return;
+      notify(conversation.title, hasFailed ? 'The answer failed.' : 'The answer is complete.');
+    }, SEEN_ELSEWHERE_MS);
   }
 
   function stateOf(conversation: Conversation): RowState {
