@@ -305,6 +305,26 @@ describe('a conversation', () => {
     expect(titleOf(`${'a'.repeat(59)}😀 and more`)).toBe(`${'a'.repeat(59)}…`);
   });
 
+  it('takes what is set before its storage is read', async () => {
+    await ask(load('main').open, 'one', 'first');
+    const { open } = load('main');
+    expect(open.view.status).toBe('loading');
+    await open.set({ system: 'Be brief.' });
+    expect(open.view.conversation).toMatchObject({ title: 'one', system: 'Be brief.' });
+    expect(storage.kept.get('main')?.system).toBe('Be brief.');
+  });
+
+  it('is read on where another part of the app has left the same stream', async () => {
+    const { open, cast } = load();
+    await open.send('why?');
+    const request = (await upstream.nextCall()).text('Be');
+    await until(() => lastOf(open).content === 'Be');
+    cast.join(lastOf(open).answer.generationId!).leave();
+    request.text('cause').done();
+    await until(() => open.view.status === 'ready', 10_000);
+    expect(textOf(open)).toEqual(['why?', 'Because']);
+  });
+
   it('is one of a list; removed, its answer stops, and it can be brought back', async () => {
     const { open, conversations } = load();
     await ask(open, 'one', 'first');

@@ -143,6 +143,8 @@ export class OpenConversation {
 
   /** Changes what the next question is asked with. */
   async set(change: Partial<Setup & Pick<Conversation, 'title'>>): Promise<void> {
+    // Until then, one that is kept would be taken for a new one.
+    if (!this.conversations.isLoaded) await this.conversations.load();
     if (this.conversations.get(this.id) !== undefined) {
       return this.conversations.change(this.id, (now) => ({ ...now, ...change }));
     }

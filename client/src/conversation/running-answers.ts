@@ -122,7 +122,7 @@ export class RunningAnswers {
     const { code } = view.error ?? {};
     // Closed here, or not reached in time, it may go on: after a reload, or once the server is there.
     const isThere = view.generationId !== undefined && code === 'unreachable';
-    if (code === 'closed') return;
+    if (code === 'closed') return this.#readAnew(id);
     if (isThere) return this.#waitForServer(id);
     await this.#change(conversationId, id, (kept) => ended(kept, view));
     this.#running.delete(id);
@@ -134,9 +134,15 @@ export class RunningAnswers {
     const unsubscribe = this.cast.subscribe(({ state }) => {
       if (state !== 'up') return;
       unsubscribe();
-      this.#running.delete(id);
-      this.follow(this.conversations.list);
+      this.#readAnew(id);
     });
+  }
+
+  /** Another part of the app may have left the stream, which is one for all. */
+  #readAnew(id: string): void {
+    if (this.cast.connection.state === 'closed') return;
+    this.#running.delete(id);
+    this.follow(this.conversations.list);
   }
 
   /** Another tab may have kept already how it has ended: a tab that wakes late does not change that. */
