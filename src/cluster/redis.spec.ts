@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import { FaultProxy } from '../../test/support/fault-proxy.js';
 import { describeIf } from '../../test/support/needs.js';
 import { ENGINES, RedisServer } from '../../test/support/redis-server.js';
 import { until } from '../../test/support/until.js';
@@ -78,6 +79,37 @@ describeIf(engine !== undefined, 'the connections to Redis are not tested: there
       await Promise.allSettled(asked);
       const next = (): Promise<unknown> => one.ask('node-two', 'same', 'next');
       await until(async () => (await next().catch(() => undefined)) === 'next');
+    });
+
+    it('goes to the new primary where that one is behind the same address by now', async () => {
+      const [before, after] = await Promise.all([
+        RedisServer.start(engine?.program ?? ''),
+        RedisServer.start(engine?.program ?? ''),
+      ]);
+      const address = await FaultProxy.start(before.port);
+      try {
+        const moving = new RedisClient([`redis://127.0.0.1:${address.port}`], 'test:');
+        open.push(moving);
+        await moving.connect();
+        const bus = await busOf('node-one', moving);
+        bus.on('same', (message) => message);
+        await moving.ask((client) => client.set('written', 'before'));
+        await after.follow(before);
+        // A failover: whoever was connected stays so, to what is a replica now.
+        await after.ask((client) => client.call('REPLICAOF', 'NO', 'ONE'));
+        await before.follow(after);
+        address.target = { host: '127.0.0.1', port: after.port };
+        const write = (): Promise<unknown> =>
+          moving.ask((client) => client.set('written', 'after'));
+        await until(async () => (await write().catch(() => undefined)) === 'OK');
+        expect(await after.ask((client) => client.get('written'))).toBe('after');
+        // A node is heard there too: who asks it is not told that it is gone.
+        const asked = (): Promise<unknown> => bus.ask('node-one', 'same', 1);
+        await until(async () => (await asked().catch(() => undefined)) === 1);
+      } finally {
+        await address.close();
+        await Promise.all([before.close(), after.close()]);
+      }
     });
 
     it('is answered with what the other node refused, and with node_lost where there is none', async () => {

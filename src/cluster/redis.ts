@@ -13,6 +13,8 @@ const SILENT_MS = 3_000;
  */
 const RECONNECT_MS = 100;
 const LONGEST_RECONNECT_MS = 300;
+/** How a server begins that refuses to write as it is a replica. */
+const DEMOTED = 'READONLY';
 /** Most commands that wait for an answer; over it new ones are refused. */
 export const MAX_OUTSTANDING = 10_000;
 
@@ -38,7 +40,8 @@ export class RedisClient {
     /** What all keys and channels begin with. */
     readonly prefix: string,
   ) {
-    this.commands = connect(urls);
+    // The new primary does not hear of who has subscribed at the old one.
+    this.commands = connect(urls, () => this.subscriber.disconnect(true));
     this.subscriber = connect(urls);
     for (const client of [this.commands, this.subscriber]) {
       // Without a listener ioredis writes each failed attempt to the console.
@@ -180,7 +183,11 @@ export class RedisClient {
 const PLAIN = '=';
 const SHARDED = '#';
 
-function connect(urls: readonly string[]): Redis | Cluster {
+/** @param onDemoted called when the server is no primary any more: it is connected to anew */
+function connect(
+  urls: readonly string[],
+  onDemoted: () => void = () => undefined,
+): Redis | Cluster {
   const options: RedisOptions = {
     lazyConnect: true,
     enableOfflineQueue: false,
@@ -191,6 +198,12 @@ function connect(urls: readonly string[]): Redis | Cluster {
     connectTimeout: COMMAND_TIMEOUT_MS,
     socketTimeout: SILENT_MS,
     retryStrategy: reconnectPause,
+    // A failover does not close connections. Behind the address is the new primary by now, or soon.
+    reconnectOnError: ({ message }) => {
+      const isDemoted = message.startsWith(DEMOTED);
+      if (isDemoted) onDemoted();
+      return isDemoted;
+    },
   };
   const [first, ...others] = urls;
   if (first !== undefined && others.length === 0) return new Redis(first, options);
