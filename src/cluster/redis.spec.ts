@@ -112,6 +112,45 @@ describeIf(engine !== undefined, 'the connections to Redis are not tested: there
       }
     });
 
+    it('has the credentials of its URL for each server of a Redis Cluster, also for those that it does not name', async () => {
+      const options = ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1'];
+      const masters = await Promise.all(
+        [0, 1].map(() => RedisServer.start(engine?.program ?? '', ...options)),
+      );
+      const [first, second] = masters as [RedisServer, RedisServer];
+      try {
+        await first.ask((client) => client.call('CLUSTER', 'ADDSLOTSRANGE', 0, 8_000));
+        await second.ask((client) => client.call('CLUSTER', 'ADDSLOTSRANGE', 8_001, 16_383));
+        await first.ask((client) => client.call('CLUSTER', 'MEET', '127.0.0.1', second.port));
+        for (const master of masters) {
+          await master.until(async (client) =>
+            String(await client.call('CLUSTER', 'INFO')).includes('cluster_state:ok'),
+          );
+          await master.ask((client) =>
+            client.acl('SETUSER', 'app', 'on', '>p@ss', '~*', '&*', '+@all'),
+          );
+          await master.ask((client) => client.config('SET', 'requirepass', 'of another user'));
+        }
+        // By a name, as operators write it; the servers tell of each other by their addresses.
+        const url = `redis://app:p%40ss@localhost:${first.port}`;
+        const cluster = new RedisClient([url, url], 'test:');
+        open.push(cluster);
+        await cluster.connect();
+        const heard: string[] = [];
+        for (const tag of ['a', 'b', 'c', 'd']) {
+          expect(await cluster.ask((client) => client.set(`test:{${tag}}`, tag))).toBe('OK');
+          await cluster.subscribe(`{${tag}}`, (text) => heard.push(text), true);
+          await cluster.ask((client) => client.spublish(`test:{${tag}}`, tag));
+        }
+        await until(() => heard.length === 4);
+        const bus = await busOf('node-one', cluster);
+        bus.on('same', (message) => message);
+        expect(await bus.ask('node-one', 'same', 1)).toBe(1);
+      } finally {
+        for (const master of masters) await master.close();
+      }
+    });
+
     it('is answered with what the other node refused, and with node_lost where there is none', async () => {
       const [one, other] = [await busOf('node-one'), await busOf('node-two')];
       other.on('fail', () => {

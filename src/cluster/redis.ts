@@ -205,14 +205,24 @@ function connect(
       return isDemoted;
     },
   };
-  const [first, ...others] = urls;
-  if (first !== undefined && others.length === 0) return new Redis(first, options);
+  const [first = '', ...others] = urls;
+  if (others.length === 0) return new Redis(first, options);
+  const { username, password, protocol } = new URL(first);
+  const isEncrypted = protocol === 'rediss:';
   return new Cluster([...urls], {
     lazyConnect: true,
     enableOfflineQueue: false,
     clusterRetryStrategy: reconnectPause,
     shardedSubscribers: true,
-    redisOptions: options,
+    // A certificate is for a name: none is looked up before.
+    ...(isEncrypted && { dnsLookup: (name, found) => found(null, name) }),
+    redisOptions: {
+      ...options,
+      // Servers tell of others by their addresses alone.
+      ...(username !== '' && { username: decodeURIComponent(username) }),
+      ...(password !== '' && { password: decodeURIComponent(password) }),
+      ...(isEncrypted && { tls: {} }),
+    },
   });
 }
 
