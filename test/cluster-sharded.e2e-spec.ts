@@ -2,39 +2,22 @@ import type { RunningServer } from '../src/server.js';
 import { startApp } from './support/app.js';
 import { Client } from './support/client.js';
 import { describeIf } from './support/needs.js';
-import { ENGINES, RedisServer } from './support/redis-server.js';
+import { redisCluster } from './support/redis-cluster.js';
+import { ENGINES, type RedisServer } from './support/redis-server.js';
 import { call } from './support/rest.js';
 import { ScriptedUpstream } from './support/scripted-upstream.js';
 import { until } from './support/until.js';
 
-/** Slots of a Redis Cluster. */
-const SLOTS = 16_384;
-
 for (const { name, program, missing } of ENGINES) {
   describeIf(program !== undefined, missing)(`two nodes on a ${name} Cluster`, () => {
-    const masters: RedisServer[] = [];
+    let masters: RedisServer[] = [];
     let upstream: ScriptedUpstream;
     let a: RunningServer;
     let b: RunningServer;
     const clients: Client[] = [];
 
     beforeAll(async () => {
-      for (let at = 0; at < 3; at++) {
-        masters.push(await RedisServer.start(program ?? '', '--cluster-enabled', 'yes'));
-      }
-      const [first] = masters as [RedisServer];
-      for (const [at, { port }] of masters.entries()) {
-        const from = Math.ceil((at * SLOTS) / 3);
-        const to = Math.ceil(((at + 1) * SLOTS) / 3) - 1;
-        await masters[at]?.ask((client) => client.call('CLUSTER', 'ADDSLOTSRANGE', from, to));
-        await first.ask((client) => client.call('CLUSTER', 'MEET', '127.0.0.1', port));
-      }
-      await until(async () => {
-        const said = await Promise.all(
-          masters.map((one) => one.ask((client) => client.call('CLUSTER', 'INFO'))),
-        );
-        return said.every((info) => String(info).includes('cluster_state:ok'));
-      });
+      masters = await redisCluster(program ?? '', 3);
       upstream = await ScriptedUpstream.start();
       const env = {
         OLLAMA_BASE_URL: upstream.url,

@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { FaultProxy } from '../../test/support/fault-proxy.js';
 import { describeIf } from '../../test/support/needs.js';
+import { redisCluster } from '../../test/support/redis-cluster.js';
 import { ENGINES, RedisServer } from '../../test/support/redis-server.js';
 import { until } from '../../test/support/until.js';
 import { MAX_QUESTIONS, NodeBus } from './node-bus.js';
@@ -113,26 +114,16 @@ describeIf(engine !== undefined, 'the connections to Redis are not tested: there
     });
 
     it('has the credentials of its URL for each server of a Redis Cluster, also for those that it does not name', async () => {
-      const options = ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1'];
-      const masters = await Promise.all(
-        [0, 1].map(() => RedisServer.start(engine?.program ?? '', ...options)),
-      );
-      const [first, second] = masters as [RedisServer, RedisServer];
+      const masters = await redisCluster(engine?.program ?? '', 2);
       try {
-        await first.ask((client) => client.call('CLUSTER', 'ADDSLOTSRANGE', 0, 8_000));
-        await second.ask((client) => client.call('CLUSTER', 'ADDSLOTSRANGE', 8_001, 16_383));
-        await first.ask((client) => client.call('CLUSTER', 'MEET', '127.0.0.1', second.port));
         for (const master of masters) {
-          await master.until(async (client) =>
-            String(await client.call('CLUSTER', 'INFO')).includes('cluster_state:ok'),
-          );
           await master.ask((client) =>
             client.acl('SETUSER', 'app', 'on', '>p@ss', '~*', '&*', '+@all'),
           );
           await master.ask((client) => client.config('SET', 'requirepass', 'of another user'));
         }
         // By a name, as operators write it; the servers tell of each other by their addresses.
-        const url = `redis://app:p%40ss@localhost:${first.port}`;
+        const url = `redis://app:p%40ss@localhost:${masters[0]?.port}`;
         const cluster = new RedisClient([url, url], 'test:');
         open.push(cluster);
         await cluster.connect();
