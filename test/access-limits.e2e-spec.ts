@@ -130,4 +130,48 @@ describe('the limits of users', () => {
     });
     second.close();
   });
+
+  describe('the models that a token names', () => {
+    const denied = { status: 403, body: { code: 'forbidden' } };
+    let here: RunningServer;
+    const get = (path: string, token: string): ReturnType<typeof call> =>
+      call('GET', `${here.url}${path}`, undefined, bearer(token));
+    beforeEach(async () => {
+      upstream.models = ['small:1b', 'llama3.2', 'large:70b'];
+      await open({ ALLOW_PULL: 'true' });
+      here = app!;
+    });
+
+    it('are the only ones that it is shown, at each door', async () => {
+      const ada = await tokenOf('ada', { models: ['small:1b', 'llama3.2'] });
+      const names = async (path: string, list: string, name = 'name'): Promise<unknown[]> =>
+        (await get(path, ada)).body[list].map((model: Record<string, unknown>) => model[name]);
+      const theirs = ['small:1b', 'llama3.2'];
+      expect(await names('/llm/models', 'models')).toEqual(theirs);
+      expect(await names('/v1/models', 'data', 'id')).toEqual(theirs);
+      expect(await names('/api/tags', 'models')).toEqual(theirs);
+      expect((await get('/v1/models/large:70b', ada)).status).toBe(404);
+      const all = await get('/llm/models', await tokenOf('bob'));
+      expect(all.body.models).toHaveLength(3);
+    });
+
+    it('are none where it names none, and not all', async () => {
+      const ada = await tokenOf('ada', { models: [] });
+      expect(await generate(ada, { model: 'large:70b' })).toMatchObject(denied);
+      expect(await generate(ada)).toMatchObject(denied);
+      expect((await get('/llm/models', ada)).body).toEqual({ models: [] });
+      expect(upstream.calls).toHaveLength(0);
+    });
+
+    it('are the only ones that it may pull', async () => {
+      const scopes = ['start', 'read', 'pull'];
+      const ada = await tokenOf('ada', { models: ['small:1b'], scopes });
+      const client = await Client.connect(here.socketUrl, { auth: { token: ada } });
+      const pull = (model: string): ReturnType<typeof call> =>
+        call('POST', `${here.url}/llm/models/pull`, { clientId: client.id, model }, bearer(ada));
+      expect(await pull('large:70b')).toMatchObject(denied);
+      expect((await pull('small:1b')).status).toBe(201);
+      client.close();
+    });
+  });
 });

@@ -50,21 +50,33 @@ function bounded(request: ModelRequest, { MAX_TOKENS: most, OLLAMA_OPTIONS }: Ru
 }
 
 /** @throws CastError `forbidden` */
-export function checkModel(
-  model: string,
-  { ALLOWED_MODELS: allowed }: Pick<Rules, 'ALLOWED_MODELS'>,
-): void {
-  if (allowed.length === 0 || isAllowed(model, allowed)) return;
-  throw new CastError('forbidden', {
-    message: 'This model is not allowed here.',
-    details: [{ path: 'model', message: `one of ${allowed.join(', ')}` }],
-  });
+export function checkModel(model: string, rules: Pick<Rules, 'ALLOWED_MODELS'>): void {
+  checkAmong(model, allowedOf(rules));
 }
 
 /** @throws CastError `forbidden` for a model that the caller's token does not name */
 export function checkModelOf(principal: Principal, model: string): void {
-  const allowed = principal.kind === 'user' ? (principal.models ?? []) : [];
-  checkModel(model, { ALLOWED_MODELS: [...allowed] });
+  checkAmong(model, modelsOf(principal));
+}
+
+/** The models that the operator allows; undefined: all. */
+export function allowedOf({
+  ALLOWED_MODELS: allowed,
+}: Pick<Rules, 'ALLOWED_MODELS'>): readonly string[] | undefined {
+  return allowed.length === 0 ? undefined : allowed;
+}
+
+/** The models that a caller may name; undefined: all. */
+export function modelsOf(principal: Principal): readonly string[] | undefined {
+  return principal.kind === 'user' ? principal.models : undefined;
+}
+
+function checkAmong(model: string, allowed: readonly string[] | undefined): void {
+  if (allowed === undefined || isAllowed(model, allowed)) return;
+  throw new CastError('forbidden', {
+    message: 'This model is not allowed here.',
+    details: [{ path: 'model', message: `one of ${allowed.join(', ') || 'none'}` }],
+  });
 }
 
 /** Whether a list of names holds a model; Ollama's tag `latest` may be left out on either side. */

@@ -189,8 +189,9 @@ export class GenerationsService {
   private async acceptPull(
     order: Order & { asked: { endpoint: 'pull'; model: string } },
   ): Promise<Accepted> {
-    const { asked } = order;
+    const { asked, caller } = order;
     checkModel(asked.model, this.config);
+    checkModelOf(caller.principal, asked.model);
     this.cast.check(asked);
     const pulls = this.all().filter(({ request }) => request.endpoint === 'pull');
     if (pulls.length >= MAX_PULLS) {

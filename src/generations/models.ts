@@ -5,7 +5,7 @@ import type { Caller } from '../access/caller.js';
 import { CastService } from '../cast/cast.service.js';
 import { Config } from '../config/config.js';
 import type { ModelList, Version } from '../protocol/answers.js';
-import { isAllowed } from './asked.js';
+import { allowedOf, isAllowed, modelsOf } from './asked.js';
 
 /** The models that callers may name, and the version of what serves them. */
 @Injectable()
@@ -17,15 +17,17 @@ export class Models {
   ) {}
 
   /**
-   * Those of all upstreams.
+   * Those of all upstreams that the caller may name.
    * @throws CastError `forbidden`; the first upstream's error where none answers
    */
   async list(caller: Caller): Promise<ModelList> {
     this.audit.authorise(caller, 'list');
     const { models } = await this.cast.models();
-    const { ALLOWED_MODELS: allowed } = this.config;
+    const lists = [allowedOf(this.config), modelsOf(caller.principal)];
     return {
-      models: models.filter(({ name }) => allowed.length === 0 || isAllowed(name, allowed)),
+      models: models.filter(({ name }) =>
+        lists.every((list) => list === undefined || isAllowed(name, list)),
+      ),
     };
   }
 
