@@ -10,6 +10,7 @@ const nobody: Driver = {
   onLost: () => undefined,
   onGrow: () => undefined,
   onDelivered: () => undefined,
+  giveUp: () => undefined,
   head: () => 0,
 };
 const generation = (): Generation =>

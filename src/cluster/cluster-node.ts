@@ -50,6 +50,9 @@ export class ClusterNode
       const { node, id } = message as { node: string; id: string };
       await burial.take(node, id);
     });
+    bus.on('giveUp', async (message) => {
+      (await store.find((message as { id: string }).id)).giveUp();
+    });
     bus.on('cancel', async (message) => {
       const generation = await store.find((message as { id: string }).id);
       const { said } = await generation.cancel();

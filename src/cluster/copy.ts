@@ -199,6 +199,12 @@ export class Copy implements Driver {
       .catch(() => undefined);
   }
 
+  /** @internal Whether others read it, only the owner knows. */
+  giveUp(): void {
+    const { bus, node } = this.context;
+    if (this.owner !== node) bus.tell(this.owner, 'giveUp', { id: this.generation.id });
+  }
+
   /** @internal */
   async head(): Promise<number> {
     const { id, log } = this.generation;

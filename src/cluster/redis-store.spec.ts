@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import {
+  endIn,
   generationStoreContract,
+  lifeIn,
   MAX_LOG_BYTES,
   RETAIN_MS,
 } from '../../test/support/generation-store-contract.js';
@@ -9,7 +12,7 @@ import { describeIf } from '../../test/support/needs.js';
 import { ENGINES, RedisServer } from '../../test/support/redis-server.js';
 import { until } from '../../test/support/until.js';
 import { loadConfig } from '../config/load.js';
-import { Lifecycle } from '../generations/lifecycle.js';
+import { type Life, Lifecycle } from '../generations/lifecycle.js';
 import { MemoryStore } from '../generations/store/memory-store.js';
 import type { CastError } from '../protocol/errors.js';
 import { Copies, MAX_COPIES } from './copies.js';
@@ -96,6 +99,46 @@ for (const { name, program, missing } of ENGINES) {
         const code = await found().catch((error: CastError) => error.code);
         return code === 'generation_not_found';
       });
+    });
+
+    const claim = { key: 'k', user: 'ann', asked: { prompt: 'x' } };
+    /** The name of the one key that is in Redis. */
+    const keyIn = async (prefix: string): Promise<string> =>
+      (await server.ask((client) => client.keys(`${prefix}k:*`)))?.[0] ?? '';
+    const begun = async (store: RedisStore): Promise<Life> => {
+      const id = store.newId();
+      expect(await store.claim(claim, id)).toBe(id);
+      const life = lifeIn(store, undefined, id);
+      await store.add(life);
+      return life;
+    };
+
+    it('an end changes nothing of a key that stands for another generation by now', async () => {
+      const prefix = `${randomUUID()}:`;
+      const [store, elsewhere] = [await storeOf(prefix), await storeOf(prefix)];
+      const first = await begun(store);
+      const key = await keyIn(prefix);
+      // Redis has lost it, and it was asked again.
+      await server.ask((client) => client.del(key));
+      const second = await begun(elsewhere);
+      endIn(store, first);
+      await sleep(2 * RETAIN_MS);
+      expect(await elsewhere.keyed(claim)).toBe(second.generation.id);
+    });
+
+    it('lets one begin where Redis has lost the generation of a key, however many ask', async () => {
+      const prefix = `${randomUUID()}:`;
+      const [store, elsewhere] = [await storeOf(prefix), await storeOf(prefix)];
+      const dead = await storeOf(prefix);
+      await dead.claim(claim, dead.newId());
+      const key = await keyIn(prefix);
+      await server.ask((client) => client.pexpire(key, 600_000));
+      const claims = Array.from({ length: 8 }, async (_, at) => {
+        const from = at % 2 === 0 ? store : elsewhere;
+        const id = from.newId();
+        return (await from.claim(claim, id).catch(() => undefined)) === id;
+      });
+      expect((await Promise.all(claims)).filter((isMine) => isMine)).toHaveLength(1);
     });
 
     generationStoreContract(`RedisStore on ${name}`, async () => {

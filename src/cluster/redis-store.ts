@@ -6,26 +6,21 @@ import type { KeptMemory } from '../generations/store/kept-generations.js';
 import { MemoryStore } from '../generations/store/memory-store.js';
 import { CastError } from '../protocol/errors.js';
 import type { StreamState } from '../protocol/stream-state.js';
+import { ClaimedKeys } from './claimed-keys.js';
 import type { Copies } from './copies.js';
 import type { Keeper } from './keeper.js';
 import { writeRequest } from './kept-request.js';
-import { activeOf, digest, hashOf, keyOf, nameOf, noteOf } from './keys.js';
+import { activeOf, hashOf, nameOf, noteOf } from './keys.js';
 import { RecentEnds } from './recent-ends.js';
 import type { RedisClient } from './redis.js';
 import type { RefusedStarts } from './refused-starts.js';
-
-/** How long a key may stand for a generation that nobody can find yet, in milliseconds. */
-const CLAIM_MS = 60_000;
-/** When to ask again for one that is on its way. */
-const SOON_MS = 1_000;
 
 /**
  * The generations of all nodes. Those of this node are in its memory, and copied to Redis; those of
  * others are copies of what is there.
  */
 export class RedisStore extends GenerationStore {
-  /** Names of the keys that stand for generations which run here. */
-  private readonly keyNames = new Map<string, string>();
+  private readonly keys: ClaimedKeys;
   /** Epochs of what is taken over. */
   private readonly epochs = new Map<string, number>();
   private readonly recent = new RecentEnds(async (id) => {
@@ -46,6 +41,7 @@ export class RedisStore extends GenerationStore {
     >,
   ) {
     super();
+    this.keys = new ClaimedKeys(redis, refused, async (id) => local.has(id) || this.isKnown(id));
     redis.onReconnect(() => this.recent.doubt());
   }
 
@@ -64,57 +60,20 @@ export class RedisStore extends GenerationStore {
     return this.local.newId() + this.node;
   }
 
-  async keyed({ key, user, asked }: Claim): Promise<string | undefined> {
-    const name = this.redis.prefix + keyOf(user, key);
-    const text = await this.redis.ask((client) => client.get(name));
-    if (text === null) return undefined;
-    const id = idOf(text, asked);
-    if (this.local.has(id) || (await this.isKnown(id))) return id;
-    const left = await this.redis.ask((client) => client.pttl(name));
-    if (left > CLAIM_MS) return undefined;
-    throw new CastError('store_unavailable', { retryAfterMs: SOON_MS });
+  keyed(claim: Claim): Promise<string | undefined> {
+    return this.keys.keyed(claim);
   }
 
-  async claim({ key, user, asked }: Claim, id: string): Promise<string> {
-    const name = this.redis.prefix + keyOf(user, key);
-    const text = textOf(id, asked);
-    const before = await this.redis
-      .ask((client) => client.set(name, text, 'PX', CLAIM_MS, 'NX', 'GET'))
-      .catch((error: unknown) => {
-        this.refused.note(id, { name, text });
-        throw error;
-      });
-    this.keyNames.set(id, name);
-    if (before === null) return id;
-    const winner = idOf(before, asked);
-    if (this.local.has(winner) || (await this.isKnown(winner))) {
-      this.keyNames.delete(id);
-      return winner;
-    }
-    const left = await this.redis.ask((client) => client.pttl(name));
-    if (left <= CLAIM_MS) {
-      this.keyNames.delete(id);
-      throw new CastError('store_unavailable', { retryAfterMs: SOON_MS });
-    }
-    // Redis has lost the generation that it stood for.
-    await this.redis.ask((client) => client.set(name, text, 'PX', CLAIM_MS));
-    return id;
+  claim(claim: Claim, id: string): Promise<string> {
+    return this.keys.claim(claim, id);
   }
 
-  async unclaim({ asked }: Claim, id: string): Promise<void> {
-    const name = this.keyNames.get(id);
-    this.keyNames.delete(id);
-    if (name === undefined) return;
-    const text = textOf(id, asked);
-    await this.redis
-      .run('unclaim', [name], [text])
-      .catch(() => this.refused.note(id, { name, text }));
+  unclaim(id: string): Promise<void> {
+    return this.keys.unclaim(id);
   }
 
-  async release({ key, user, asked }: Claim, id: string): Promise<void> {
-    const name = this.redis.prefix + keyOf(user, key);
-    this.keyNames.delete(id);
-    await this.redis.run('unclaim', [name], [textOf(id, asked)]).catch(() => undefined);
+  release(id: string): Promise<void> {
+    return this.keys.ended(id, 0);
   }
 
   async named(name: Name): Promise<string> {
@@ -127,7 +86,6 @@ export class RedisStore extends GenerationStore {
   async add(life: Life, name?: Name): Promise<void> {
     const { generation } = life;
     const { id } = generation;
-    const keyName = this.keyNames.get(id);
     if (name !== undefined) {
       const key = this.redis.prefix + nameOf(name);
       await this.redis.ask((client) => client.set(key, id, 'PX', this.lifetimeMs));
@@ -135,29 +93,27 @@ export class RedisStore extends GenerationStore {
     const epoch = this.epochs.get(id) ?? 1;
     this.epochs.delete(id);
     const isKept = this.config.CLUSTER_KEEP_REQUESTS;
-    const request = isKept ? () => writeRequest(life, keyName) : undefined;
+    const request = isKept ? () => writeRequest(life, this.keys.nameOf(id)) : undefined;
     await this.keeper.add(generation, request, epoch);
     this.local.add(life);
     const ttl = this.lifetimeMs;
     const { owner, note } = generation;
     const noteKey = this.redis.prefix + noteOf(id);
     const set = owner === undefined ? undefined : this.redis.prefix + activeOf(owner);
-    await this.redis
-      .ask((client) =>
-        Promise.all([
-          keyName !== undefined && client.pexpire(keyName, ttl),
-          note !== undefined && client.set(noteKey, JSON.stringify(note), 'PX', ttl),
-          set !== undefined && client.sadd(set, id),
-          set !== undefined && client.pexpire(set, ttl),
-        ]),
-      )
-      .catch(() => undefined);
+    const beside = this.redis.ask((client) =>
+      Promise.all([
+        note !== undefined && client.set(noteKey, JSON.stringify(note), 'PX', ttl),
+        set !== undefined && client.sadd(set, id),
+        set !== undefined && client.pexpire(set, ttl),
+      ]),
+    );
+    await Promise.all([this.keys.keep(id, ttl), beside.catch(() => undefined)]);
   }
 
   /** What is added next under this id was begun by another node. @param keyName of its idempotency key */
   inherit(id: string, epoch: number, keyName: string | undefined): void {
     this.epochs.set(id, epoch);
-    if (keyName !== undefined) this.keyNames.set(id, keyName);
+    if (keyName !== undefined) this.keys.inherit(id, keyName);
   }
 
   /**
@@ -193,7 +149,7 @@ export class RedisStore extends GenerationStore {
     this.local.remove(life);
     // The copy counts what the log takes.
     this.local.grow(generation.log.size);
-    this.keyNames.delete(generation.id);
+    this.keys.forget(generation.id);
     this.keeper.letGo(generation.id);
     await this.copies.take(generation, owner);
   }
@@ -227,12 +183,10 @@ export class RedisStore extends GenerationStore {
       this.recent.note(life.generation.id);
     }
     const { id, owner, note } = life.generation;
-    const name = this.keyNames.get(id);
-    this.keyNames.delete(id);
+    void this.keys.ended(id, this.config.RETAIN_MS);
     this.redis
       .ask((client) =>
         Promise.all([
-          name !== undefined && client.pexpire(name, this.config.RETAIN_MS),
           note !== undefined &&
             client.pexpire(this.redis.prefix + noteOf(id), this.config.RETAIN_MS),
           owner !== undefined && client.srem(this.redis.prefix + activeOf(owner), id),
@@ -271,16 +225,4 @@ export class RedisStore extends GenerationStore {
     const { QUEUE_TIMEOUT_MS, GENERATION_TIMEOUT_MS, RETAIN_MS } = this.config;
     return QUEUE_TIMEOUT_MS + GENERATION_TIMEOUT_MS + RETAIN_MS;
   }
-}
-
-/** What the key of a generation holds: its id, and the digest of what was asked. */
-function textOf(id: string, asked: unknown): string {
-  return JSON.stringify({ id, f: digest(JSON.stringify(asked)) });
-}
-
-/** @throws CastError `idempotency_conflict` */
-function idOf(text: string, asked: unknown): string {
-  const { id, f } = JSON.parse(text) as { id: string; f: string };
-  if (f !== digest(JSON.stringify(asked))) throw new CastError('idempotency_conflict');
-  return id;
 }

@@ -11,14 +11,9 @@ const AT_ONCE = 200;
  */
 const ANSWERS = 2;
 
-/** An idempotency key, by its name in Redis, and what it holds there. */
-interface HeldKey {
-  readonly name: string;
-  readonly text: string;
-}
-
 interface Refused {
-  key: HeldKey | undefined;
+  /** Name in Redis of the idempotency key that may be held for it. */
+  key: string | undefined;
   /** How often Redis has answered since. */
   answers: number;
 }
@@ -37,7 +32,7 @@ export class RefusedStarts {
     private readonly node: string,
   ) {}
 
-  /** @param key that may be held for it */
+  /** @param key name of the one that may be held for it */
   note(id: string, key = this.byId.get(id)?.key): void {
     this.byId.set(id, { key, answers: 0 });
     const [oldest] = this.byId.keys();
@@ -60,11 +55,11 @@ export class RefusedStarts {
 
   private async undo(ids: readonly string[]): Promise<void> {
     const keys = [runningOf(this.node), ...ids.map(hashOf)].map((key) => this.redis.prefix + key);
-    const held = ids.flatMap((id) => this.byId.get(id)?.key ?? []);
-    await Promise.all([
-      this.redis.run('undo', keys, [this.node, ...ids]),
-      ...held.map(({ name, text }) => this.redis.run('unclaim', [name], [text])),
-    ]);
+    const freed = ids.map((id) => {
+      const key = this.byId.get(id)?.key;
+      return key === undefined ? undefined : this.redis.run('keyLife', [key], [id, 0]);
+    });
+    await Promise.all([this.redis.run('undo', keys, [this.node, ...ids]), ...freed]);
     for (const id of ids) {
       const refused = this.byId.get(id);
       if (refused !== undefined && ++refused.answers >= ANSWERS) this.byId.delete(id);

@@ -41,9 +41,6 @@ export function onDisconnectOf(request: Request, usual: OnDisconnect): OnDisconn
   throw notServed(HEADER, 'cancel, grace or keep');
 }
 
-/** A generation that is given to a caller; with its key where this very request has asked for it. */
-type Given = Pick<Accepted, 'generation'> & Partial<Accepted>;
-
 /** Gives a generation to the one who asked for it, until it ends or the caller has gone. */
 @Injectable()
 export class Delivery {
@@ -57,13 +54,12 @@ export class Delivery {
 
   /** Streams it. */
   stream(
-    given: Given,
+    { generation }: Pick<Accepted, 'generation'>,
     response: Response,
     caller: Caller,
     onDisconnect: OnDisconnect,
     wording: Wording,
   ): void {
-    const { generation } = given;
     response.setHeader(ID_HEADER, generation.id);
     const onSlow = (): void => this.lifecycle.tell('slowReader', wording.door);
     const stream = StreamedResponse.open(response, this.config, generation, 0, wording, onSlow);
@@ -74,7 +70,8 @@ export class Delivery {
     });
     whenClosed(response, () => {
       session.end();
-      if (!isBroken) gone(given, onDisconnect);
+      // Where the server has ended it, as the credential is no longer good, the answer goes on.
+      if (!isBroken && onDisconnect === 'cancel') generation.giveUp();
     });
   }
 
@@ -86,13 +83,12 @@ export class Delivery {
    * @throws CastError `unauthorized` where the credential was taken back
    */
   async whole(
-    given: Given,
+    { generation }: Pick<Accepted, 'generation'>,
     response: Response,
     { principal }: Caller,
     onDisconnect: OnDisconnect,
     door: DoorName,
   ): Promise<EndEntry | undefined> {
-    const { generation } = given;
     // Nest's own for a POST is 201.
     response.status(200).setHeader(ID_HEADER, generation.id);
     const reader = generation.read({ door, ...WAITING }, generation.log.seq);
@@ -100,7 +96,7 @@ export class Delivery {
     const closed = new Promise<undefined>((resolve) => {
       whenClosed(response, () => {
         reader.leave();
-        if (!isBroken) gone(given, onDisconnect);
+        if (!isBroken && onDisconnect === 'cancel') generation.giveUp();
         resolve(undefined);
       });
     });
@@ -136,19 +132,6 @@ const WAITING = {
   state: () => undefined,
   fail: () => undefined,
 };
-
-/**
- * The client has closed the response: that means "stop" in some doors, if nobody else reads. Where the
- * server has ended it, as the credential is no longer good, the answer goes on.
- * Or the connection was lost: the same request, sent again, is to get an answer, and no cancelled one.
- */
-function gone({ generation, freeKey }: Given, onDisconnect: OnDisconnect): void {
-  if (onDisconnect !== 'cancel' || generation.hasReaders) return;
-  // What the upstream has ended stays as it is, and its key stands for it.
-  const isOver = generation.finishReason !== undefined || generation.log.end !== undefined;
-  if (!isOver) freeKey?.();
-  void generation.cancel();
-}
 
 function whenClosed(response: Response, act: () => void): void {
   if (response.destroyed || response.closed) act();

@@ -5,8 +5,6 @@ import type { Generation } from './generation.js';
 export interface Accepted {
   generation: Generation;
   deduplicated: boolean;
-  /** Its idempotency key, if it has one, is new again. */
-  freeKey(): void;
 }
 
 /** What whoever asked is told of it, over REST and in an ack alike. */

@@ -21,7 +21,7 @@ const PULL_TIMEOUT_MS = 86_400_000;
 export interface ActiveContext extends AttemptsContext {
   readonly cast: CastService;
   readonly config: Config;
-  readonly store: Pick<GenerationStore, 'grow'>;
+  readonly store: Pick<GenerationStore, 'grow' | 'release'>;
   readonly usage: Pick<UsageLimits, 'lineAccounts'>;
   readonly peers: Pick<Peers, 'confirm' | 'seal'>;
   /** @returns whether it goes on at another node, as nothing was said of it here */
@@ -83,6 +83,10 @@ export class ActiveGeneration implements RunningEvents {
     // A node that goes on with it settles what was reserved; one that has ended it knows nothing of that.
     const { said } = await this.life.generation.ended;
     if ('code' in said && said.code === 'node_lost') void this.reservation?.cancel();
+  }
+
+  onGivenUp(): void {
+    void this.context.store.release(this.life.generation.id);
   }
 
   reasonOf(said: string): string | undefined {

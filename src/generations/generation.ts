@@ -24,6 +24,8 @@ export interface GenerationFacts {
 export interface Driver {
   /** Stops the generation, unless it is over. */
   cancel(reason: CancelReason): void;
+  /** See {@link Generation.giveUp}. */
+  giveUp(): void;
   /** The first reader has come, or the last one has left, here or on another node. */
   onAudience(hasReaders: boolean): void;
   /** Another node has taken the generation for lost, and ended it. */
@@ -192,6 +194,17 @@ export class Generation {
     this.cancelReason ??= reason;
     this.driver.cancel(reason);
     return this.ended;
+  }
+
+  /**
+   * Who has asked for it has closed the connection, and means by it that it is to stop. It does, unless
+   * somebody reads it, on any node, or the upstream has said its last word. Or the connection was lost: the
+   * same request, sent again, is to get an answer and no cancelled one, so its idempotency key is new again.
+   */
+  giveUp(): void {
+    if (!this.hasReaders && this.log.end === undefined && this.finishReason === undefined) {
+      this.driver.giveUp();
+    }
   }
 
   /** @internal It does something else now. */

@@ -15,7 +15,7 @@ export class KeyedStarts {
    */
   async known(claim: Claim | undefined): Promise<Accepted | undefined> {
     const id = claim && (await this.store.keyed(claim));
-    return id === undefined ? undefined : this.again(claim, id);
+    return id === undefined ? undefined : this.again(id);
   }
 
   /**
@@ -43,29 +43,18 @@ export class KeyedStarts {
     enter: () => Promise<Generation>,
   ): Promise<Accepted> {
     const claimed = claim === undefined ? id : await this.store.claim(claim, id);
-    if (claimed !== id) return this.again(claim, claimed);
+    if (claimed !== id) return this.again(claimed);
     try {
-      return this.accepted(claim, await enter(), false);
+      return { generation: await enter(), deduplicated: false };
     } catch (error) {
       // Before it is refused: it may come again at once, on any node.
-      if (claim !== undefined) await this.store.unclaim(claim, id);
+      if (claim !== undefined) await this.store.unclaim(id);
       throw error;
     }
   }
 
-  private async again(claim: Claim | undefined, id: string): Promise<Accepted> {
+  private async again(id: string): Promise<Accepted> {
     const entered = await this.entering.get(id);
-    return this.accepted(claim, entered?.generation ?? (await this.store.find(id)), true);
-  }
-
-  private accepted(
-    claim: Claim | undefined,
-    generation: Generation,
-    deduplicated: boolean,
-  ): Accepted {
-    const freeKey = (): void => {
-      if (claim !== undefined) void this.store.release(claim, generation.id);
-    };
-    return { generation, deduplicated, freeKey };
+    return { generation: entered?.generation ?? (await this.store.find(id)), deduplicated: true };
   }
 }

@@ -453,6 +453,7 @@ describe('a generation that another node may have taken over', () => {
       cancel: (reason) => void told.push(reason),
       onAudience: () => undefined,
       onLost: () => undefined,
+      giveUp: () => undefined,
       head: () => 0,
       onGrow: () => undefined,
       onDelivered: () => undefined,

@@ -43,6 +43,8 @@ export interface RunningEvents {
   seal?(end: EndEntry): Promise<void> | undefined;
   /** Another node has begun anew with it, as nothing was said here. */
   onTaken?(): void;
+  /** It is about to be stopped, as nobody waits for it any more. */
+  onGivenUp?(): void;
   /** What a client may see of the reason of a refusal. */
   reasonOf?(said: string): string | undefined;
   /** It has ended; called in the same tick as its readers. */
@@ -234,6 +236,12 @@ export class Running implements Driver {
 
   cancel(reason: CancelReason): void {
     if (this.isDriving) this.stop({ state: 'cancelled', reason });
+  }
+
+  giveUp(): void {
+    if (this.isStopped || this.isOver) return;
+    this.events.onGivenUp?.();
+    void this.generation.cancel();
   }
 
   /** The server goes down. @returns the last entry, when the upstream request is over */

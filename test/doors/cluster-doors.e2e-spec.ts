@@ -156,6 +156,50 @@ describeIf(program !== undefined, missing)(`doors of two nodes on ${name}`, () =
     },
   );
 
+  it.each([
+    ['the first', true],
+    ['the second', false],
+  ])(
+    'of two connections with one idempotency key at two nodes only the last one stops it (%s stays)',
+    async (_name, staysFirst) => {
+      const post = (node: RunningServer, abort: AbortController): Promise<Response> =>
+        fetch(`${node.url}/v1/chat/completions`, {
+          method: 'POST',
+          headers: {
+            'content-type': 'application/json',
+            'idempotency-key': `twice, ${staysFirst ? 'first' : 'second'}`,
+          },
+          body: JSON.stringify({ messages: [{ role: 'user', content: 'x' }], stream: true }),
+          signal: abort.signal,
+        });
+      const aborts = [new AbortController(), new AbortController()] as const;
+      const first = post(a, aborts[0]);
+      const request = await upstream.nextCall();
+      request.text('The sky');
+      const readers = [
+        (await first).body!.getReader(),
+        (await post(b, aborts[1])).body!.getReader(),
+      ];
+      for (const reader of readers) await reader.read();
+      const [stays, goes] = staysFirst ? [0, 1] : [1, 0];
+      aborts[goes]!.abort();
+      await sleep(200);
+      expect(request.isOpen).toBe(true);
+      request.text(' is');
+      expect(new TextDecoder().decode((await readers[stays]!.read()).value)).toContain(' is');
+      aborts[stays]!.abort();
+      await request.closed;
+      // Its key is new again.
+      const again = post(b, new AbortController());
+      const anew = await Promise.race([upstream.nextCall(), again]);
+      if (anew instanceof Response) throw new Error(await anew.text());
+      anew.text('blue').done();
+      for (const response of [await again, await post(a, new AbortController())]) {
+        expect(await response.text()).toContain('blue');
+      }
+    },
+  );
+
   it('Ollama clients of both nodes stand in one line', async () => {
     const chat = { model: 'llama3.2', messages: [{ role: 'user', content: 'x' }], stream: false };
     const answers = [a, b, a, b, a].map((node) => call('POST', `${node.url}/api/chat`, chat));

@@ -44,6 +44,7 @@ export class BareNode {
         onAudience: () => undefined,
         onLost: () => undefined,
         onDelivered: () => undefined,
+        giveUp: () => undefined,
         head: () => 0,
         onGrow: () => undefined,
       },

@@ -16,6 +16,43 @@ export interface StoreUnderTest {
   elsewhere: GenerationStore;
 }
 
+/** A generation of that store, which does nothing by itself. */
+export function lifeIn(store: GenerationStore, owner?: string, id = store.newId()): Life {
+  return {
+    generation: new Generation(
+      { id, endpoint: 'generate', model: 'm', owner, createdAt: Date.now(), note: undefined },
+      {
+        cancel: () => undefined,
+        onAudience: () => undefined,
+        onLost: () => undefined,
+        onDelivered: () => undefined,
+        giveUp: () => undefined,
+        head: () => 0,
+        onGrow: (bytes) => store.grow(bytes),
+      },
+    ),
+    request: { endpoint: 'generate', model: 'm', prompt: '' },
+    caller: { principal: { kind: 'rest' }, turn: '', requestId: undefined, trace: undefined },
+    keep: true,
+    trace: undefined,
+  };
+}
+
+/** It ends, and its store hears of it. */
+export function endIn(store: GenerationStore, life: Life): void {
+  const { generation } = life;
+  generation.announce({ state: 'cancelled' });
+  const last = generation.log.ending((proof) => ({
+    type: 'end',
+    state: 'cancelled',
+    reason: 'client',
+    upstreamClosedMs: 0,
+    ...proof,
+  }));
+  generation.finish(last);
+  store.ended(life, last, undefined);
+}
+
 /**
  * What every store of generations does, wherever it keeps them.
  * @param make a store with nothing in it
@@ -32,36 +69,8 @@ export function generationStoreContract(name: string, make: () => Promise<StoreU
     let elsewhere: GenerationStore;
     beforeEach(async () => ({ store, elsewhere } = await make()));
 
-    const lifeOf = (owner?: string, id = store.newId()): Life => ({
-      generation: new Generation(
-        { id, endpoint: 'generate', model: 'm', owner, createdAt: Date.now(), note: undefined },
-        {
-          cancel: () => undefined,
-          onAudience: () => undefined,
-          onLost: () => undefined,
-          onDelivered: () => undefined,
-          head: () => 0,
-          onGrow: (bytes) => store.grow(bytes),
-        },
-      ),
-      request: { endpoint: 'generate', model: 'm', prompt: '' },
-      caller: { principal: { kind: 'rest' }, turn: '', requestId: undefined, trace: undefined },
-      keep: true,
-      trace: undefined,
-    });
-    const end = (life: Life): void => {
-      const { generation } = life;
-      generation.announce({ state: 'cancelled' });
-      const last = generation.log.ending((proof) => ({
-        type: 'end',
-        state: 'cancelled',
-        reason: 'client',
-        upstreamClosedMs: 0,
-        ...proof,
-      }));
-      generation.finish(last);
-      store.ended(life, last, undefined);
-    };
+    const lifeOf = (owner?: string): Life => lifeIn(store, owner);
+    const end = (life: Life): void => endIn(store, life);
     const find = async (from: GenerationStore, id: string): Promise<Generation> => from.find(id);
     const isThere = (from: GenerationStore, id: string): Promise<boolean> =>
       find(from, id).then(
@@ -139,6 +148,9 @@ export function generationStoreContract(name: string, make: () => Promise<StoreU
       const { id } = life.generation;
       expect(await keyed(store, claim('k'))).toBeUndefined();
       expect(await claimed(store, claim('k'), id)).toBe(id);
+      // Who asks the same node again waits for it there.
+      expect(await keyed(store, claim('k'))).toBe(id);
+      expect(await claimed(store, claim('k'), store.newId())).toBe(id);
       await store.add(life);
       for (const from of [store, elsewhere]) {
         expect(await claimed(from, claim('k'), from.newId())).toBe(id);
@@ -154,7 +166,7 @@ export function generationStoreContract(name: string, make: () => Promise<StoreU
     it('knows no key of what did not begin', async () => {
       const id = store.newId();
       await claimed(store, claim('k'), id);
-      await store.unclaim(claim('k'), id);
+      await store.unclaim(id);
       for (const from of [store, elsewhere]) {
         expect(await keyed(from, claim('k'))).toBeUndefined();
       }

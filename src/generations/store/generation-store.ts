@@ -41,10 +41,10 @@ export abstract class GenerationStore implements LifecycleListener {
   abstract claim(claim: Claim, id: string): string | Promise<string>;
 
   /** The generation did not begin: its key is new again. */
-  abstract unclaim(claim: Claim, id: string): void | Promise<void>;
+  abstract unclaim(id: string): void | Promise<void>;
 
-  /** Nobody waits for the generation any more: its key, of whatever node, is new again, if that can be. */
-  abstract release(claim: Claim, id: string): void | Promise<void>;
+  /** Nobody waits for the generation any more, which runs here: its key is new again, if that can be. */
+  abstract release(id: string): void | Promise<void>;
 
   /**
    * Resolves when it can be found, from any node.

@@ -13,6 +13,7 @@ const nobody = {
   onAudience: () => undefined,
   onLost: () => undefined,
   onDelivered: () => undefined,
+  giveUp: () => undefined,
   head: () => 0,
 };
 

@@ -40,11 +40,11 @@ export class MemoryStore extends GenerationStore {
     return known ?? id;
   }
 
-  unclaim(_claim: Claim, id: string): void {
+  unclaim(id: string): void {
     this.keys.forget(id);
   }
 
-  release(_claim: Claim, id: string): void {
+  release(id: string): void {
     this.keys.forget(id);
   }
 
