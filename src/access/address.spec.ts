@@ -10,6 +10,11 @@ describe('the network of an address', () => {
     ['2001:db8::1', '2001:db8:0:0::/64'],
     ['::1', '0:0:0:0::/64'],
     ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+    // Some proxies tell the port of the connection too: Azure's gateway, IIS.
+    ['203.0.113.7:49152', '203.0.113.7'],
+    ['[2001:db8:1:2::6]:49152', '2001:db8:1:2::/64'],
+    ['[2001:db8:1:2::6]', '2001:db8:1:2::/64'],
+    ['::ffff:0a00:0007', '10.0.0.7'],
     ['', ''],
   ])('%s counts as %s', (address, network) => {
     expect(networkOf(address)).toBe(network);
