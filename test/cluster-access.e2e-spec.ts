@@ -295,7 +295,7 @@ for (const { name, program, missing } of ENGINES) {
       ] as const) {
         await until(async () => {
           const { body } = await rest(at, 'GET', `/llm/generations/${id}`, token);
-          return body.state === 'cancelled';
+          return body.state === 'cancelled' && body.reason === 'admin';
         });
       }
       expect((await rest(a, 'DELETE', `/admin/generations/${there}`, admin)).status).toBe(404);

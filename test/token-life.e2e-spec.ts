@@ -123,12 +123,17 @@ describe('a credential that is no longer good, while an answer runs', () => {
 
   it('a revocation cancels what runs where it is told to', async () => {
     const eve = await tokenOf('eve');
-    const { request } = await start(eve);
+    const { id, request } = await start(eve);
     const acting = await start(shop, { userId: 'eve' });
     const body = { tenant: 'default', sub: 'eve', cancel: true };
     const revoked = await rest('POST', '/admin/revoke', admin, body);
     expect(revoked.body).toMatchObject({ cancelled: 1 });
     await request.closed;
+    // What is issued in the next second is good.
+    await until(async () => {
+      const { body: view } = await rest('GET', `/llm/generations/${id}`, await tokenOf('eve'));
+      return view.state === 'cancelled' && view.reason === 'admin';
+    });
     // That one is of the tenant shop.
     acting.request.done();
   });
@@ -208,7 +213,7 @@ describe('a credential that is no longer good, while an answer runs', () => {
     expect((await rest('DELETE', `/admin/generations/${id}`, admin)).status).toBe(204);
     await request.closed;
     const { body } = await rest('GET', `/llm/generations/${id}`, carl);
-    expect(body).toMatchObject({ state: 'cancelled' });
+    expect(body).toMatchObject({ state: 'cancelled', reason: 'admin' });
     expect(await rest('DELETE', `/admin/generations/${id}`, admin)).toMatchObject({ status: 404 });
   });
 });

@@ -5,7 +5,7 @@ import {
   type OnModuleDestroy,
 } from '@nestjs/common';
 import type { Life } from '../generations/lifecycle.js';
-import type { EndEntry } from '../generations/log/entry.js';
+import type { CancelReason, EndEntry } from '../generations/log/entry.js';
 import { type Answers, type Orphan, type PeerHandler, Peers } from '../generations/peers.js';
 import type { ClusterView } from '../protocol/cluster-view.js';
 import { CastError } from '../protocol/errors.js';
@@ -54,8 +54,8 @@ export class ClusterNode
       (await store.find((message as { id: string }).id)).giveUp();
     });
     bus.on('cancel', async (message) => {
-      const generation = await store.find((message as { id: string }).id);
-      const { said } = await generation.cancel();
+      const { id, reason } = message as { id: string; reason?: CancelReason };
+      const { said } = await (await store.find(id)).cancel(reason);
       return said.state;
     });
   }

@@ -1,5 +1,6 @@
 import { type Driver, Generation, type GenerationFacts } from '../generations/generation.js';
 import type { Lifecycle } from '../generations/lifecycle.js';
+import type { CancelReason } from '../generations/log/entry.js';
 import type { DoorName } from '../generations/log/reader.js';
 import { CastError } from '../protocol/errors.js';
 import type { StreamState } from '../protocol/stream-state.js';
@@ -140,7 +141,8 @@ export class Copy implements Driver {
     if (this.hasEnded) return;
     this.goneSince = undefined;
     this.owner = meta.owner ?? this.owner;
-    if (this.isCancelled) this.cancel();
+    const { cancelReason } = this.generation;
+    if (cancelReason !== undefined) this.cancel(cancelReason);
     if (Number(meta.seq) > this.generation.log.seq) await this.catchUp();
     this.setState(meta);
   }
@@ -187,13 +189,13 @@ export class Copy implements Driver {
    * @internal The owner answers when it has stopped. Where it is gone, or has not got it yet, the next
    * check tells whoever has it then.
    */
-  cancel(): void {
+  cancel(reason: CancelReason): void {
     const { owner } = this;
     const { bus, node } = this.context;
     if (owner === node || owner === this.toldToCancel) return;
     this.toldToCancel = owner;
     void bus
-      .ask(owner, 'cancel', { id: this.generation.id })
+      .ask(owner, 'cancel', { id: this.generation.id, reason })
       .catch(() => void (this.toldToCancel = undefined))
       .then(() => this.catchUp())
       .catch(() => undefined);

@@ -50,7 +50,7 @@ export class Administration implements OnModuleInit {
   /** Cancels one, whosever it is. @throws CastError `generation_not_found`, also where it has ended */
   async cancel(id: string): Promise<void> {
     const generation = await this.generations.anyone(id);
-    await generation.cancel();
+    await generation.cancel('admin');
   }
 
   /**
@@ -93,7 +93,7 @@ export class Administration implements OnModuleInit {
     const theirs = this.generations
       .all()
       .filter(({ caller, generation }) => isMeant(target, caller.principal, generation, at));
-    await Promise.all(theirs.map(({ generation }) => generation.cancel()));
+    await Promise.all(theirs.map(({ generation }) => generation.cancel('admin')));
     return { closed, cancelled: theirs.length };
   }
 
