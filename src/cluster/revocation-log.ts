@@ -34,6 +34,8 @@ export class RevocationLog {
   private last = BEGINNING;
   /** What Redis has not taken yet. */
   private readonly owed: Revocation[] = [];
+  /** Redis may have lost some of what is held. */
+  private isDoubtful = false;
   private readonly listeners: ((revocation: Revocation) => void)[] = [];
 
   constructor(private readonly redis: RedisClient) {}
@@ -48,14 +50,18 @@ export class RevocationLog {
     await this.pay();
   }
 
-  /** Reads what is new. @throws CastError `store_unavailable` */
+  /** Reads what is new, and writes again what Redis has lost. @throws CastError `store_unavailable` */
   async beat(): Promise<void> {
-    await this.pay();
     const key = this.redis.prefix + REVOKED;
-    const [newest] = await this.redis.ask((client) => client.xrevrange(key, '+', '-', 'COUNT', 1));
-    const newestId = newest?.[0] ?? BEGINNING;
-    await this.writeAgain(newestId);
+    const [newest, length] = await this.redis.ask((client) =>
+      Promise.all([client.xrevrange(key, '+', '-', 'COUNT', 1), client.xlen(key)]),
+    );
+    const newestId = newest[0]?.[0] ?? BEGINNING;
     if (isBefore(this.last, newestId)) await this.readOn();
+    // It may have come back without some, and others may have been written since.
+    if (isBefore(newestId, this.last) || length < this.held.size) this.isDoubtful = true;
+    if (this.isDoubtful) await this.findLost();
+    await this.pay();
     this.tidy();
   }
 
@@ -76,15 +82,21 @@ export class RevocationLog {
     }
   }
 
-  /** Redis may have come back without what it had after an entry. */
-  private async writeAgain(newest: string): Promise<void> {
-    if (isBefore(newest, this.last)) this.last = newest;
-    for (const [id, lost] of this.held) {
-      if (!isBefore(newest, id)) continue;
-      this.held.delete(id);
-      this.owed.push(lost);
+  /** Reads all that Redis has; what it does not have any more is owed to it. */
+  private async findLost(): Promise<void> {
+    const before = [...this.held];
+    this.held.clear();
+    this.last = BEGINNING;
+    try {
+      await this.readOn();
+    } catch (error) {
+      for (const [id, one] of before) this.held.set(id, one);
+      throw error;
     }
-    await this.pay();
+    // Another node may have written it again already.
+    const there = new Set([...this.held.values()].map((one) => JSON.stringify(one)));
+    for (const [, one] of before) if (!there.has(JSON.stringify(one))) this.owed.push(one);
+    this.isDoubtful = false;
   }
 
   private async pay(): Promise<void> {
