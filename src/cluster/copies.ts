@@ -148,6 +148,8 @@ export class Copies {
     try {
       copy.setState(meta);
       await copy.catchUp();
+      // Redis has forgotten what was said, or a part of it.
+      if (meta.end !== undefined && !copy.hasEnded) throw new CastError('generation_not_found');
     } catch (error) {
       this.forget(id);
       throw error;

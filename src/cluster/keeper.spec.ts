@@ -4,6 +4,7 @@ import { BareNode } from '../../test/support/bare-node.js';
 import { describeIf } from '../../test/support/needs.js';
 import { ENGINES, RedisServer } from '../../test/support/redis-server.js';
 import { until } from '../../test/support/until.js';
+import { hashOf, streamOf } from './keys.js';
 import { FOLLOWED_WINDOW_MS } from './ticks.js';
 
 for (const { name, program, missing } of ENGINES) {
@@ -51,5 +52,39 @@ for (const { name, program, missing } of ENGINES) {
       expect(made).toBeLessThanOrEqual(ticks + 1);
       expect(appended).toBeGreaterThan(made);
     });
+
+    it.each([
+      ['the hash', hashOf],
+      ['the stream', streamOf],
+    ])(
+      'writes again what was evicted in part (%s), and keeps the others meanwhile',
+      async (_what, keyOf) => {
+        const { keeper } = node.parts;
+        const [first, second] = [await node.begin(), await node.begin()];
+        const say = (text: string): void => {
+          for (const { log } of [first, second]) log.append({ type: 'text', text, createdAt: '' });
+        };
+        // More than one batch.
+        const texts = ['a', 'b', 'c', 'd'].map((letter) => letter.repeat(15_000));
+        for (const text of texts.slice(0, -1)) {
+          say(text);
+          await until(() => keeper.behind === 0);
+        }
+        // As a Redis does that forgets what it has no room for: of two keys one.
+        await server.ask((client) => client.del(`test:${keyOf(first.id)}`));
+        say(texts.at(-1) ?? '');
+        const elsewhere = await BareNode.start(server.url, 'test:');
+        try {
+          for (const { id } of [second, first]) {
+            await until(async () => {
+              const found = await elsewhere.parts.copies.snapshot(id).catch(() => undefined);
+              return found?.log.all('text') === texts.join('');
+            });
+          }
+        } finally {
+          elsewhere.close();
+        }
+      },
+    );
   });
 }

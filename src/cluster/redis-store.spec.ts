@@ -17,7 +17,7 @@ import { MemoryStore } from '../generations/store/memory-store.js';
 import type { CastError } from '../protocol/errors.js';
 import { Copies, MAX_COPIES } from './copies.js';
 import { Keeper } from './keeper.js';
-import { newNodeId } from './keys.js';
+import { hashOf, newNodeId, streamOf } from './keys.js';
 import { NodeBus } from './node-bus.js';
 import { RedisClient } from './redis.js';
 import { RedisStore } from './redis-store.js';
@@ -139,6 +139,21 @@ for (const { name, program, missing } of ENGINES) {
         return (await from.claim(claim, id).catch(() => undefined)) === id;
       });
       expect((await Promise.all(claims)).filter((isMine) => isMine)).toHaveLength(1);
+    });
+
+    it('does not find what has ended where Redis has forgotten what was said', async () => {
+      const prefix = `${randomUUID()}:`;
+      const [store, elsewhere] = [await storeOf(prefix), await storeOf(prefix)];
+      const life = lifeIn(store);
+      await store.add(life);
+      endIn(store, life);
+      const there = (): Promise<unknown> => server.ask((client) => client.hget(hash, 'end'));
+      const hash = `${prefix}${hashOf(life.generation.id)}`;
+      await until(async () => (await there()) === 'cancelled');
+      await server.ask((client) => client.del(`${prefix}${streamOf(life.generation.id)}`));
+      await expect(elsewhere.find(life.generation.id)).rejects.toMatchObject({
+        code: 'generation_not_found',
+      });
     });
 
     generationStoreContract(`RedisStore on ${name}`, async () => {

@@ -5,7 +5,8 @@
 --         [id, epoch, from, seq, ms to live, end ('' = goes on), state (JSON), channels of the nodes that
 --          follow it, it begins: what is said next is its first entry]
 -- ARGV    then for each generation its items (JSON list, '' = none)
--- Returns for each generation: "ok", "dup" or "gap" with the last seq that is kept, "gone", "fenced"
+-- Returns for each generation: "ok", "dup" or "gap" with the last seq that is kept, "gone" (also where a
+-- part of it is), "fenced"
 -- Only numbers that follow what is kept are accepted, and only from the owner: a command that was sent
 -- twice, or too late, or by a node that was taken for dead, changes nothing.
 local answers, messages, channels = {}, {}, {}
@@ -25,6 +26,12 @@ local function pass_on(id, items, state, followers)
   end
 end
 
+-- Returns whether what it follows is there: a Redis that is full may have forgotten the stream alone.
+local function add(stream, top, last, items)
+  if top == 0 then return redis.call('XADD', stream, last, 'd', items) end
+  return redis.call('XADD', stream, 'NOMKSTREAM', last, 'd', items)
+end
+
 for at, one in ipairs(cjson.decode(ARGV[1])) do
   local hash, stream, items = KEYS[2 * at], KEYS[2 * at + 1], ARGV[at + 1]
   local id, epoch, from, seq, ttl, ending, state, followers, begins = unpack(one)
@@ -38,11 +45,13 @@ for at, one in ipairs(cjson.decode(ARGV[1])) do
     answers[at] = 'dup ' .. top
   elseif items ~= '' and (kept[3] or from ~= top + 1) then
     answers[at] = 'gap ' .. top
+  elseif items ~= '' and not add(stream, top, epoch .. '-' .. string.format('%.0f', seq), items) then
+    redis.call('DEL', hash)
+    answers[at] = 'gone'
   else
     local fields = {}
     if items ~= '' then
       local last = string.format('%.0f', seq)
-      redis.call('XADD', stream, epoch .. '-' .. last, 'd', items)
       fields = { 'seq', last }
       -- Between its first entry and its end it lives on as long as it may run.
       if from == 1 or ending ~= '' then
