@@ -163,7 +163,7 @@ const WRONG: Record<ProtocolName, [string, string, Wrong][]> = {
     [
       'framing',
       'other ids',
-      { piece: (piece) => piece.replace(/chatcmpl-\w+/, () => `c${Math.random()}`) },
+      { piece: (piece) => piece.replace(/chatcmpl-[\w-]+/, () => `c${Math.random()}`) },
     ],
     replaced('usage', '"prompt_tokens":17', '"prompt_tokens":1'),
     dropped('usage', '"choices":[],'),

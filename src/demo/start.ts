@@ -33,10 +33,11 @@ export async function startDemo(
     const settings = {
       LOG_LEVEL: 'warn',
       ALLOW_PULL: 'true',
-      // Whoever can reach the demo would use what they name, with its key.
-      ...Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('OPENAI_'))),
+      ...env,
       OLLAMA_BASE_URL: upstream.url,
       OLLAMA_MODEL: 'demo',
+      // Whoever can reach the demo would use what it names, with its key.
+      OPENAI_BASE_URL: undefined,
     };
     const { HOST: host, PORT, SOCKET_PORT } = loadConfig(settings, warn);
     // The proxy cannot share a port with REST; the page is told where it is.
