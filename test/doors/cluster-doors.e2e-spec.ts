@@ -176,11 +176,13 @@ describeIf(program !== undefined, missing)(`doors of two nodes on ${name}`, () =
       const first = post(a, aborts[0]);
       const request = await upstream.nextCall();
       request.text('The sky');
-      const readers = [
-        (await first).body!.getReader(),
-        (await post(b, aborts[1])).body!.getReader(),
-      ];
+      const responses = [await first, await post(b, aborts[1])];
+      const readers = responses.map(({ body }) => body!.getReader());
       for (const reader of readers) await reader.read();
+      // The other node asks the owner, behind what it has told it: now the owner knows of both readers.
+      const id = responses[0]!.headers.get('x-llm-cast-generation-id');
+      const beyond = await call('GET', `${b.url}/llm/generations/${id}/events?lastEventId=99`);
+      expect(beyond.body).toMatchObject({ code: 'invalid_request' });
       const [stays, goes] = staysFirst ? [0, 1] : [1, 0];
       aborts[goes]!.abort();
       await sleep(200);
