@@ -7,7 +7,7 @@ import { CastError } from '../protocol/errors.js';
 import { append } from './append.js';
 import { Followers } from './followers.js';
 import { confirmed, fieldsOf, type Kept, lastOf, newsOf } from './kept.js';
-import { birthOf, hashOf, runningOf, streamOf } from './keys.js';
+import { birthOf, keysToOpen, runningOf } from './keys.js';
 import type { RedisClient } from './redis.js';
 import type { RefusedStarts } from './refused-starts.js';
 import { Ticks } from './ticks.js';
@@ -270,8 +270,7 @@ export class Keeper {
   /** @returns false where another node has taken it over */
   private async open({ generation, epoch, fields, request }: Kept): Promise<boolean> {
     const { id, log } = generation;
-    const running = runningOf(birthOf(id) ?? '');
-    const keys = [hashOf(id), running, streamOf(id)].map((key) => this.redis.prefix + key);
+    const keys = keysToOpen(id).map((key) => this.redis.prefix + key);
     const more = request === undefined || log.seq > 0 ? [] : ['request', request()];
     const args = [epoch, this.lifetimeMs, id, ...fields, ...more];
     return (await this.redis.run('open', keys, args)) === 1;

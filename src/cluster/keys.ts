@@ -41,6 +41,12 @@ export const hashOf = (id: string): string => `{${birthOf(id)}}:m:${id}`;
 export const noteOf = (id: string): string => `{${birthOf(id)}}:n:${id}`;
 export const streamOf = (id: string): string => `{${birthOf(id)}}:s:${id}`;
 export const runningOf = (node: string): string => `{${node}}:g`;
+/** Those of the script `open`, in its order. */
+export const keysToOpen = (id: string): string[] => [
+  hashOf(id),
+  runningOf(birthOf(id) ?? ''),
+  streamOf(id),
+];
 export const NODES = 'nodes';
 /** Which beginnings of conversations an upstream has read lately; all of them lie in one slot. */
 export const knownOf = (upstream: string): string => `{known}:${upstream}`;

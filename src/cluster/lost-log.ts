@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.js';
 import type { Generation } from '../generations/generation.js';
 import { fieldsOf } from './kept.js';
-import { birthOf, hashOf, runningOf, streamOf } from './keys.js';
+import { hashOf, keysToOpen } from './keys.js';
 import { appendLost } from './lost-end.js';
 import type { RedisClient } from './redis.js';
 
@@ -24,8 +24,7 @@ export async function writeLost(
 ): Promise<void> {
   const { id } = generation;
   const hash = redis.prefix + hashOf(id);
-  const [running, stream] = [runningOf(birthOf(id) ?? ''), streamOf(id)];
-  const keys = [hash, redis.prefix + running, redis.prefix + stream];
+  const keys = keysToOpen(id).map((key) => redis.prefix + key);
   await redis.run('open', keys, [EPOCH, OPEN_MS, id, ...fieldsOf(generation, node)]);
   const epoch = Number(await redis.run('fence', [hash], [EPOCH, node]));
   if (epoch < 0) return;

@@ -36,7 +36,7 @@ export async function startDemo(
       ...env,
       OLLAMA_BASE_URL: upstream.url,
       OLLAMA_MODEL: 'demo',
-      // Whoever can reach the demo would use what it names, with its key.
+      // Everybody who reaches the demo would use what it names, with its key.
       OPENAI_BASE_URL: undefined,
     };
     const { HOST: host, PORT, SOCKET_PORT } = loadConfig(settings, warn);

@@ -3,7 +3,8 @@ import type { Request, Response } from 'express';
 import type { Caller } from '../access/caller.js';
 import { type Session, Sessions } from '../access/sessions.js';
 import { Config } from '../config/config.js';
-import type { Accepted } from '../generations/accepted.js';
+import type { Asked } from '../generations/asked.js';
+import type { Generation } from '../generations/generation.js';
 import { Lifecycle } from '../generations/lifecycle.js';
 import type { EndEntry } from '../generations/log/entry.js';
 import type { DoorName } from '../generations/log/reader.js';
@@ -41,6 +42,11 @@ export function onDisconnectOf(request: Request, usual: OnDisconnect): OnDisconn
   throw notServed(HEADER, 'cancel, grace or keep');
 }
 
+/** What is asked, to go on without a reader where that is wished; the rest of the wish its door fulfils. */
+export function keptOn(asked: Asked, onDisconnect: OnDisconnect): Asked {
+  return onDisconnect === 'keep' ? { ...asked, onDisconnect } : asked;
+}
+
 /** Gives a generation to the one who asked for it, until it ends or the caller has gone. */
 @Injectable()
 export class Delivery {
@@ -54,7 +60,7 @@ export class Delivery {
 
   /** Streams it. */
   stream(
-    { generation }: Pick<Accepted, 'generation'>,
+    generation: Generation,
     response: Response,
     caller: Caller,
     onDisconnect: OnDisconnect,
@@ -83,7 +89,7 @@ export class Delivery {
    * @throws CastError `unauthorized` where the credential was taken back
    */
   async whole(
-    { generation }: Pick<Accepted, 'generation'>,
+    generation: Generation,
     response: Response,
     { principal }: Caller,
     onDisconnect: OnDisconnect,

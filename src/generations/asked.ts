@@ -45,6 +45,7 @@ function bounded(request: ModelRequest, { MAX_TOKENS: most, OLLAMA_OPTIONS }: Ru
   const asked = request.options?.num_predict ?? OLLAMA_OPTIONS['num_predict'];
   // Ollama takes 0 for no limit, as -1; -2 is until the context is full.
   const isWithin = typeof asked === 'number' && asked > 0 && asked <= most;
+  // A spread that stands first would give each request a hidden class of its own.
   const options = Object.assign({}, request.options, { num_predict: isWithin ? asked : most });
   return Object.assign({}, request, { options });
 }

@@ -197,7 +197,7 @@ export class Generation {
   }
 
   /**
-   * Who has asked for it has closed the connection, and means by it that it is to stop. It does, unless
+   * The caller has closed the connection, and means by it that it is to stop. It does, unless
    * somebody reads it, on any node, or the upstream has said its last word. Or the connection was lost: the
    * same request, sent again, is to get an answer and no cancelled one, so its idempotency key is new again.
    */

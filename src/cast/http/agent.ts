@@ -26,7 +26,8 @@ export class StreamingAgent extends Agent {
     const { host, onConnecting } = options;
     if (!host || isIP(host) || done === undefined) return this.connect(options);
     const open = (address: string): Socket => this.connect({ ...options, host: address });
-    onConnecting?.(connectToFirst(host, open, done as Connected));
+    const giveUp = connectToFirst(host, open, done as Connected);
+    onConnecting?.(giveUp);
     return undefined;
   }
 
@@ -66,7 +67,8 @@ export class SecureAgent extends https.Agent {
       if (error) (done as Connected)(error);
       else done(null, super.createConnection({ ...options, socket } as RequestOptions)!);
     };
-    onConnecting?.(connectToFirst(host, open, connected));
+    const giveUp = connectToFirst(host, open, connected);
+    onConnecting?.(giveUp);
     return undefined;
   }
 }

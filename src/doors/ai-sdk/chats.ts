@@ -9,7 +9,7 @@ import { idempotencyKeyOf } from '../../http/idempotency-key.js';
 import { CastError } from '../../protocol/errors.js';
 import { generationId } from '../../protocol/ids.js';
 import { actingAs } from '../acting.js';
-import { Delivery, onDisconnectOf } from '../delivery.js';
+import { Delivery, keptOn, onDisconnectOf } from '../delivery.js';
 import { notServed } from '../refused.js';
 import { askedBy, messagesOf } from './asked.js';
 import type { ChatBody } from './chat-body.js';
@@ -32,19 +32,18 @@ export class Chats {
     const onDisconnect = onDisconnectOf(request, body.onDisconnect ?? 'grace');
     const caller = actingAs(callerOf(request), 'userId', body.userId);
     const asked = askedBy(body);
-    const accepted = await this.generations.start(
-      onDisconnect === 'keep' ? { ...asked, onDisconnect } : asked,
+    const { generation } = await this.generations.start(
+      keptOn(asked, onDisconnect),
       caller,
       idempotencyKeyOf(request),
       noteOf(messagesOf(body)),
       body.id,
     );
-    const { generation } = accepted;
     const { messageId } = messageOf(generation);
     const queueAsData = request.get(QUEUE_HEADER) === 'data';
     setStreamHeaders(response, generation);
     const wording = frameStream(generation, { messageId, queueAsData });
-    this.delivery.stream(accepted, response, caller, onDisconnect, wording);
+    this.delivery.stream(generation, response, caller, onDisconnect, wording);
   }
 
   /**
@@ -62,7 +61,7 @@ export class Chats {
     const queueAsData = request.get(QUEUE_HEADER) === 'data';
     setStreamHeaders(response, generation);
     const wording = frameStream(generation, { messageId, before: earlier, queueAsData });
-    this.delivery.stream({ generation }, response, caller, 'grace', wording);
+    this.delivery.stream(generation, response, caller, 'grace', wording);
   }
 
   /**
@@ -91,7 +90,7 @@ export class Chats {
     response.setHeader('x-workflow-stream-tail-index', count - 1);
     const { messageId } = messageOf(generation);
     const wording = frameStream(generation, { messageId, skip });
-    this.delivery.stream({ generation }, response, caller, 'grace', wording);
+    this.delivery.stream(generation, response, caller, 'grace', wording);
   }
 
   /**

@@ -4,7 +4,7 @@ import { GenerationsService } from '../../generations/generations.service.js';
 import type { End } from '../../generations/log/entry.js';
 import { callerOf } from '../../http/authenticate.js';
 import { idempotencyKeyOf } from '../../http/idempotency-key.js';
-import { Delivery, HOLD_MS, onDisconnectOf } from '../delivery.js';
+import { Delivery, HOLD_MS, keptOn, onDisconnectOf } from '../delivery.js';
 import { answerRefused, refusedByEnd } from '../refused.js';
 import { type Translated, warningOf } from './asked.js';
 import { errorLine } from './error-line.js';
@@ -28,20 +28,19 @@ export class OllamaAnswers {
   ): Promise<void> {
     const onDisconnect = onDisconnectOf(request, 'cancel');
     const caller = callerOf(request);
-    const accepted = await this.generations.start(
-      onDisconnect === 'keep' ? { ...asked, onDisconnect } : asked,
+    const { generation } = await this.generations.start(
+      keptOn(asked, onDisconnect),
       caller,
       idempotencyKeyOf(request),
     );
-    const { generation } = accepted;
     const warning = warningOf(ignored);
     if (warning !== undefined) response.setHeader('Warning', warning);
     if (isStream) {
       const refuse = (end: End): boolean => refuseEnd(response, end);
       const wording = { holdMs: HOLD_MS, refuse, ...lineStream(generation) };
-      return this.delivery.stream(accepted, response, caller, onDisconnect, wording);
+      return this.delivery.stream(generation, response, caller, onDisconnect, wording);
     }
-    const end = await this.delivery.whole(accepted, response, caller, onDisconnect, 'ollama');
+    const end = await this.delivery.whole(generation, response, caller, onDisconnect, 'ollama');
     if (end === undefined || refuseEnd(response, end.said)) return;
     response.json(wholeAnswer(generation));
   }

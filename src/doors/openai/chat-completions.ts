@@ -4,7 +4,7 @@ import { GenerationsService } from '../../generations/generations.service.js';
 import { callerOf } from '../../http/authenticate.js';
 import { idempotencyKeyOf } from '../../http/idempotency-key.js';
 import { actingAs } from '../acting.js';
-import { Delivery, HOLD_MS, onDisconnectOf } from '../delivery.js';
+import { Delivery, HOLD_MS, keptOn, onDisconnectOf } from '../delivery.js';
 import { chatAnswer } from './chat-answer.js';
 import type { ChatBody } from './chat-body.js';
 import { ChatChunks } from './chat-chunks.js';
@@ -26,18 +26,13 @@ export class ChatCompletions {
     const asked = chatRequest(body);
     const field = body.user === undefined ? 'safety_identifier' : 'user';
     const caller = actingAs(callerOf(request), field, body.user ?? body.safety_identifier);
-    const accepted = await started(
-      this.generations.start(
-        onDisconnect === 'keep' ? { ...asked, onDisconnect } : asked,
-        caller,
-        idempotencyKeyOf(request),
-      ),
+    const { generation } = await started(
+      this.generations.start(keptOn(asked, onDisconnect), caller, idempotencyKeyOf(request)),
       NAMES,
     );
-    const { generation } = accepted;
     if (body.stream === true) {
       const chunks = new ChatChunks(generation, body.stream_options?.include_usage === true);
-      this.delivery.stream(accepted, response, caller, onDisconnect, {
+      this.delivery.stream(generation, response, caller, onDisconnect, {
         door: 'openai',
         contentType: 'text/event-stream',
         holdMs: HOLD_MS,
@@ -48,7 +43,7 @@ export class ChatCompletions {
       });
       return;
     }
-    const end = await this.delivery.whole(accepted, response, caller, onDisconnect, 'openai');
+    const end = await this.delivery.whole(generation, response, caller, onDisconnect, 'openai');
     if (end === undefined || refuseEnd(response, end.said)) return;
     response.json(chatAnswer(generation));
   }

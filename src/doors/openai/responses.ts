@@ -8,7 +8,7 @@ import { idempotencyKeyOf } from '../../http/idempotency-key.js';
 import type { Wording } from '../../http/streamed-response.js';
 import type { ChatFields } from '../../protocol/model-fields.js';
 import { actingAs } from '../acting.js';
-import { Delivery, HOLD_MS, ID_HEADER, onDisconnectOf } from '../delivery.js';
+import { Delivery, HOLD_MS, ID_HEADER, keptOn, onDisconnectOf } from '../delivery.js';
 import { notServed } from '../refused.js';
 import type { ResponseBody } from './response-body.js';
 import { withItems } from './item-references.js';
@@ -35,27 +35,21 @@ export class Responses {
     const before = await this.before(body.previous_response_id, caller);
     const input = await withItems(body.input, (id, path) => this.ended(id, path, caller));
     const { asked, note } = responseRequest({ ...body, input }, before);
-    const accepted = await started(
-      this.generations.start(
-        onDisconnect === 'keep' ? { ...asked, onDisconnect } : asked,
-        caller,
-        idempotencyKeyOf(request),
-        note,
-      ),
+    const { generation } = await started(
+      this.generations.start(keptOn(asked, onDisconnect), caller, idempotencyKeyOf(request), note),
       NAMES,
     );
-    const { generation } = accepted;
     if (body.stream === true) {
       const events = wording(generation, -1);
       const refuse: Wording['refuse'] = (end) => refuseEnd(response, end);
       const held = { holdMs: HOLD_MS, refuse, ...events };
-      return this.delivery.stream(accepted, response, caller, onDisconnect, held);
+      return this.delivery.stream(generation, response, caller, onDisconnect, held);
     }
     if (body.background === true) {
       response.setHeader(ID_HEADER, generation.id);
       return void response.json(new ResponseEvents(factsOf(generation)).response('queued'));
     }
-    const end = await this.delivery.whole(accepted, response, caller, onDisconnect, 'openai');
+    const end = await this.delivery.whole(generation, response, caller, onDisconnect, 'openai');
     if (end === undefined || refuseEnd(response, end.said)) return;
     response.json(responseOf(generation));
   }
@@ -80,7 +74,7 @@ export class Responses {
     const generation = await this.generations.readAfter('openai', generationIdOf(id), caller, 0);
     noteOf(generation);
     const events = wording(generation, after === undefined ? -1 : Number(after));
-    this.delivery.stream({ generation }, response, caller, 'grace', events);
+    this.delivery.stream(generation, response, caller, 'grace', events);
   }
 
   /**
