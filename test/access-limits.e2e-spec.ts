@@ -65,6 +65,20 @@ describe('the limits of users', () => {
     expect((await generate(await tokenOf('a'))).body.state).toBe('starting');
   });
 
+  it('a key’s hold over the users of the tokens that it had made', async () => {
+    const keys = new KeysFile();
+    const till = keys.add('till', { limits: { running: 2, waiting: 1 } });
+    await open({ API_KEYS_FILE: keys.path });
+    const tokens = [];
+    for (const userId of ['a', 'b', 'c', 'd']) {
+      const { body } = await call('POST', `${app?.url}/auth/token`, { userId }, bearer(till));
+      tokens.push(body.token as string);
+    }
+    const states = [];
+    for (const token of tokens) states.push((await generate(token)).body.state ?? 'refused');
+    expect(states).toEqual(['starting', 'starting', 'queued', 'refused']);
+  });
+
   it('starts in a minute, and GET /llm/me says what is left', async () => {
     await open({ LIMIT_STARTS_PER_MINUTE: 2, LIMIT_TOKENS_PER_DAY: 100_000 });
     const ada = await tokenOf('ada');
@@ -171,6 +185,16 @@ describe('the limits of users', () => {
         call('POST', `${here.url}/llm/models/pull`, { clientId: client.id, model }, bearer(ada));
       expect(await pull('large:70b')).toMatchObject(denied);
       expect((await pull('small:1b')).status).toBe(201);
+      client.close();
+    });
+
+    it('bind it also where it starts for a socket of its user that may name others', async () => {
+      const auth = { token: await tokenOf('ada') };
+      const client = await Client.connect(here.socketUrl, { auth });
+      const ada = await tokenOf('ada', { models: ['small:1b'] });
+      const fields = { clientId: client.id };
+      expect(await generate(ada, { ...fields, model: 'large:70b' })).toMatchObject(denied);
+      expect((await generate(ada, { ...fields, model: 'small:1b' })).status).toBe(201);
       client.close();
     });
   });

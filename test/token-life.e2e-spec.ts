@@ -165,6 +165,57 @@ describe('a credential that is no longer good, while an answer runs', () => {
     bob.close();
   });
 
+  describe('what a key had made is no better than the key', () => {
+    const made = async (name: string): Promise<{ token: string; link: string; id: string }> => {
+      const key = keys.add(name);
+      const minting = (): ReturnType<typeof call> =>
+        rest('POST', '/auth/token', key, { userId: 'ada' });
+      await until(async () => (await minting()).status === 200);
+      const token = (await minting()).body.token as string;
+      const { id, request } = await start(token);
+      const { body } = await rest('POST', `/llm/generations/${id}/share`, token, {});
+      request.text('one');
+      return { token, link: body.token as string, id };
+    };
+    const expectBothEnded = async (id: string, open: Events[], tokens: string[]): Promise<void> => {
+      await until(() => open.every(({ isOver }) => isOver), WITHIN_MS);
+      for (const token of tokens) {
+        expect(await rest('GET', `/llm/generations/${id}`, token)).toMatchObject({ status: 401 });
+      }
+    };
+
+    it('its tokens and their links end when it is revoked, and what they run', async () => {
+      const { token, link, id } = await made('till');
+      const open = [eventsOf(id, token), eventsOf(id, link)];
+      await until(() => open.every(({ text }) => text.includes('one')));
+      const revoked = await rest('POST', '/admin/revoke', admin, { key: 'till', cancel: true });
+      expect(revoked.body).toEqual({ closed: 2, cancelled: 1 });
+      await expectBothEnded(id, open, [token, link]);
+    });
+
+    it('and when the last key of its name is taken out of the file', async () => {
+      const before = readFileSync(keys.path, 'utf8');
+      const { token, link, id } = await made('kiosk');
+      const open = [eventsOf(id, token), eventsOf(id, link)];
+      await until(() => open.every(({ text }) => text.includes('one')));
+      keys.write(before);
+      await expectBothEnded(id, open, [token, link]);
+    });
+  });
+
+  it('nobody shares what he may not do himself', async () => {
+    const ada = await tokenOf('ada', { scopes: ['start', 'read', 'share'] });
+    const { id, request } = await start(ada);
+    const share = (verbs: string[]): ReturnType<typeof call> =>
+      rest('POST', `/llm/generations/${id}/share`, ada, { verbs });
+    expect(await share(['read', 'cancel'])).toMatchObject({
+      status: 403,
+      body: { code: 'forbidden' },
+    });
+    expect((await share(['read'])).status).toBe(201);
+    request.done();
+  });
+
   it('a key that is taken out of the file closes what is open with it', async () => {
     const all = readFileSync(keys.path, 'utf8');
     const gone = keys.add('gone');

@@ -70,6 +70,16 @@ export class ApiKeys implements OnModuleInit, OnApplicationShutdown {
     return this.ring.limitsOf(tenant);
   }
 
+  /** Whether there is a key of this id: with a new one in place of an old one its tokens stay good. */
+  knows(id: string): boolean {
+    return this.path === undefined || this.ring.knows(id);
+  }
+
+  /** What may be used with a key, and with the tokens that it had made. */
+  limitsOfKey(id: string): Limits {
+    return this.ring.limitsOfKey(id);
+  }
+
   /** Tells of each new content of the file. */
   onChange(listener: () => void): void {
     this.listeners.push(listener);

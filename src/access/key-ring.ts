@@ -69,6 +69,15 @@ export class KeyRing {
     return this.tenants.get(tenant) ?? NO_LIMITS;
   }
 
+  knows(id: string): boolean {
+    return this.byId.has(id);
+  }
+
+  /** Of a key; of two with one id, of the one that stands last. */
+  limitsOfKey(id: string): Limits {
+    return this.byId.get(id)?.at(-1)?.limits ?? NO_LIMITS;
+  }
+
   private add(line: unknown): void {
     if (typeof line === 'object' && line !== null && !('id' in line) && 'tenant' in line) {
       const { tenant, limits } = tenantLine.parse(line);

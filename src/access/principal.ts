@@ -6,6 +6,11 @@ export interface TokenLife {
   readonly id: string | undefined;
   readonly issuedAt: number;
   readonly expiresAt: number;
+  /**
+   * The API key that had it made, by `POST /auth/token`; of a link, by which it was shared, be it through
+   * such a token. What is made with a key is no better than the key.
+   */
+  readonly madeBy?: string | undefined;
 }
 
 /** A backend: it holds an API key, and may act for a user whom it names. */
@@ -73,6 +78,12 @@ export function ownerOf(principal: Principal): string | undefined {
     default:
       return undefined;
   }
+}
+
+/** The id of the API key that a principal came with, or that had its token made. */
+export function keyOf(principal: Principal): string | undefined {
+  if (principal.kind === 'key') return principal.keyId;
+  return 'token' in principal ? principal.token?.madeBy : undefined;
 }
 
 /** The tenant and the user of an owner; no tenant has a slash. */

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { LinkPrincipal, Principal, UserPrincipal } from './principal.js';
+import type { LinkPrincipal, Principal, TokenLife, UserPrincipal } from './principal.js';
 import { MAX_LIFE_S } from './token-claims.js';
 import { CLOCK_TOLERANCE_S } from './token-verifier.js';
 
@@ -57,11 +57,12 @@ export class Revocations {
 
   private hasToken(
     { tenant, sub }: UserPrincipal | LinkPrincipal,
-    { id, issuedAt }: NonNullable<UserPrincipal['token']>,
+    { id, issuedAt, madeBy }: TokenLife,
   ): boolean {
     return (
       (sub !== undefined && this.covers({ tenant, sub }, issuedAt)) ||
-      (id !== undefined && this.covers({ jti: id }, issuedAt))
+      (id !== undefined && this.covers({ jti: id }, issuedAt)) ||
+      (madeBy !== undefined && this.covers({ key: madeBy }, issuedAt))
     );
   }
 

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { CastError } from '../protocol/errors.js';
 import { ApiKeys } from './api-keys.js';
-import type { Principal } from './principal.js';
+import { keyOf, type Principal } from './principal.js';
 import { Revocations } from './revocations.js';
 import { CLOCK_TOLERANCE_S } from './token-verifier.js';
 
@@ -9,23 +9,32 @@ import { CLOCK_TOLERANCE_S } from './token-verifier.js';
 const MAX_TIMER_MS = 2_147_483_647;
 
 /** Something that stays open for a principal: a socket, an event stream. */
-export interface Session {
-  /** The principal has a new token. Nothing where it has ended. */
-  renew(principal: Principal): void;
-  /** It is closed. */
-  end(): void;
-}
-
-interface Open {
-  principal: Principal;
-  close: (reason: CastError) => void;
+export class Session {
+  /** Until its token has expired. */
   timer: NodeJS.Timeout | undefined;
+
+  /** By {@link Sessions.start}. */
+  constructor(
+    private readonly all: Sessions,
+    public principal: Principal,
+    readonly close: (reason: CastError) => void,
+  ) {}
+
+  /** The principal has a new token. Nothing where it has ended. */
+  renew(principal: Principal): void {
+    this.all.renew(this, principal);
+  }
+
+  /** It is closed. */
+  end(): void {
+    this.all.end(this);
+  }
 }
 
 /** What is open, and for whom: each is closed when its token has expired or was taken back. */
 @Injectable()
 export class Sessions {
-  private readonly open = new Set<Open>();
+  private readonly open = new Set<Session>();
 
   constructor(
     private readonly keys: ApiKeys,
@@ -36,18 +45,24 @@ export class Sessions {
 
   /** @param close is called once at most, later, with `auth_expired` or `unauthorized` */
   start(principal: Principal, close: (reason: CastError) => void): Session {
-    const session: Open = { principal, close, timer: undefined };
+    const session = new Session(this, principal, close);
     this.open.add(session);
     this.watch(session);
-    return {
-      renew: (renewed) => {
-        // It may have ended while the new token was looked at: a timer would keep it until that is over.
-        if (!this.open.has(session)) return;
-        session.principal = renewed;
-        this.watch(session);
-      },
-      end: () => this.end(session),
-    };
+    return session;
+  }
+
+  /** See {@link Session.renew}. */
+  renew(session: Session, principal: Principal): void {
+    // It may have ended while the new token was looked at: a timer would keep it until that is over.
+    if (!this.open.has(session)) return;
+    session.principal = principal;
+    this.watch(session);
+  }
+
+  /** See {@link Session.end}. */
+  end(session: Session): void {
+    clearTimeout(session.timer);
+    this.open.delete(session);
   }
 
   /** Closes what is open with a credential that was taken back. @returns how many */
@@ -64,10 +79,12 @@ export class Sessions {
   /** Whether the credential of a principal was taken back. */
   isRevoked(principal: Principal): boolean {
     if (this.revocations.has(principal)) return true;
-    return principal.kind === 'key' && !this.keys.has(principal);
+    if (principal.kind === 'key') return !this.keys.has(principal);
+    const key = keyOf(principal);
+    return key !== undefined && !this.keys.knows(key);
   }
 
-  private watch(session: Open): void {
+  private watch(session: Session): void {
     clearTimeout(session.timer);
     const { principal } = session;
     // It may have been taken back since it was looked at.
@@ -84,14 +101,9 @@ export class Sessions {
     ).unref();
   }
 
-  private close(session: Open, reason: CastError): void {
+  private close(session: Session, reason: CastError): void {
     this.end(session);
     session.close(reason);
-  }
-
-  private end(session: Open): void {
-    clearTimeout(session.timer);
-    this.open.delete(session);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { JWTPayload } from 'jose';
 import { z } from 'zod';
+import { KEY_ID } from './api-key.js';
 import { limits, linkVerb, scope, tenantName, USUAL_SCOPES, userName } from '../protocol/access.js';
 import { generationId } from '../protocol/ids.js';
 import { DEFAULT_TENANT, type LinkPrincipal, type UserPrincipal } from './principal.js';
@@ -12,6 +13,9 @@ const life = {
   exp: z.number(),
   jti: z.string().min(1).max(256).optional(),
 };
+
+/** See {@link TokenLife.madeBy}. */
+const madeBy = z.string().regex(KEY_ID).optional();
 
 /** Scopes are a list, or a text with blanks between them (RFC 8693, section 4.2). */
 const scopes = z.union([
@@ -37,12 +41,15 @@ const userClaims = z
   })
   .refine(({ iat, exp }) => exp - iat <= MAX_LIFE_S, { path: ['exp'] });
 
+const mintedClaims = z.object({ made_by: madeBy });
+
 const linkClaims = z.object({
   ...life,
   gid: generationId,
   verbs: z.array(linkVerb).min(1),
   tenant: tenantName,
   sub: userName.optional(),
+  made_by: madeBy,
 });
 
 /** @throws ZodError for claims that are not those of a user */
@@ -51,15 +58,21 @@ export function userOfClaims(payload: JWTPayload): UserPrincipal {
   return { kind: 'user', sub, ...llm, token: { id: jti, issuedAt: iat, expiresAt: exp } };
 }
 
+/** A user of a token that `POST /auth/token` has made. @throws ZodError like {@link userOfClaims} */
+export function mintedOfClaims(payload: JWTPayload): UserPrincipal {
+  const { token, ...user } = userOfClaims(payload);
+  return { ...user, token: { ...token!, madeBy: mintedClaims.parse(payload).made_by } };
+}
+
 /** @throws ZodError for claims that are not those of a link */
 export function linkOfClaims(payload: JWTPayload): LinkPrincipal {
-  const { gid, verbs, tenant, sub, iat, exp, jti } = linkClaims.parse(payload);
+  const { gid, verbs, tenant, sub, iat, exp, jti, made_by } = linkClaims.parse(payload);
   return {
     kind: 'link',
     generationId: gid,
     verbs,
     tenant,
     sub,
-    token: { id: jti, issuedAt: iat, expiresAt: exp },
+    token: { id: jti, issuedAt: iat, expiresAt: exp, madeBy: made_by },
   };
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { SignJWT } from 'jose';
 import type { LinkVerb, Scope, TokenAnswer } from '../protocol/access.js';
+import type { KeyPrincipal } from './principal.js';
 import { Secrets } from './secrets.js';
 import { LINK_TYPE, MINTED_TYPE, OWN_NAME } from './token-verifier.js';
 
@@ -10,23 +11,29 @@ import { LINK_TYPE, MINTED_TYPE, OWN_NAME } from './token-verifier.js';
 export class TokenMaker {
   constructor(private readonly secrets: Secrets) {}
 
-  /** A token of a user. @param ttl in seconds */
-  user(tenant: string, sub: string, scopes: readonly Scope[], ttl: number): Promise<TokenAnswer> {
-    return this.signed(MINTED_TYPE, { sub, llm: { tenant, scopes } }, ttl);
+  /** A token of a user of the key's tenant. @param ttl in seconds */
+  user(
+    { tenant, keyId }: Pick<KeyPrincipal, 'tenant' | 'keyId'>,
+    sub: string,
+    scopes: readonly Scope[],
+    ttl: number,
+  ): Promise<TokenAnswer> {
+    return this.signed(MINTED_TYPE, { sub, llm: { tenant, scopes }, made_by: keyId }, ttl);
   }
 
   /**
    * A link to one generation.
-   * @param by the tenant and user that share it; no user for a backend that acts for nobody
+   * @param by the tenant and user that share it, no user for a backend that acts for nobody; and
+   * the key, see `TokenLife.madeBy`
    * @param ttl in seconds
    */
   link(
     gid: string,
     verbs: readonly LinkVerb[],
-    by: { tenant: string; sub: string | undefined },
+    { madeBy, ...by }: { tenant: string; sub: string | undefined; madeBy: string | undefined },
     ttl: number,
   ): Promise<TokenAnswer> {
-    return this.signed(LINK_TYPE, { gid, verbs, ...by }, ttl);
+    return this.signed(LINK_TYPE, { gid, verbs, ...by, made_by: madeBy }, ttl);
   }
 
   private async signed(

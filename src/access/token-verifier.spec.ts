@@ -207,7 +207,12 @@ describe('an attack on tokens signed with JWT_SECRET', () => {
   it('with a token of one kind in place of another', async () => {
     const maker = new TokenMaker(secrets);
     const ID = 'k3JvX0d1Qm6c7Tq2Zr9s_A';
-    const link = await maker.link(ID, ['read'], { tenant: 'shop', sub: 'ada' }, 60);
+    const link = await maker.link(
+      ID,
+      ['read'],
+      { tenant: 'shop', sub: 'ada', madeBy: undefined },
+      60,
+    );
     expect(await tokens.verify(link.token)).toMatchObject({ kind: 'link', generationId: ID });
     const [, payload, signature] = link.token.split('.');
     for (const typ of ['JWT', undefined, 'llmcast-user+jwt']) {
@@ -226,7 +231,12 @@ describe('a token that llm-cast has made', () => {
     for (const env of [{ JWT_SECRET: SECRET }, {}] as Record<string, string>[]) {
       const config = loadConfig(env);
       const secrets = new Secrets(config);
-      const { token, expiresAt } = await new TokenMaker(secrets).user('shop', 'ada', ['read'], 60);
+      const { token, expiresAt } = await new TokenMaker(secrets).user(
+        { tenant: 'shop', keyId: 'till' },
+        'ada',
+        ['read'],
+        60,
+      );
       const principal = await new TokenVerifier(config, secrets).verify(token);
       expect(principal).toMatchObject({
         kind: 'user',
@@ -241,7 +251,7 @@ describe('a token that llm-cast has made', () => {
   it('is good on every node that has the same JWT_SECRET, and on no other', async () => {
     const secretsOf = (env: Record<string, string>): Secrets => new Secrets(loadConfig(env));
     const { token } = await new TokenMaker(secretsOf({ JWT_SECRET: SECRET })).user(
-      't',
+      { tenant: 't', keyId: 'k' },
       'a',
       [],
       60,

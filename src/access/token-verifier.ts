@@ -15,7 +15,7 @@ import { CastError } from '../protocol/errors.js';
 import { JwksKeys } from './jwks.js';
 import type { LinkPrincipal, UserPrincipal } from './principal.js';
 import { Secrets } from './secrets.js';
-import { linkOfClaims, MAX_LIFE_S, userOfClaims } from './token-claims.js';
+import { linkOfClaims, MAX_LIFE_S, mintedOfClaims, userOfClaims } from './token-claims.js';
 
 /** How far the clocks of two machines may differ, in seconds. */
 export const CLOCK_TOLERANCE_S = 5;
@@ -50,7 +50,7 @@ export class TokenVerifier {
         case LINK_TYPE:
           return linkOfClaims(await this.own(token, this.secrets.link, LINK_TYPE));
         case MINTED_TYPE:
-          return userOfClaims(await this.own(token, this.secrets.minted, MINTED_TYPE));
+          return mintedOfClaims(await this.own(token, this.secrets.minted, MINTED_TYPE));
         default:
           return userOfClaims(await this.foreign(token));
       }

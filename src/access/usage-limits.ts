@@ -4,7 +4,7 @@ import type { Limits } from '../protocol/access.js';
 import { CastError } from '../protocol/errors.js';
 import { AccessStore, type Allowance } from './access-store.js';
 import { ApiKeys } from './api-keys.js';
-import { ownerOf, type Principal } from './principal.js';
+import { keyOf, ownerOf, type Principal } from './principal.js';
 import { WindowCounter } from './window-counter.js';
 
 const DAY_MS = 86_400_000;
@@ -63,7 +63,8 @@ export class UsageLimits {
       case 'user': {
         if (principal.token === undefined) return [];
         const { tenant, limits } = principal;
-        return [this.user(ownerOf(principal), limits), ...this.tenant(tenant)];
+        const user = this.user(ownerOf(principal), limits);
+        return [user, ...this.key(keyOf(principal)), ...this.tenant(tenant)];
       }
       case 'key': {
         const { tenant, keyId, userId, limits } = principal;
@@ -151,6 +152,7 @@ export class UsageLimits {
    */
   async openSocket(principal: Principal): Promise<() => void> {
     const accounts = this.accountsOf(principal);
+    if (accounts.length === 0) return nothing;
     const close = await this.store.openSocket(allowances(accounts, 'sockets'));
     if (close !== undefined) return close;
     throw limited('You have as many sockets open as you may.', SOCKETS_RETRY_MS);
@@ -171,10 +173,18 @@ export class UsageLimits {
     return { name: `user ${name}`, limits: { ...this.usual, ...own } };
   }
 
+  /** That of a key, for what is done with a token that it had made. */
+  private key(id: string | undefined): Account[] {
+    return id === undefined ? [] : [{ name: `key ${id}`, limits: this.keys.limitsOfKey(id) }];
+  }
+
   private tenant(tenant: string): Account[] {
     return [{ name: `tenant ${tenant}`, limits: this.keys.limitsOf(tenant) }];
   }
 }
+
+/** To be called for what is not counted. */
+const nothing = (): void => undefined;
 
 function allowances(accounts: readonly Account[], limit: keyof Limits): Allowance[] {
   return accounts.map(({ name, limits }) => ({ name, most: limits[limit] }));

@@ -1,7 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { z } from 'zod';
 import { AccessStore } from '../access/access-store.js';
-import { partsOf, type Principal } from '../access/principal.js';
+import { keyOf, partsOf, type Principal } from '../access/principal.js';
 import { type Revocation, Revocations, type Revoked as Target } from '../access/revocations.js';
 import { Sessions } from '../access/sessions.js';
 import { GenerationsService } from '../generations/generations.service.js';
@@ -120,7 +120,7 @@ function isMeant(
   at: number,
 ): boolean {
   if (createdAt > at) return false;
-  if ('key' in target) return principal.kind === 'key' && principal.keyId === target.key;
+  if ('key' in target) return keyOf(principal) === target.key;
   if ('jti' in target) return principal.kind === 'user' && principal.token?.id === target.jti;
   if (principal.kind !== 'user' && principal.kind !== 'key') return false;
   const user = principal.kind === 'user' ? principal.sub : principal.userId;

@@ -31,12 +31,12 @@ export class TokenController {
     const principal = principalOf(request);
     this.audit.authorise({ principal, address: request.ip }, 'mint');
     if (principal.kind !== 'key') throw new CastError('forbidden');
-    const { tenant, scopes: own } = principal;
+    const { scopes: own } = principal;
     const asked = scopes ?? USUAL_SCOPES.filter((scope) => own.includes(scope));
     if (!asked.every((scope) => own.includes(scope))) {
       throw new CastError('forbidden', { message: 'The key itself has not all of these scopes.' });
     }
-    const answer = await this.tokens.user(tenant, userId, asked, ttl);
+    const answer = await this.tokens.user(principal, userId, asked, ttl);
     this.audit.write('token', { ...principal, userId }, { address: request.ip });
     return answer;
   }

@@ -219,14 +219,15 @@ export class LlmService {
 }
 
 /**
- * The caller that a request for a client counts for. A backend's key acts for the client's user, and
- * keeps its own limits.
+ * The caller that a request for a client counts for: who asks with a credential keeps what that allows.
+ * A backend's key acts for the client's user.
  */
 function callerOfClient(asking: Caller, client: Caller): Caller {
   const { principal } = asking;
   if (principal.kind === 'key' && client.principal.kind === 'user') {
     return callerAs(asking, { ...principal, userId: client.principal.sub });
   }
+  if (principal.kind === 'user') return asking;
   return { ...asking, principal: client.principal, turn: client.turn };
 }
 

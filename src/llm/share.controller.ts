@@ -2,7 +2,7 @@ import { Body, Controller, Get, Header, Param, Post, Req } from '@nestjs/common'
 import type { Request } from 'express';
 import { Audit } from '../access/audit.js';
 import { scopesOf } from '../access/authorise.js';
-import { ownerOf, partsOf, type Principal } from '../access/principal.js';
+import { keyOf, ownerOf, partsOf, type Principal } from '../access/principal.js';
 import { TokenMaker } from '../access/token-maker.js';
 import { UsageLimits } from '../access/usage-limits.js';
 import { Config } from '../config/config.js';
@@ -62,9 +62,11 @@ export class ShareController {
   ): Promise<ShareAnswer> {
     const caller = callerOf(request);
     const { owner } = await this.generations.get(id, caller, 'share');
+    // Nobody gives away what he may not do himself.
+    for (const verb of verbs) await this.generations.get(id, caller, verb);
     const { tenant, sub } = partsOf(owner ?? ownerOf(caller.principal) ?? '');
     const seconds = Math.min(ttl, Math.ceil(this.config.RETAIN_MS / 1000));
-    const by = { tenant, sub: sub === '' ? undefined : sub };
+    const by = { tenant, sub: sub === '' ? undefined : sub, madeBy: keyOf(caller.principal) };
     const link = await this.tokens.link(id, verbs, by, seconds);
     const { requestId } = caller;
     this.audit.write('share', caller.principal, { generationId: id, requestId });
