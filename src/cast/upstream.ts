@@ -4,6 +4,7 @@ import type { CastError } from '../protocol/errors.js';
 import type { EventBudget } from './event-budget.js';
 import type { ModelRequest } from './model-request.js';
 import type { Part } from './part.js';
+import type { StopSignal } from './stop-signal.js';
 
 /** A model as its own upstream lists it. */
 export interface ListedModel extends Omit<ModelList['models'][number], 'upstream'> {
@@ -12,8 +13,8 @@ export interface ListedModel extends Omit<ModelList['models'][number], 'upstream
 }
 
 export interface StreamOptions {
-  /** Its abort ends the upstream request; the stream then fails with its reason. */
-  signal: AbortSignal;
+  /** Ends the upstream request; the stream then fails with its reason. */
+  signal: StopSignal;
   /** The W3C `traceparent` under which the upstream's work is to stand, if there is one. */
   trace: string | undefined;
   /** How many events may come of the answer; undefined where nobody counts them. */

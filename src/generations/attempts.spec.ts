@@ -4,6 +4,7 @@ import { NEVER, Observable, of, Subject, throwError } from 'rxjs';
 import type { CastService } from '../cast/cast.service.js';
 import type { ModelRequest } from '../cast/model-request.js';
 import type { Part } from '../cast/part.js';
+import type { StopSignal } from '../cast/stop-signal.js';
 import { type StreamOptions, Upstream } from '../cast/upstream.js';
 import { Cadence } from '../cast/cadence.js';
 import { CastError } from '../protocol/errors.js';
@@ -24,7 +25,7 @@ class ScriptedUpstream extends Upstream {
   readonly lastError = undefined;
   calls = 0;
 
-  constructor(private readonly answer: (signal: AbortSignal) => Observable<Part[]>) {
+  constructor(private readonly answer: (signal: StopSignal) => Observable<Part[]>) {
     super('scripted', 1, 'scripted');
   }
 
@@ -194,7 +195,7 @@ describe('the attempts of a generation', () => {
     const upstream = new ScriptedUpstream(
       (signal) =>
         new Observable((subscriber) => {
-          signal.addEventListener('abort', () => subscriber.error(signal.reason));
+          signal.watch(() => subscriber.error(signal.reason));
         }),
     );
     const { begin, lifecycle } = asked(upstream);

@@ -76,7 +76,7 @@ function started(over: Partial<Limits> = {}, events: Partial<RunningEvents> = {}
   const upstream = new Subject<Part[]>();
   let aborted = false;
   const over$ = running.run('ollama', 1, (signal) => {
-    signal.addEventListener('abort', () => (aborted = true));
+    signal.watch(() => (aborted = true));
     return upstream;
   });
   void over$.then((error) => running.end(error));

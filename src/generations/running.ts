@@ -2,6 +2,7 @@ import type { Observable } from 'rxjs';
 import type { Cadence } from '../cast/cadence.js';
 import { EventBudget } from '../cast/event-budget.js';
 import type { Part } from '../cast/part.js';
+import { StopSignal } from '../cast/stop-signal.js';
 import { asCastError, CastError, type ErrorCode } from '../protocol/errors.js';
 import type { GenerationState } from '../protocol/stream-state.js';
 import { type Driver, Generation, type GenerationFacts } from './generation.js';
@@ -61,8 +62,8 @@ export class Running implements Driver {
   /** Why it failed or was interrupted; its `cause` is for the log only. */
   failure: CastError | undefined;
 
-  /** Aborts the upstream request, while there is one. */
-  private abort: AbortController | undefined;
+  /** Stops the upstream request, while there is one. */
+  private signal: StopSignal | undefined;
   /** Called when that request is over. */
   private onceOver: (() => void) | undefined;
   private timer: NodeJS.Timeout | undefined;
@@ -151,11 +152,11 @@ export class Running implements Driver {
   run(
     upstream: string,
     attempt: number,
-    stream: (signal: AbortSignal) => Observable<Part[]>,
+    stream: (signal: StopSignal) => Observable<Part[]>,
   ): Promise<CastError | undefined> {
     const { stopwatch } = this.generation;
-    const abort = new AbortController();
-    this.abort = abort;
+    const signal = new StopSignal();
+    this.signal = signal;
     if (!stopwatch.hasStarted) stopwatch.start();
     if (!this.hasRun) {
       this.hasRun = true;
@@ -166,7 +167,7 @@ export class Running implements Driver {
     this.generation.announce({ state: 'starting', upstream, ...(attempt > 1 && { attempt }) });
     return new Promise((resolve) => {
       const over = (error?: CastError): void => {
-        this.abort = undefined;
+        this.signal = undefined;
         this.onceOver?.();
         resolve(error);
       };
@@ -178,7 +179,7 @@ export class Running implements Driver {
       const last = (step: () => void) => (this.isStopped ? step() : held.inOrder(step));
       const { log } = this.generation;
       let heldBytes = 0;
-      stream(abort.signal).subscribe({
+      stream(signal).subscribe({
         next: (parts) => {
           if (log.seq > 0 && held.isEmpty) return this.appendAll(parts);
           // What waits behind the first read counts already: who is asked may be away for long.
@@ -220,9 +221,9 @@ export class Running implements Driver {
     this.isLeaving = true;
     clearTimeout(this.timer);
     clearTimeout(this.abandonTimer);
-    if (this.abort === undefined) return true;
+    if (this.signal === undefined) return true;
     const over = new Promise<void>((resolve) => (this.onceOver = resolve));
-    this.abort.abort();
+    this.signal.stop();
     await over;
     return true;
   }
@@ -346,9 +347,9 @@ export class Running implements Driver {
     if (this.stopped !== undefined || this.hasEnded) return;
     this.stopped = { why, at: performance.now() };
     if (this.isLeaving) return;
-    if (this.abort === undefined) return this.end();
+    if (this.signal === undefined) return this.end();
     this.enter('cancelling');
-    this.abort.abort();
+    this.signal.stop();
   }
 
   private endOf(proof: Proof, seq: number, error: CastError | undefined): End {

@@ -3,6 +3,7 @@ import type { Caller } from '../access/caller.js';
 import type { Session } from '../access/sessions.js';
 import type { ClientToServerEvents, ServerToClientEvents } from '../protocol/socket-events.js';
 import type { Generation } from '../generations/generation.js';
+import type { SocketSession } from './socket-sessions.js';
 import type { SocketReaders } from './socket-readers.js';
 
 /** A link with which a socket reads, until it is over. */
@@ -15,9 +16,9 @@ type NoServerEvents = Record<string, never>;
 /** What the server knows of a connected client. */
 interface SocketData {
   caller: Caller;
-  session: Session;
-  /** The links that it reads with, by generation. */
-  links: Map<string, OpenLink>;
+  session: SocketSession;
+  /** The links that it reads with, by generation; undefined before the first. */
+  links: Map<string, OpenLink> | undefined;
   readers: SocketReaders;
   /** Generations of which it has told what its user felt. */
   reported: WeakSet<Generation> | undefined;

@@ -47,7 +47,6 @@ export class SocketHandshake {
   private async admit(socket: ClientSocket): Promise<void> {
     const caller = await this.callers.ofHandshake(socket);
     socket.data.caller = caller;
-    socket.data.links = new Map();
     socket.data.session = await this.sessions.open(socket, caller);
   }
 }

@@ -3,11 +3,37 @@ import type { Caller } from '../access/caller.js';
 import { AddressLimits } from '../access/address-limits.js';
 import { clientAddress } from '../access/client-address.js';
 import { type Session, Sessions } from '../access/sessions.js';
+import type { Principal } from '../access/principal.js';
 import { UsageLimits } from '../access/usage-limits.js';
 import { Config } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
 import { closeConnection } from './cut-connection.js';
 import type { ClientSocket } from './client-socket.js';
+
+/** The session of a socket: while it is open the socket counts. */
+export class SocketSession {
+  private hasEnded = false;
+
+  constructor(
+    private readonly session: Session,
+    private readonly leaveUser: () => void,
+    private readonly leaveAddress: () => void,
+  ) {}
+
+  /** See {@link Session.renew}. */
+  renew(principal: Principal): void {
+    this.session.renew(principal);
+  }
+
+  /** The first call counts. */
+  end(): void {
+    if (this.hasEnded) return;
+    this.hasEnded = true;
+    this.session.end();
+    this.leaveUser();
+    this.leaveAddress();
+  }
+}
 
 /** Sockets as long as their credential lasts: counted, and closed when it is over. */
 @Injectable()
@@ -25,7 +51,7 @@ export class SocketSessions {
    * @throws CastError `rate_limited` where its user or its address has too many; `client_not_found` where
    * it has gone in the meantime
    */
-  async open(socket: ClientSocket, { principal }: Caller): Promise<Session> {
+  async open(socket: ClientSocket, { principal }: Caller): Promise<SocketSession> {
     const address = clientAddress(socket.request, this.config);
     const leaveAddress = await this.addresses.openSocket(address);
     let leaveUser = (): void => undefined;
@@ -39,33 +65,27 @@ export class SocketSessions {
       leaveAddress();
       throw error;
     }
-    const session = this.sessions.start(principal, (reason) => closeSocket(socket, reason));
-    let hasEnded = false;
-    const end = (): void => {
-      if (hasEnded) return;
-      hasEnded = true;
-      session.end();
-      leaveUser();
-      leaveAddress();
-    };
+    const started = this.sessions.start(principal, (reason) => closeSocket(socket, reason));
+    const session = new SocketSession(started, leaveUser, leaveAddress);
     // A connection that goes before its socket is there never tells of a disconnect.
-    socket.conn.once('close', end);
-    return { renew: (renewed) => session.renew(renewed), end };
+    socket.conn.on('close', () => session.end());
+    return session;
   }
 
   /** A socket reads with a link: when that is over, it stops reading that generation. */
   openLink({ data }: ClientSocket, caller: Caller, generationId: string): void {
     const session = this.sessions.start(caller.principal, () => {
       data.readers.leave(generationId);
-      data.links.delete(generationId);
+      data.links?.delete(generationId);
     });
+    data.links ??= new Map();
     data.links.set(generationId, { caller, session });
   }
 
   /** It reads that generation with a link no longer. */
   endLink({ data }: ClientSocket, generationId: string): void {
-    data.links.get(generationId)?.session.end();
-    data.links.delete(generationId);
+    data.links?.get(generationId)?.session.end();
+    data.links?.delete(generationId);
   }
 }
 

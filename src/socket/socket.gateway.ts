@@ -96,7 +96,7 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
   handleDisconnect(socket: ClientSocket): void {
     socket.data.readers.close();
     socket.data.session.end();
-    for (const generationId of socket.data.links.keys()) {
+    for (const generationId of socket.data.links?.keys() ?? []) {
       this.sessions.endLink(socket, generationId);
     }
     this.audience.delete(socket);
@@ -272,7 +272,7 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
 
 /** The caller as which a socket reads a generation: whoever holds a link, where it came by one. */
 function readerOf({ data }: ClientSocket, generationId: string): Caller {
-  return data.links.get(generationId)?.caller ?? data.caller;
+  return data.links?.get(generationId)?.caller ?? data.caller;
 }
 
 /** ISO time of the end of a user's token. */

@@ -2,6 +2,7 @@ import http, { type ClientRequest, type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import type { AxiosAdapter, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import { type ConnectOptions, expectBody, SecureAgent, StreamingAgent } from './agent.js';
+import type { StopSignal } from '../stop-signal.js';
 
 const plain = new StreamingAgent({ keepAlive: true });
 const secure = new SecureAgent({ keepAlive: true });
@@ -16,8 +17,9 @@ export class ConnectTimeout extends Error {
  * really over; this one settles a request that got no answer only on its `close`, when its socket is
  * gone. It resolves with the headers and the unread body, whatever the status. It follows no
  * redirect (a key must not travel to another host), uses no proxy of the environment and decodes no
- * compression. `timeout` bounds the time to connect, in milliseconds. A request on a kept connection
- * that the upstream had just closed is sent once more, on a connection of its own.
+ * compression. `timeout` bounds the time to connect, in milliseconds; `cancelToken` is a {@link StopSignal}. A
+ * request on a kept connection that the upstream had just closed is sent once more, on a connection of
+ * its own.
  */
 export const upstreamAdapter: AxiosAdapter = async (config) => {
   const { request, body } = (await send(config, false)) ?? (await send(config, true))!;
@@ -43,9 +45,10 @@ function send(config: InternalAxiosRequestConfig, isAgain: boolean): Promise<Ans
     onConnecting: (giveUp) => (connecting.giveUp = giveUp),
   };
   const request = (isSecure ? https : http).request(url, options);
-  const { signal, timeout } = config;
-  const answered = answerOf(request, { isSecure, connecting, signal, connectMs: timeout });
-  request.end(config.data);
+  const signal = config.cancelToken as unknown as StopSignal;
+  const answered = answerOf(request, { isSecure, connecting, signal, connectMs: config.timeout });
+  // A header that is written by itself becomes one string of many, and less to keep.
+  request.end(typeof config.data === 'string' ? Buffer.from(config.data) : config.data);
   return answered;
 }
 
@@ -66,7 +69,7 @@ interface Connecting {
 interface Asked {
   readonly isSecure: boolean;
   readonly connecting: Connecting;
-  readonly signal: InternalAxiosRequestConfig['signal'];
+  readonly signal: StopSignal;
   /** Longest time to connect, in milliseconds. */
   readonly connectMs: number | undefined;
 }
@@ -87,7 +90,6 @@ function answerOf(
       // A request that has no connection yet is over only when its agent is.
       connecting.giveUp?.(why ?? new Error('given up'));
     };
-    const abort = (): void => stop();
     let connectTimer: NodeJS.Timeout | undefined;
     connectTimer = setTimeout(() => stop(new ConnectTimeout()), connectMs);
     const connected = (): void => {
@@ -113,13 +115,12 @@ function answerOf(
     });
     request.on('close', () => {
       connected();
-      signal?.removeEventListener?.('abort', abort);
+      signal.forget();
       if (answered) return;
       const wasClosed = failure?.code === 'ECONNRESET' || failure?.code === 'EPIPE';
-      if (request.reusedSocket && wasClosed && signal?.aborted !== true) resolve(undefined);
+      if (request.reusedSocket && wasClosed && !signal.isStopped) resolve(undefined);
       else reject(failure ?? new Error('closed before an answer'));
     });
-    signal?.addEventListener?.('abort', abort);
-    if (signal?.aborted === true) abort();
+    signal.watch(stop);
   });
 }

@@ -2,6 +2,7 @@ import type { HttpService } from '@nestjs/axios';
 import type { Subscriber } from 'rxjs';
 import { CastError } from '../../protocol/errors.js';
 import type { Part } from '../part.js';
+import type { StopSignal } from '../stop-signal.js';
 import type { DialectCall } from './dialect.js';
 import { Exchange } from './exchange.js';
 import type { UpstreamCall } from './upstream-call.js';
@@ -13,7 +14,7 @@ const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 2_000;
 
 export interface AskingOptions {
-  signal: AbortSignal;
+  signal: StopSignal;
   /** Whether to wait as long as the server is loading. */
   waits: boolean;
   /** Longest time until the first byte of the answer, with all pauses. */
@@ -50,15 +51,13 @@ export class Asking {
   }
 
   begin(): void {
-    const { signal } = this.options;
-    signal.addEventListener('abort', this.cancel);
     this.ask();
-    if (signal.aborted) this.cancel();
+    this.options.signal.watch(this.cancel);
   }
 
   /** The subscriber has left: nothing runs on. */
   leave(): void {
-    this.options.signal.removeEventListener('abort', this.cancel);
+    this.options.signal.forget();
     clearTimeout(this.timer);
     this.running?.leave();
   }
@@ -84,7 +83,7 @@ export class Asking {
   }
 
   private readonly cancel = (): void => {
-    const { reason } = this.options.signal as { reason: unknown };
+    const { reason } = this.options.signal;
     if (this.timer === undefined) this.running?.stop(reason);
     else this.end(reason);
   };
@@ -104,7 +103,7 @@ export class Asking {
 
   private triesAgain(error: unknown): boolean {
     const { signal, waits } = this.options;
-    if (this.hasBegun || signal.aborted || this.closed || !(error instanceof CastError)) {
+    if (this.hasBegun || signal.isStopped || this.closed || !(error instanceof CastError)) {
       return false;
     }
     if (error.said !== undefined && this.ways < MAX_WAYS) {

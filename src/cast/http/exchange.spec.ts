@@ -256,12 +256,15 @@ describe('exchange, over the network', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
+  /** @param begun gets the exchange once it is sent */
   const ask = async (
     more: Partial<UpstreamCall<string>> = {},
-    signal?: AbortSignal,
+    begun: (exchange: Exchange<string>) => void = () => undefined,
   ): Promise<unknown[]> => {
     const told = new Told();
-    exchange(http, call({ url, ...more }), signal).subscribe(told);
+    const asked = new Exchange(call({ url, ...more }), told);
+    asked.send(http);
+    begun(asked);
     await told.over;
     return told.events;
   };
@@ -356,19 +359,19 @@ describe('exchange, over the network', () => {
     await closed;
   });
 
-  it('fails with the reason of an abort once its socket is gone', async () => {
-    const abort = new AbortController();
+  it('fails with the reason of a stop once its socket is gone', async () => {
+    let asked: Exchange<string> | undefined;
     handler = (_request, response) => {
       response.write('a');
-      setImmediate(() => abort.abort('enough'));
+      setImmediate(() => asked?.stop('enough'));
     };
-    expect((await ask({}, abort.signal)).at(-1)).toBe('enough');
+    expect((await ask({}, (exchange) => (asked = exchange))).at(-1)).toBe('enough');
     await closed;
   });
 
-  it('sends nothing, or closes it, where the signal is aborted already', async () => {
+  it('sends nothing, or closes it, where it is stopped at once', async () => {
     handler = () => undefined;
-    expect(await ask({}, AbortSignal.abort('before'))).toEqual(['before']);
+    expect(await ask({}, (exchange) => exchange.stop('before'))).toEqual(['before']);
   });
 
   it('destroys the socket when the subscriber leaves', async () => {

@@ -1,8 +1,10 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { HttpService } from '@nestjs/axios';
+import type { CancelToken } from 'axios';
 import { Observable, type Subscriber, type Subscription } from 'rxjs';
 import { CastError } from '../../protocol/errors.js';
 import { stringifyExact } from '../../protocol/exact-json.js';
+import { StopSignal } from '../stop-signal.js';
 import { ConnectTimeout } from './adapter.js';
 import { BodyPace } from './body-pace.js';
 import { SilenceWatch } from './silence-watch.js';
@@ -20,25 +22,14 @@ const WHOLE_GRACE_MS = 5_000;
 /**
  * Makes one request. The Observable emits what each read of the body brought, all of it at once. It
  * completes or fails only when the request is over: the response ended, or its socket is destroyed.
- * An abort of `signal` destroys the socket, and so does unsubscribing; after an abort the Observable
- * fails with the signal's reason. See {@link Exchange} for how an answer ends.
+ * Unsubscribing destroys the socket. See {@link Exchange} for how an answer ends.
  * @throws CastError through the Observable
  */
-export function exchange<T>(
-  http: HttpService,
-  call: UpstreamCall<T>,
-  signal?: AbortSignal,
-): Observable<T[]> {
+export function exchange<T>(http: HttpService, call: UpstreamCall<T>): Observable<T[]> {
   return new Observable<T[]>((out) => {
     const running = new Exchange(call, out);
-    const cancel = (): void => running.stop(signal?.reason);
-    signal?.addEventListener('abort', cancel);
     running.send(http);
-    if (signal?.aborted) cancel();
-    return () => {
-      running.leave();
-      signal?.removeEventListener('abort', cancel);
-    };
+    return () => running.leave();
   });
 }
 
@@ -49,7 +40,7 @@ export function exchange<T>(
  * record also ends well when the upstream says no more, only pings, or drops the connection.
  */
 export class Exchange<T> {
-  private readonly abort = new AbortController();
+  private readonly signal = new StopSignal();
   private readonly silence: SilenceWatch;
   private pace: BodyPace | undefined;
   private request: Subscription | undefined;
@@ -90,7 +81,7 @@ export class Exchange<T> {
         ...(call.body !== undefined && { data: stringifyExact(call.body) }),
         responseType: 'stream',
         timeout: call.connectTimeoutMs,
-        signal: this.abort.signal,
+        cancelToken: this.signal as unknown as CancelToken,
       })
       .subscribe({
         next: ({ status, data }) => this.receive(status, data),
@@ -145,7 +136,7 @@ export class Exchange<T> {
   /** Destroys the request; the Observable fails with `reason` once the request is over. */
   stop(reason?: unknown): void {
     this.failure ??= reason;
-    if (!this.isOver) this.abort.abort();
+    if (!this.isOver) this.signal.stop();
   }
 
   /** The subscriber has left: nothing runs on. */
