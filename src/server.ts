@@ -16,7 +16,7 @@ import { validation } from './http/validation.js';
 import { readJsonBody } from './http/json-body.js';
 import { SharedShapeAdapter } from './http/shared-shape-adapter.js';
 import { guardRequests } from './http/request-guard.js';
-import { admitHttp, boundServer, corsHeaders } from './http/security.js';
+import { admitHttp, BACKLOG, boundServer, corsHeaders } from './http/security.js';
 import { MAX_UNFINISHED_BODIES, UnfinishedInput } from './http/unfinished-input.js';
 import { Lifecycle } from './generations/lifecycle.js';
 import { Peers } from './generations/peers.js';
@@ -90,10 +90,11 @@ export async function startServer(config: Config, demo?: PageDemo): Promise<Runn
     await app.init();
     for (const server of servers) guardRequests(server, unfinished, lifecycle, refusalAtDoor);
     takeOffBasePath(app, config.BASE_PATH, servers);
-    await app.listen(config.PORT, config.HOST);
+    // Nest hands on to Node what its types do not know.
+    await app.listen({ port: config.PORT, host: config.HOST, backlog: BACKLOG } as never);
     const { port } = app.getHttpServer().address() as AddressInfo;
     const url = httpUrl(config.HOST, port);
-    const socketUrl = httpUrl(config.HOST, await sockets.listen());
+    const socketUrl = httpUrl(config.HOST, await sockets.listen(BACKLOG));
     const logger = new Logger('Server');
     logger.log(`REST on ${url}, Socket.IO on ${socketUrl}/events`);
     logger.log(`chat page on ${pageUrl(url)}, API documents on ${pageUrl(url)}/docs`);

@@ -15,6 +15,13 @@ export const REQUEST_TIMEOUT_MS = 300_000;
 /** How often Node looks whether one has taken longer. */
 const TIMEOUT_CHECK_MS = 1_000;
 
+/**
+ * Most connections that wait to be accepted; the kernel's own bound (`net.core.somaxconn`) counts too. When
+ * all clients come back at once they are more than Node's 511, and who finds no room tries again after a
+ * second, and then after two.
+ */
+export const BACKLOG = 4_096;
+
 /** What balancers ask. */
 const PROBE = /^\/health\/(live|ready)$/;
 

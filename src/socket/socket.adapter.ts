@@ -141,13 +141,17 @@ export class SocketAdapter extends IoAdapter {
     });
   }
 
-  /** @returns the port that is listened on */
-  async listen(): Promise<number> {
+  /**
+   * @param backlog how many connections may wait to be accepted
+   * @returns the port that is listened on
+   */
+  async listen(backlog: number): Promise<number> {
     const { listener } = this;
+    const { SOCKET_PORT: port, HOST: host } = this.config;
     if (!this.isShared) {
       await new Promise<void>((resolve, reject) => {
         listener.once('error', reject);
-        listener.listen(this.config.SOCKET_PORT, this.config.HOST, resolve);
+        listener.listen({ port, host, backlog }, resolve);
       });
     }
     return (listener.address() as AddressInfo).port;
