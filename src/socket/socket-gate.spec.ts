@@ -6,7 +6,7 @@ import { Server, type Socket } from 'socket.io';
 import { io, type Socket as Client } from 'socket.io-client';
 import { until } from '../../test/support/until.js';
 import type { WebSocketTransport } from './cut-connection.js';
-import { sendRecord } from './record-frame.js';
+import { sendRecord } from './event-frame.js';
 import { RecordRenderer } from './record-renderer.js';
 import { SocketGate } from './socket-gate.js';
 

@@ -1,12 +1,10 @@
 import { Logger } from '@nestjs/common';
-import type { Socket } from 'socket.io';
 import type { Generation } from '../generations/generation.js';
 import type { Entry } from '../generations/log/entry.js';
 import type { LogReader, LogSink } from '../generations/log/reader.js';
-import type { ServerToClientEvents } from '../protocol/socket-events.js';
 import type { StreamState } from '../protocol/stream-state.js';
-import { cutConnection } from './cut-connection.js';
-import { sendRecord } from './record-frame.js';
+import { type Connection, cutConnection } from './cut-connection.js';
+import { sendRecord, sendState } from './event-frame.js';
 import { RecordRenderer } from './record-renderer.js';
 import { type SocketBounds, SocketGate } from './socket-gate.js';
 
@@ -32,10 +30,10 @@ export class SocketReaders {
   private isClosed = false;
 
   constructor(
-    private readonly socket: Pick<Socket<never, ServerToClientEvents>, 'emit' | 'conn'>,
+    private readonly connection: Connection,
     bounds: SocketBounds,
   ) {
-    this.gate = new SocketGate(socket.conn, bounds, () => this.advance());
+    this.gate = new SocketGate(connection, bounds, () => this.advance());
   }
 
   /**
@@ -80,19 +78,19 @@ export class SocketReaders {
 
   /** @internal */
   send(entry: Entry, renderer: RecordRenderer, onTaken?: () => void): void {
-    sendRecord(this.socket.conn, this.gate, entry, renderer, onTaken);
+    sendRecord(this.connection, this.gate, entry, renderer, onTaken);
   }
 
   /** @internal While the gate is shut only the latest state of each generation is kept. */
   tell(state: StreamState): void {
-    if (this.gate.isOpen) this.socket.emit('streamState', state);
+    if (this.gate.isOpen) sendState(this.connection, this.gate, state);
     else (this.latestStates ??= new Map()).set(state.generationId, state);
   }
 
   /** @internal A reader could not write: what the socket has got is not known any more. */
   fail(error: unknown): void {
     logger.error(error);
-    cutConnection(this.socket.conn);
+    cutConnection(this.connection);
   }
 
   private advance(): void {

@@ -81,7 +81,7 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
 
   async handleConnection(socket: ClientSocket): Promise<void> {
     const { caller } = socket.data;
-    socket.data.readers = new SocketReaders(socket, {
+    socket.data.readers = new SocketReaders(socket.conn, {
       bufferBytes: this.config.SOCKET_BUFFER_BYTES,
       slowMs: this.config.SLOW_READER_MS,
       onSlow: () => this.lifecycle.tell('slowReader', 'socket'),
