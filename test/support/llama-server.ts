@@ -55,12 +55,17 @@ export class LlamaServer {
   static async start(args: string[] = [], port?: number): Promise<LlamaServer> {
     const server = await LlamaServer.begin(args, port);
     try {
-      await until(() => server.isReady());
+      await until(async () => server.hasExited || (await server.isReady()));
+      if (server.hasExited) throw new Error(`it ended: ${server.child.signalCode}`);
       return server;
     } catch (error) {
       await server.close();
       throw new Error(`llama-server did not start: ${server.output}`, { cause: error });
     }
+  }
+
+  private get hasExited(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
   }
 
   /** What settings of an application that asks it, and nobody else, are. */

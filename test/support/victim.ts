@@ -17,6 +17,9 @@ const PROBE = file('./probe.cjs');
 const TRIES = 5;
 /** Longest that a neighbour may wait, in milliseconds. */
 export const NEIGHBOUR_MS = 300;
+/** So many turns of a loop take so many milliseconds on a machine for which that bound was found. */
+const TURNS = 20_000_000;
+const TURNS_MS = 20;
 /** What an attack may make the process hold, in bytes, for what it sent. */
 export const mayHold = (sent: number): number => 4 * sent + 8 * 1_048_576;
 /** An attacker is gone within that time, in milliseconds. */
@@ -30,7 +33,10 @@ const REST_MS = 100;
 export interface Damage {
   /** Bytes that it holds more than before, garbage left out. */
   held: number;
-  /** Longest that a neighbour waited for `/health/live`, in milliseconds of the server's own work. */
+  /**
+   * Longest that a neighbour waited for `/health/live`, in milliseconds of the server's own work, as a
+   * machine does it that is not slow.
+   */
   waited: number;
 }
 
@@ -117,7 +123,7 @@ export class Victim {
         const before = await this.heldAtRest();
         await worstWait(neighbour);
         await attack();
-        const waited = await worstWait(neighbour);
+        const waited = (await worstWait(neighbour)) / slowness();
         const held = (await this.heldAtRest()) - before;
         best = {
           held: Math.min(held, best?.held ?? Infinity),
@@ -178,4 +184,13 @@ async function worstWait(neighbour: Worker): Promise<number> {
   neighbour.postMessage('');
   const [ms] = (await said) as [number];
   return ms;
+}
+
+/** How much slower this machine is than the one of {@link TURNS_MS}; 1 where it is not. */
+function slowness(): number {
+  const before = performance.now();
+  let sum = 0;
+  for (let turn = 0; turn < TURNS; turn++) sum += turn % 7;
+  const took = performance.now() - before;
+  return sum > 0 ? Math.max(1, took / TURNS_MS) : NaN;
 }
