@@ -5,9 +5,9 @@ import { Cadence, FEWEST_ANSWERS } from './cadence.js';
 /** Looks of 250 ms in so many seconds. */
 const looks = (seconds: number): number => seconds * 4;
 
-function look(cadence: Cadence, seconds: number, loop: number, cpu = loop): number[] {
+function look(cadence: Cadence, seconds: number, loop: number, cpu = loop, lateMs = 0): number[] {
   return Array.from({ length: looks(seconds) }, () => {
-    cadence.look({ loop, cpu });
+    cadence.look({ loop, cpu }, lateMs);
     return cadence.delayMs;
   });
 }
@@ -55,8 +55,25 @@ describe('the cadence', () => {
     expect(cadence.delayMs).toBe(0);
   });
 
-  it('grows no further where others use the core, and stays while they do', () => {
-    look(cadence, 60, 1, 0.3);
+  it('grows no further where others use the core and reads are in time, and stays while they do', () => {
+    look(cadence, 60, 1, 0.3, 24);
+    expect(cadence.intervalMs).toBe(100);
+  });
+
+  it('grows where reads are late, although others use the core, and stays while they do', () => {
+    look(cadence, 1, 1, 0.5);
+    look(cadence, 1, 1, 0.5, 30);
+    expect(cadence.intervalMs).toBe(200);
+    look(cadence, 40, 0.85, 0.45, 10);
+    expect(cadence.intervalMs).toBe(200);
+    // Perhaps they have gone.
+    look(cadence, 8, 0.85, 0.45, 10);
+    expect(cadence.intervalMs).toBe(100);
+  });
+
+  it('does not go back while reads are late', () => {
+    look(cadence, 1, 1);
+    look(cadence, 60, 0.3, 0.3, 30);
     expect(cadence.intervalMs).toBe(100);
   });
 
@@ -81,7 +98,9 @@ describe('the cadence', () => {
     cadence.answers = 500;
     return Array.from({ length: looks(seconds) }, () => {
       const work = load * share[cadence.delayMs as keyof typeof share];
-      cadence.look({ loop: Math.min(1, work / part), cpu: Math.min(part, work) });
+      // What does not fit into an interval is late by as much.
+      const lateMs = Math.max(0, work / part - 1) * cadence.intervalMs;
+      cadence.look({ loop: Math.min(1, work / part), cpu: Math.min(part, work) }, lateMs);
       return cadence.delayMs;
     });
   };

@@ -13,6 +13,8 @@ const FULL = 0.9;
  * less than half of the CPU that it takes unspaced, with 200 ms a sixth less than that.
  */
 const EASY = [0, 0.35, 0.7];
+/** Share of the interval by which spaced reads may be late in the mean: over it, the interval does not hold. */
+const LATE = 0.25;
 /** Looks in a row that show the one or the other, before something changes: 1 s and 3 s. */
 const LOOKS_FULL = 4;
 const LOOKS_EASY = 12;
@@ -38,6 +40,8 @@ export class Cadence {
   private looksEasy = 0;
   /** How many looks are to be easy before the interval shrinks. */
   private patience = LOOKS_EASY;
+  /** The share of CPU that this process had when it was full last: others may use the core, too. */
+  private room = 1;
   /** Looks since it shrank, until that has held; undefined before and after. */
   private looksShorter: number | undefined;
 
@@ -51,17 +55,23 @@ export class Cadence {
     return this.level === 0 ? 0 : this.intervalMs;
   }
 
-  look({ loop, cpu }: Work): void {
+  /** @param lateMs how late spaced reads were since the last look, in the mean */
+  look({ loop, cpu }: Work, lateMs: number): void {
     const isFew = this.answers < FEWEST_ANSWERS;
-    // Once reads are spaced, only the CPU tells: see Work.
-    const isFull = !isFew && loop > FULL && (this.level === 0 || cpu > FULL);
-    const isEasy = isFew || (loop <= FULL && cpu < (EASY[this.level] ?? 0));
+    const isLate = lateMs > LATE * this.intervalMs;
+    // Once reads are spaced the loop says too much (see Work), and the CPU too little where others use it.
+    const isFull = !isFew && loop > FULL && (this.level === 0 || cpu > FULL || isLate);
+    const easy = EASY[this.level] ?? 0;
+    const isEasy = isFew || (loop <= FULL && !isLate && cpu < easy);
+    if (isFull) this.room = Math.min(1, cpu);
+    // Others may still be there. Sometimes it is tried all the same.
+    const isSure = isFew || loop < easy || cpu < easy * this.room;
     this.looksFull = isFull ? this.looksFull + 1 : 0;
     this.looksEasy = isEasy ? this.looksEasy + 1 : 0;
     const hasHeld = this.looksShorter !== undefined && ++this.looksShorter > this.patience;
     if (isFew || hasHeld) this.trust();
     if (this.looksFull >= LOOKS_FULL) this.grow();
-    if (this.looksEasy >= this.patience) this.shrink();
+    if (this.looksEasy >= (isSure ? this.patience : MOST_LOOKS_EASY)) this.shrink();
   }
 
   private grow(): void {

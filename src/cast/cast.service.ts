@@ -5,6 +5,7 @@ import { Config } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
 import type { ModelList, UpstreamHealth } from '../protocol/answers.js';
 import { Cadence, LOOK_MS as LOAD_LOOK_MS } from './cadence.js';
+import { beat } from './http/body-pace.js';
 import { HttpUpstream } from './http/http-upstream.js';
 import type { ModelRequest } from './model-request.js';
 import { ollama } from './ollama/dialect.js';
@@ -76,7 +77,7 @@ export class CastService implements OnModuleInit, OnApplicationShutdown {
   onModuleInit(): void {
     void this.refresh();
     this.timer = setInterval(() => void this.refresh(), REFRESH_MS).unref();
-    const look = (): void => this.cadence.look(this.workload.sinceLast());
+    const look = (): void => this.cadence.look(this.workload.sinceLast(), beat.lateness());
     this.loadTimer = setInterval(look, LOAD_LOOK_MS).unref();
   }
 

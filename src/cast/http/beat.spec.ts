@@ -54,6 +54,23 @@ describe('Beat', () => {
     );
   });
 
+  it('says how late the event loop let them go on, in the mean, and begins anew', () => {
+    const beat = new Beat();
+    const begin = (): void => void beat.after(0, () => undefined);
+    begin();
+    jest.advanceTimersByTime(2 * USUAL_MS);
+    expect(beat.lateness()).toBeLessThan(USUAL_MS * 0.2);
+    expect(beat.lateness()).toBe(0);
+    begin();
+    // The loop does something else meanwhile.
+    const now = performance.now();
+    jest.spyOn(performance, 'now').mockReturnValue(now + 100);
+    jest.advanceTimersByTime(2 * USUAL_MS);
+    jest.restoreAllMocks();
+    expect(beat.lateness()).toBeGreaterThan(100 - USUAL_MS - OFF_MS);
+    expect(beat.lateness()).toBe(0);
+  });
+
   it('lets the event loop turn between many', () => {
     const beat = new Beat();
     const turns: number[] = [];

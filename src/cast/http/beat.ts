@@ -15,6 +15,9 @@ export class Beat {
   private readonly resting = new Map<number, Set<() => void>>();
   /** Set while anything rests. */
   private timer: NodeJS.Timeout | undefined;
+  /** Since the last {@link lateness}: how many went on, and how late all of them were together. */
+  private wentOn = 0;
+  private lateMs = 0;
 
   /**
    * @param ms rounded to whole beats, one at least
@@ -30,13 +33,21 @@ export class Beat {
     return () => void together.delete(goOn);
   }
 
+  /** How late what rested went on since the last call, in the mean, in milliseconds: the event loop is behind. */
+  lateness(): number {
+    const mean = this.wentOn === 0 ? 0 : this.lateMs / this.wentOn;
+    this.wentOn = this.lateMs = 0;
+    return mean;
+  }
+
   private wait(): void {
     const now = performance.now() / USUAL_MS;
     this.timer = setTimeout(this.strike, (Math.floor(now + EARLY) + 1 - now) * USUAL_MS);
   }
 
   private readonly strike = (): void => {
-    const now = Math.floor(performance.now() / USUAL_MS + EARLY);
+    const nowMs = performance.now();
+    const now = Math.floor(nowMs / USUAL_MS + EARLY);
     let count = 0;
     for (const [beat, together] of this.resting) {
       if (beat > now) continue;
@@ -46,6 +57,8 @@ export class Beat {
           return;
         }
         together.delete(goOn);
+        this.wentOn++;
+        this.lateMs += Math.max(0, nowMs - beat * USUAL_MS);
         goOn();
       }
       this.resting.delete(beat);

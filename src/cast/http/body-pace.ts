@@ -4,7 +4,7 @@ import type { EventBudget } from '../event-budget.js';
 import { Beat } from './beat.js';
 
 /** Of all bodies. */
-const beat = new Beat();
+export const beat = new Beat();
 
 /**
  * Spaces the reads of one body. Between two of them its connection is not read: what comes meanwhile
