@@ -195,7 +195,7 @@ faultSuite('the end of an answer', ({ often, stage: openStage, closeLater, progr
 
   often('is not told twice where Redis had it and did not say so', async () => {
     // It is not to be taken for dead meanwhile, however long the machine takes for it.
-    const on = await running('a', { NODE_LEASE_MS: 10_000 });
+    const on = await running('a', { NODE_LEASE_MS: 30_000 });
     path.stall();
     stage.finish(on.all);
     for (const { id } of on.all) {

@@ -25,7 +25,8 @@ export async function run(program: string, ...args: string[]): Promise<string> {
   const options = {
     // schemathesis leaves a folder where it runs.
     cwd: tmpdir(),
-    timeout: 110_000,
+    // A slow machine needs most of it; a hang is found by the time that a test has.
+    timeout: 280_000,
     maxBuffer: 64 * 1_048_576,
     // Tools look for tools of their own.
     env: { ...process.env, PATH: `${dirname(STRANGERS_PYTHON ?? '')}:${process.env['PATH']}` },
