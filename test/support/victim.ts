@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { NOBODY } from './app.js';
+import { slowness } from './slowness.js';
 import { until } from './until.js';
 
 const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
@@ -17,9 +18,6 @@ const PROBE = file('./probe.cjs');
 const TRIES = 5;
 /** Longest that a neighbour may wait, in milliseconds. */
 export const NEIGHBOUR_MS = 300;
-/** So many turns of a loop take so many milliseconds on a machine for which that bound was found. */
-const TURNS = 20_000_000;
-const TURNS_MS = 20;
 /** What an attack may make the process hold, in bytes, for what it sent. */
 export const mayHold = (sent: number): number => 4 * sent + 8 * 1_048_576;
 /** An attacker is gone within that time, in milliseconds. */
@@ -184,13 +182,4 @@ async function worstWait(neighbour: Worker): Promise<number> {
   neighbour.postMessage('');
   const [ms] = (await said) as [number];
   return ms;
-}
-
-/** How much slower this machine is than the one of {@link TURNS_MS}; 1 where it is not. */
-function slowness(): number {
-  const before = performance.now();
-  let sum = 0;
-  for (let turn = 0; turn < TURNS; turn++) sum += turn % 7;
-  const took = performance.now() - before;
-  return sum > 0 ? Math.max(1, took / TURNS_MS) : NaN;
 }
