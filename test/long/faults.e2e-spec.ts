@@ -108,9 +108,9 @@ describe('on a network that cuts each connection at a random byte', () => {
     expect(new Set(lines.map(({ client }) => client.generationId)).size).toBe(GENERATIONS);
     expect(upstream.calls).toHaveLength(GENERATIONS);
     expect(upstream.open).toBe(0);
-    // Not all cuts fell into the handshake; on an overloaded machine most of them do (128 connects were seen).
+    // Not all cuts fell into the handshake.
     const connects = lines.reduce((sum, { client }) => sum + client.connects, 0);
-    expect(connects).toBeGreaterThan((GENERATIONS * CUTS) / 10);
+    expect(connects).toBeGreaterThan((GENERATIONS * CUTS) / 4);
   }, 600_000);
 });
 
