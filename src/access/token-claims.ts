@@ -15,7 +15,7 @@ const life = {
 };
 
 /** See {@link TokenLife.madeBy}. */
-const madeBy = z.string().regex(KEY_ID).optional();
+const madeByClaim = z.string().regex(KEY_ID).optional();
 
 /** Scopes are a list, or a text with blanks between them (RFC 8693, section 4.2). */
 const scopes = z.union([
@@ -41,7 +41,7 @@ const userClaims = z
   })
   .refine(({ iat, exp }) => exp - iat <= MAX_LIFE_S, { path: ['exp'] });
 
-const mintedClaims = z.object({ made_by: madeBy });
+const mintedClaims = z.object({ made_by: madeByClaim });
 
 const linkClaims = z.object({
   ...life,
@@ -49,19 +49,21 @@ const linkClaims = z.object({
   verbs: z.array(linkVerb).min(1),
   tenant: tenantName,
   sub: userName.optional(),
-  made_by: madeBy,
+  made_by: madeByClaim,
 });
 
-/** @throws ZodError for claims that are not those of a user */
-export function userOfClaims(payload: JWTPayload): UserPrincipal {
+/**
+ * @param madeBy see {@link TokenLife.madeBy}
+ * @throws ZodError for claims that are not those of a user
+ */
+export function userOfClaims(payload: JWTPayload, madeBy?: string): UserPrincipal {
   const { sub, iat, exp, jti, llm } = userClaims.parse(payload);
-  return { kind: 'user', sub, ...llm, token: { id: jti, issuedAt: iat, expiresAt: exp } };
+  return { kind: 'user', sub, ...llm, token: { id: jti, issuedAt: iat, expiresAt: exp, madeBy } };
 }
 
 /** A user of a token that `POST /auth/token` has made. @throws ZodError like {@link userOfClaims} */
 export function mintedOfClaims(payload: JWTPayload): UserPrincipal {
-  const { token, ...user } = userOfClaims(payload);
-  return { ...user, token: { ...token!, madeBy: mintedClaims.parse(payload).made_by } };
+  return userOfClaims(payload, mintedClaims.parse(payload).made_by);
 }
 
 /** @throws ZodError for claims that are not those of a link */

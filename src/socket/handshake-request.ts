@@ -1,8 +1,9 @@
-import type { IncomingMessage } from 'node:http';
+import { type IncomingMessage, ServerResponse } from 'node:http';
+import type { Server } from 'socket.io';
 import type { Connection } from './cut-connection.js';
 
 /** What Engine.IO adds to a request. */
-type EngineRequest = IncomingMessage & { _query?: Record<string, string | undefined> };
+export type EngineRequest = IncomingMessage & { _query: Record<string, string | undefined> };
 
 /**
  * What stays of the request that a connection began with: what Socket.IO says of it in `handshake`, and
@@ -26,7 +27,17 @@ class HandshakeRequest {
   }
 }
 
-/** To be called before a namespace is connected. */
-export function forgetRequest(connection: Connection): void {
-  Object.assign(connection, { request: new HandshakeRequest(connection.request) });
+/** Lets go of the requests that connections began with. Nothing after this may set headers of an upgrade. */
+export function forgetRequests(engine: Server['engine']): void {
+  type Answer = ServerResponse | { req: IncomingMessage | undefined };
+  engine.use((_request: IncomingMessage, response: Answer, next: () => void) => {
+    // Of an upgrade it is Engine.IO's own object, and stays as long as the connection.
+    if (!(response instanceof ServerResponse)) response.req = undefined;
+    next();
+  });
+  // Before a namespace is connected.
+  engine.on('connection', (connection: Connection) => {
+    const request = new HandshakeRequest(connection.request as EngineRequest);
+    Object.assign(connection, { request });
+  });
 }

@@ -1,13 +1,11 @@
-import { type IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server } from 'socket.io';
 import { networkOf } from '../access/address.js';
 import { clientAddress } from '../access/client-address.js';
 import type { Config } from '../config/config.js';
+import type { EngineRequest } from './handshake-request.js';
 
 type Engine = Server['engine'];
-/** Of an upgrade Engine.IO's own object, with the request. */
-type Answer = ServerResponse | { req: IncomingMessage | undefined };
-type EngineRequest = IncomingMessage & { _query: Record<string, string | undefined> };
 
 /**
  * Looks at each request for Engine.IO before it does:
@@ -24,14 +22,12 @@ export function guardSessions(engine: Engine, config: Pick<Config, 'TRUST_PROXY'
   };
   const networkOfClient = (request: IncomingMessage): string =>
     networkOf(clientAddress(request, config));
-  engine.use((request: EngineRequest, response: Answer, next: (error?: Error) => void) => {
+  engine.use((request: EngineRequest, _response: ServerResponse, next: (error?: Error) => void) => {
     const { sid = '', j: callback } = request._query;
     const session = Object.hasOwn(clients, sid) ? clients[sid] : undefined;
     const isForeign =
       session !== undefined && networkOfClient(session.request) !== networkOfClient(request);
     const hasNoLength = request.headers['transfer-encoding'] !== undefined;
-    // Engine.IO's own answer of an upgrade stays as long as the connection.
-    if (!(response instanceof ServerResponse)) response.req = undefined;
     next(isForeign || callback !== undefined || hasNoLength ? new Error('refused') : undefined);
   });
 }

@@ -13,7 +13,7 @@ import { type Namespace, Server, type ServerOptions, type Socket } from 'socket.
 import type { Config } from '../config/config.js';
 import { CastError, ERRORS } from '../protocol/errors.js';
 import type { Connection, WebSocketTransport } from './cut-connection.js';
-import { forgetRequest } from './handshake-request.js';
+import { forgetRequests } from './handshake-request.js';
 import { nameVersions, otherVersion, refuseNamespace } from './handshake.js';
 import { limitPackets } from './packet-limits.js';
 import { boundPollingPayloads } from './polling-payload.js';
@@ -105,12 +105,12 @@ export class SocketAdapter extends IoAdapter {
     boundPollingPayloads(server.engine);
     server.of('/').use(refuseNamespace);
     guardSessions(server.engine, config);
+    forgetRequests(server.engine);
     server.engine.on('connection', (connection: Connection) => this.bound(connection));
     return server;
   }
 
   private bound(connection: Connection): void {
-    forgetRequest(connection);
     const { MAX_BODY_BYTES: maxBytes, SOCKET_BUFFER_BYTES: bufferBytes } = this.config;
     let onComplete = (): void => undefined;
     const watch = ({ socket }: WebSocketTransport): void => {

@@ -1,8 +1,8 @@
 import http, { type ClientRequest, type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import type { AxiosAdapter, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
-import { type ConnectOptions, expectBody, SecureAgent, StreamingAgent } from './agent.js';
 import type { StopSignal } from '../stop-signal.js';
+import { type ConnectOptions, expectBody, SecureAgent, StreamingAgent } from './agent.js';
 
 const plain = new StreamingAgent({ keepAlive: true });
 const secure = new SecureAgent({ keepAlive: true });
@@ -47,8 +47,7 @@ function send(config: InternalAxiosRequestConfig, isAgain: boolean): Promise<Ans
   const request = (isSecure ? https : http).request(url, options);
   const signal = config.cancelToken as unknown as StopSignal;
   const answered = answerOf(request, { isSecure, connecting, signal, connectMs: config.timeout });
-  // A header that is written by itself becomes one string of many, and less to keep.
-  request.end(typeof config.data === 'string' ? Buffer.from(config.data) : config.data);
+  request.end(config.data);
   return answered;
 }
 

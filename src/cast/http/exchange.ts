@@ -78,7 +78,8 @@ export class Exchange<T> {
           ...(call.body !== undefined && { 'Content-Type': 'application/json' }),
           ...call.headers,
         },
-        ...(call.body !== undefined && { data: stringifyExact(call.body) }),
+        // Behind bytes Node writes the header by itself: one string of many pieces, and less to keep.
+        ...(call.body !== undefined && { data: Buffer.from(stringifyExact(call.body)) }),
         responseType: 'stream',
         timeout: call.connectTimeoutMs,
         cancelToken: this.signal as unknown as CancelToken,
