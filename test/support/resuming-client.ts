@@ -8,6 +8,11 @@ import { shortAuth, shortBearer } from './short-tokens.js';
 
 type Ack = { ok: true; generationId?: string } | { ok: false; error: Refusal };
 
+/**
+ * When it gives up a handshake, in milliseconds. A plain client does not hear of a cut before the first
+ * packet; on a busy machine a handshake takes seconds, and one that is always given up never ends.
+ */
+const HANDSHAKE_MS = 5_000;
 /** When it tries again after it was refused, in milliseconds. */
 const AGAIN_MS = 20;
 
@@ -39,7 +44,7 @@ export class ResumingClient {
       forceNew: true,
       reconnectionDelay: 5,
       reconnectionDelayMax: 50,
-      timeout: 2_000,
+      timeout: HANDSHAKE_MS,
       ...shortAuth(),
       ...options,
     });
