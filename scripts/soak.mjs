@@ -18,11 +18,13 @@ const env = options.chaos
   : { SOAK_TIMES: options.times, ROLLING_CLIENTS: '60' };
 const files = options.chaos
   ? ['--testMatch', '**/test/chaos.soak-spec.ts', '--']
-  : ['test/cluster-(faults|store-faults|handover|rolling)'];
-const engine = options.engine === undefined ? [] : ['-t', `on ${options.engine}`];
+  : ['test/cluster-(ends|faults|store-faults|handover|rolling)'];
+const engines = options.engine === undefined ? ['Redis', 'Valkey'] : [options.engine];
 const jest = ['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js'];
-const { status } = spawnSync(process.execPath, [...jest, '--runInBand', ...engine, ...files], {
-  env: { ...process.env, ...env },
-  stdio: 'inherit',
-});
-process.exitCode = status ?? 1;
+for (const ENGINE of engines) {
+  const { status } = spawnSync(process.execPath, [...jest, '--runInBand', ...files], {
+    env: { ...process.env, ...env, ENGINE },
+    stdio: 'inherit',
+  });
+  if (status !== 0) process.exitCode = status ?? 1;
+}

@@ -1,7 +1,7 @@
 import { ClusterStage, type ClusterServer, type RunningAnswer } from './cluster-stage.js';
 import { describeIf } from './needs.js';
 import type { OracleClient } from './oracle-client.js';
-import { ENGINES } from './redis-server.js';
+import { FAULT_ENGINE } from './redis-server.js';
 import { call } from './rest.js';
 import { until } from './until.js';
 
@@ -38,37 +38,36 @@ export interface FaultTools {
   running: (options?: Options, count?: number) => Promise<Running>;
 }
 
-/** Makes faults on every engine that is installed. */
+/** Makes faults on one engine ({@link FAULT_ENGINE}). */
 export function faultSuite(title: string, define: (tools: FaultTools) => void): void {
-  for (const { name, program = '', missing } of ENGINES) {
-    describeIf(program !== '', missing)(`${title}, on ${name}`, () => {
-      const open: { close(): Promise<void> }[] = [];
-      afterEach(async () => {
-        for (const thing of open.splice(0)) await thing.close();
-      });
-      const closeLater: FaultTools['closeLater'] = (thing) => {
-        open.push(thing);
-        return thing;
-      };
-      const stage = async (options: Options = {}): Promise<ClusterStage> =>
-        closeLater(await ClusterStage.open(program, options));
-      define({
-        program,
-        stage,
-        closeLater,
-        often: (what, test) => {
-          for (let time = 1; time <= TIMES; time++) {
-            it(TIMES > 1 ? `${what} (${time})` : what, test);
-          }
-        },
-        running: async (options = {}, count = GENERATIONS) => {
-          const on = await stage(options);
-          const [a, b] = (await on.start(2)) as [ClusterServer, ClusterServer];
-          return readOnBoth(on, a, b, count);
-        },
-      });
+  const { name, program = '', missing } = FAULT_ENGINE;
+  describeIf(program !== '', missing)(`${title}, on ${name}`, () => {
+    const open: { close(): Promise<void> }[] = [];
+    afterEach(async () => {
+      for (const thing of open.splice(0)) await thing.close();
     });
-  }
+    const closeLater: FaultTools['closeLater'] = (thing) => {
+      open.push(thing);
+      return thing;
+    };
+    const stage = async (options: Options = {}): Promise<ClusterStage> =>
+      closeLater(await ClusterStage.open(program, options));
+    define({
+      program,
+      stage,
+      closeLater,
+      often: (what, test) => {
+        for (let time = 1; time <= TIMES; time++) {
+          it(TIMES > 1 ? `${what} (${time})` : what, test);
+        }
+      },
+      running: async (options = {}, count = GENERATIONS) => {
+        const on = await stage(options);
+        const [a, b] = (await on.start(2)) as [ClusterServer, ClusterServer];
+        return readOnBoth(on, a, b, count);
+      },
+    });
+  });
 }
 
 /** Answers of the first node that are written now, and of which everybody has something already. */

