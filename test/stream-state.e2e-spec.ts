@@ -1,5 +1,6 @@
 import type { RunningServer } from '../src/server.js';
 import { Client } from './support/client.js';
+import { SECRET, tokenOf } from './support/credentials.js';
 import { FaultProxy } from './support/fault-proxy.js';
 import { SseReader } from './support/resuming-client.js';
 import type { ScriptedUpstream, UpstreamCall } from './support/scripted-upstream.js';
@@ -103,6 +104,28 @@ describe('streamState', () => {
       expect([...late.states, ...stranger.states, ...stranger.records]).toEqual([]);
     } finally {
       for (const one of [owner, tab, stranger]) one.close();
+    }
+  });
+
+  it('tells a socket without the scope read nothing of what goes on', async () => {
+    const guarded = await Stage.open({ JWT_SECRET: SECRET });
+    const clients: Client[] = [];
+    const connect = async (scopes: string[]): Promise<Client> => {
+      const auth = { token: await tokenOf('ann', { scopes }) };
+      const one = await Client.connect(guarded.app.socketUrl, { auth });
+      clients.push(one);
+      return one;
+    };
+    try {
+      const { id } = await guarded.generate(await connect(['start', 'read']));
+      const [starts, reads] = [await connect(['start']), await connect(['read'])];
+      await reads.until(() => reads.states.length > 0);
+      // What is told at the connect comes before the answer to what is asked then.
+      await starts.ask('leave', { generationId: id });
+      expect(starts.states).toEqual([]);
+    } finally {
+      for (const one of clients) one.close();
+      await guarded.close();
     }
   });
 

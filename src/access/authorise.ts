@@ -115,6 +115,16 @@ export function authorise(
   if (strict && generation.owner === undefined) throw new CastError('forbidden');
 }
 
+/** Whether a principal may read a generation, where that is no request that could be refused. */
+export function mayRead(principal: Principal, generation: Owned): boolean {
+  try {
+    authorise(principal, 'read', generation);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Which column of {@link RULES} a principal has. */
 function columnOf(principal: Principal): Column {
   return principal.kind === 'user' && principal.token === undefined ? 'claimed' : principal.kind;

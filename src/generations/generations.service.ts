@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Caller } from '../access/caller.js';
-import { authorise, type GenerationVerb } from '../access/authorise.js';
+import { authorise, type GenerationVerb, mayRead } from '../access/authorise.js';
 import { Audit } from '../access/audit.js';
 import { ownerOf } from '../access/principal.js';
 import { type Reservation, UsageLimits } from '../access/usage-limits.js';
@@ -120,10 +120,12 @@ export class GenerationsService {
     }
   }
 
-  /** What the caller's own generations do that have not ended; none where he is not known. */
+  /** What those of the caller's own do that have not ended and that he may read; none where he is not known. */
   async activeOf({ principal }: Caller): Promise<StreamState[]> {
-    const user = ownerOf(principal);
-    return user === undefined ? [] : this.store.activeOf(user);
+    const owner = ownerOf(principal);
+    if (owner === undefined) return [];
+    const states = await this.store.activeOf(owner);
+    return states.filter(({ generationId: id }) => mayRead(principal, { id, owner }));
   }
 
   /** One that has not ended, whosever it is, for operators. @throws CastError `generation_not_found` */

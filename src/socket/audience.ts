@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { authorise } from '../access/authorise.js';
+import { mayRead } from '../access/authorise.js';
 import type { Caller } from '../access/caller.js';
 import { ownerOf } from '../access/principal.js';
 import type { Generation } from '../generations/generation.js';
@@ -61,7 +61,7 @@ export class Audience {
   ): void {
     if (audience === undefined) return asking?.read(generation, 0);
     for (const { data } of this.ofUsers.get(ownerOf(principal) ?? '') ?? []) {
-      if (data.readers === asking || mayRead(data.caller, generation))
+      if (data.readers === asking || mayRead(data.caller.principal, generation))
         data.readers.read(generation, 0);
     }
     this.peers.tell('audience', [generation.owner, generation.id]);
@@ -75,14 +75,5 @@ export class Audience {
         data.readers.read(await this.generations.get(generationId, data.caller, 'read'), 0),
       ),
     );
-  }
-}
-
-function mayRead({ principal }: Caller, generation: Generation): boolean {
-  try {
-    authorise(principal, 'read', generation);
-    return true;
-  } catch {
-    return false;
   }
 }
