@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { decodeJwt } from 'jose';
 import { io } from 'socket.io-client';
 import type { RunningServer } from '../src/server.js';
 import { startApp } from './support/app.js';
@@ -201,6 +202,34 @@ describe('a credential that is no longer good, while an answer runs', () => {
       keys.write(before);
       await expectBothEnded(id, open, [token, link]);
     });
+  });
+
+  it('a link ends with the one token that it was shared with, and no other link does', async () => {
+    const minted = async (): Promise<string> =>
+      (await rest('POST', '/auth/token', shop, { userId: 'ida' })).body.token as string;
+    const [phone, laptop] = [await minted(), await minted()];
+    const { id, request } = await start(phone);
+    const { jti, iat } = decodeJwt(phone);
+    // The links are of a later second than what is revoked: they are no better than their tokens.
+    await until(() => Date.now() >= (iat! + 1) * 1000);
+    const [ofPhone, ofLaptop] = await Promise.all(
+      [phone, laptop].map(async (token) => {
+        const { body } = await rest('POST', `/llm/generations/${id}/share`, token, {});
+        return body.token as string;
+      }),
+    );
+    const open = [phone, ofPhone!].map((credential) => eventsOf(id, credential));
+    const other = eventsOf(id, ofLaptop!);
+    request.text('one');
+    await until(() => [...open, other].every(({ text }) => text.includes('one')));
+    const before = new Date(iat! * 1000).toISOString();
+    const revoked = await rest('POST', '/admin/revoke', admin, { jti, before });
+    expect(revoked.body).toEqual({ closed: 2, cancelled: 0 });
+    await until(() => open.every(({ isOver }) => isOver), WITHIN_MS);
+    expect(await rest('GET', `/llm/generations/${id}`, ofPhone!)).toMatchObject({ status: 401 });
+    expect(await rest('GET', `/llm/generations/${id}`, ofLaptop!)).toMatchObject({ status: 200 });
+    expect(other.isOver).toBe(false);
+    request.done();
   });
 
   it('nobody shares what he may not do himself', async () => {

@@ -13,6 +13,9 @@ export interface TokenLife {
   readonly madeBy?: string | undefined;
 }
 
+/** The token that a link was shared with: the link is no better than it. */
+export type SharedWith = Pick<TokenLife, 'id' | 'issuedAt'>;
+
 /** A backend: it holds an API key, and may act for a user whom it names. */
 export interface KeyPrincipal {
   readonly kind: 'key';
@@ -50,6 +53,8 @@ export interface LinkPrincipal {
   readonly tenant: string;
   readonly sub: string | undefined;
   readonly token: TokenLife;
+  /** Undefined where an API key shared it; see `TokenLife.madeBy`. */
+  readonly sharedWith?: SharedWith | undefined;
 }
 
 /**

@@ -48,8 +48,13 @@ export class Revocations {
         return this.covers({ key: principal.keyId }, principal.createdAt);
       case 'user':
         return principal.token !== undefined && this.hasToken(principal, principal.token);
-      case 'link':
-        return this.hasToken(principal, principal.token);
+      case 'link': {
+        const { token, sharedWith } = principal;
+        return (
+          this.hasToken(principal, token) ||
+          (sharedWith !== undefined && this.hasToken(principal, sharedWith))
+        );
+      }
       default:
         return false;
     }
@@ -57,7 +62,7 @@ export class Revocations {
 
   private hasToken(
     { tenant, sub }: UserPrincipal | LinkPrincipal,
-    { id, issuedAt, madeBy }: TokenLife,
+    { id, issuedAt, madeBy }: Pick<TokenLife, 'id' | 'issuedAt' | 'madeBy'>,
   ): boolean {
     return (
       (sub !== undefined && this.covers({ tenant, sub }, issuedAt)) ||

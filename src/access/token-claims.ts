@@ -50,6 +50,7 @@ const linkClaims = z.object({
   tenant: tenantName,
   sub: userName.optional(),
   made_by: madeByClaim,
+  shared_with: z.object({ jti: life.jti, iat: life.iat }).optional(),
 });
 
 /**
@@ -68,7 +69,8 @@ export function mintedOfClaims(payload: JWTPayload): UserPrincipal {
 
 /** @throws ZodError for claims that are not those of a link */
 export function linkOfClaims(payload: JWTPayload): LinkPrincipal {
-  const { gid, verbs, tenant, sub, iat, exp, jti, made_by } = linkClaims.parse(payload);
+  const { gid, verbs, tenant, sub, iat, exp, jti, made_by, shared_with } =
+    linkClaims.parse(payload);
   return {
     kind: 'link',
     generationId: gid,
@@ -76,5 +78,6 @@ export function linkOfClaims(payload: JWTPayload): LinkPrincipal {
     tenant,
     sub,
     token: { id: jti, issuedAt: iat, expiresAt: exp, madeBy: made_by },
+    sharedWith: shared_with && { id: shared_with.jti, issuedAt: shared_with.iat },
   };
 }

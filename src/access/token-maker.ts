@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { SignJWT } from 'jose';
 import type { LinkVerb, Scope, TokenAnswer } from '../protocol/access.js';
-import type { KeyPrincipal } from './principal.js';
+import type { KeyPrincipal, LinkPrincipal, TokenLife } from './principal.js';
 import { Secrets } from './secrets.js';
 import { LINK_TYPE, MINTED_TYPE, OWN_NAME } from './token-verifier.js';
 
@@ -23,17 +23,22 @@ export class TokenMaker {
 
   /**
    * A link to one generation.
-   * @param by the tenant and user that share it, no user for a backend that acts for nobody; and
-   * the key, see `TokenLife.madeBy`
+   * @param by the tenant and user that share it, no user for a backend that acts for nobody; and the key
+   * and the token, see `TokenLife.madeBy` and `SharedWith`
    * @param ttl in seconds
    */
   link(
     gid: string,
     verbs: readonly LinkVerb[],
-    { madeBy, ...by }: { tenant: string; sub: string | undefined; madeBy: string | undefined },
+    {
+      madeBy,
+      sharedWith,
+      ...by
+    }: Pick<LinkPrincipal, 'tenant' | 'sub' | 'sharedWith'> & Pick<TokenLife, 'madeBy'>,
     ttl: number,
   ): Promise<TokenAnswer> {
-    return this.signed(LINK_TYPE, { gid, verbs, ...by, made_by: madeBy }, ttl);
+    const shared_with = sharedWith && { jti: sharedWith.id, iat: sharedWith.issuedAt };
+    return this.signed(LINK_TYPE, { gid, verbs, ...by, made_by: madeBy, shared_with }, ttl);
   }
 
   private async signed(

@@ -61,15 +61,20 @@ export class ShareController {
     @Req() request: Request,
   ): Promise<ShareAnswer> {
     const caller = callerOf(request);
+    const { principal, requestId } = caller;
     const { owner } = await this.generations.get(id, caller, 'share');
     // Nobody gives away what he may not do himself.
     for (const verb of verbs) await this.generations.get(id, caller, verb);
-    const { tenant, sub } = partsOf(owner ?? ownerOf(caller.principal) ?? '');
+    const { tenant, sub } = partsOf(owner ?? ownerOf(principal) ?? '');
     const seconds = Math.min(ttl, Math.ceil(this.config.RETAIN_MS / 1000));
-    const by = { tenant, sub: sub === '' ? undefined : sub, madeBy: keyOf(caller.principal) };
+    const by = {
+      tenant,
+      sub: sub === '' ? undefined : sub,
+      madeBy: keyOf(principal),
+      sharedWith: principal.kind === 'user' ? principal.token : undefined,
+    };
     const link = await this.tokens.link(id, verbs, by, seconds);
-    const { requestId } = caller;
-    this.audit.write('share', caller.principal, { generationId: id, requestId });
+    this.audit.write('share', principal, { generationId: id, requestId });
     const origin = `${request.protocol}://${request.get('host') ?? ''}`;
     return { ...link, url: `${origin}${this.config.BASE_PATH}/llm/generations/${id}` };
   }
