@@ -305,6 +305,27 @@ describe('a token whose key is at JWT_JWKS_URL', () => {
     expect(await outcome(tokens, await sign(alg, 'two'))).toBe('unauthorized');
   });
 
+  it('is good without a kid under each of several keys of its algorithm, up to a bound', async () => {
+    const others = Array.from({ length: 8 }, () =>
+      generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+    );
+    const keys = await Promise.all(
+      others.map(async ({ publicKey }) => ({ ...(await exportJWK(publicKey)), alg: 'ES256' })),
+    );
+    const own = await jwk('ES256', 'own');
+    const set = (...all: object[]): TokenVerifier => {
+      answer = () => ({ keys: all });
+      return verifier({ JWT_JWKS_URL: url });
+    };
+    expect(await outcome(set(...keys.slice(0, 7), own), await sign('ES256'))).toBe('ok');
+    expect(await outcome(set(...keys, own), await sign('ES256'))).toBe('unauthorized');
+    expect(await outcome(set(...keys.slice(0, 2)), await sign('ES256'))).toBe('unauthorized');
+    // What is wrong with a token that one of them has signed is said.
+    const expired = new SignJWT({ ...usual(), exp: 1, iat: 0 });
+    const token = await expired.setProtectedHeader({ alg: 'ES256' }).sign(pairs.ES256.privateKey);
+    expect(await outcome(set(...keys.slice(0, 2), own), token)).toBe('auth_expired');
+  });
+
   it('is not good under HS256 with the public key as the secret', async () => {
     const keys = [await jwk('RS256', 'one')];
     answer = () => ({ keys });

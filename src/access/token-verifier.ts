@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import {
+  type CryptoKey,
   decodeProtectedHeader,
   errors,
   jwtVerify,
@@ -17,6 +18,8 @@ import type { LinkPrincipal, UserPrincipal } from './principal.js';
 import { Secrets } from './secrets.js';
 import { linkOfClaims, MAX_LIFE_S, mintedOfClaims, userOfClaims } from './token-claims.js';
 
+/** Most keys of a key set that are tried for a token that does not say which of them it was signed with. */
+const MAX_MATCHING_KEYS = 8;
 /** How far the clocks of two machines may differ, in seconds. */
 export const CLOCK_TOLERANCE_S = 5;
 /** `typ` of the tokens of `POST /auth/token`, and of links to one generation. */
@@ -97,10 +100,10 @@ const TOO_LONG = { message: `A token has at most ${MAX_TOKEN_CHARS} characters.`
 /** The payload, if one of the keys verifies it. */
 async function verified(
   token: string,
-  keys: readonly (KeyObject | JWTVerifyGetKey)[],
+  keys: Iterable<KeyObject | JWTVerifyGetKey> | AsyncIterable<CryptoKey>,
   rules: JWTVerifyOptions,
 ): Promise<JWTPayload> {
-  for (const key of keys) {
+  for await (const key of keys) {
     try {
       // The two overloads take a key and a function that finds it.
       const { payload } = await (typeof key === 'function'
@@ -108,10 +111,22 @@ async function verified(
         : jwtVerify(token, key, rules));
       return payload;
     } catch (error) {
+      if (error instanceof errors.JWKSMultipleMatchingKeys) {
+        return verified(token, firstOf(error), rules);
+      }
       if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw error;
     }
   }
   throw new CastError('unauthorized');
+}
+
+/** As many of the keys of a set that a token may be signed with as are tried. */
+async function* firstOf(keys: AsyncIterable<CryptoKey>): AsyncIterable<CryptoKey> {
+  let tried = 0;
+  for await (const key of keys) {
+    if (tried++ === MAX_MATCHING_KEYS) return;
+    yield key;
+  }
 }
 
 /** Says of a token that was signed well what is wrong with it; of any other, nothing. */
