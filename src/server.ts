@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { type DynamicModule, Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
+import { trustProxy } from './access/client-address.js';
 import { authenticateHttp } from './http/authenticate.js';
 import { serveApiDocs } from './http/api-docs.js';
 import { AppModule } from './app.module.js';
@@ -56,7 +57,7 @@ export async function startServer(config: Config, demo?: PageDemo): Promise<Runn
   );
   const lifecycle = app.get(Lifecycle, { strict: false });
   app.disable('x-powered-by');
-  app.set('trust proxy', config.TRUST_PROXY);
+  app.set('trust proxy', trustProxy(config));
   addSlash(app, config.BASE_PATH);
   servePageFiles(app);
   serveClientScript(app);

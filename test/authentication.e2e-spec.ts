@@ -242,6 +242,28 @@ describe('bad credentials of one address', () => {
   });
 });
 
+describe('bad credentials behind two proxies of a list', () => {
+  it('count for what the first proxy tells, also where it tells the ports of both', async () => {
+    const app = await startApp({
+      JWT_SECRET: SECRET,
+      LIMIT_FAILED_TOKENS_PER_MINUTE: 1,
+      TRUST_PROXY: 'loopback,10.0.0.0/8',
+    });
+    const ask = async (address: string): Promise<number> => {
+      const said = { 'x-forwarded-for': `${address}, 10.0.0.5:49152` };
+      return (await call('GET', `${app.url}${PLACE}`, undefined, { ...bearer('bad'), ...said }))
+        .status;
+    };
+    try {
+      expect(await ask('203.0.113.7:1024')).toBe(401);
+      expect(await ask('203.0.113.7:1025')).toBe(429);
+      expect(await ask('[2001:db8::1]:1024')).toBe(401);
+    } finally {
+      await app.close();
+    }
+  });
+});
+
 describe('without any credential configured', () => {
   it('an Authorization header is nobody’s business', async () => {
     const app = await startApp();

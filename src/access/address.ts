@@ -18,7 +18,8 @@ export function networkOf(address: string): string {
   return `${groups.slice(0, 4).join(':')}::/64`;
 }
 
-function withoutPort(address: string): string {
+/** An address without the port of its connection, and without the brackets that go with that. */
+export function withoutPort(address: string): string {
   const [, six] = /^\[(.+)\](?::\d+)?$/.exec(address) ?? [];
   const [, four] = /^(\d+\.\d+\.\d+\.\d+):\d+$/.exec(address) ?? [];
   return six ?? four ?? address;

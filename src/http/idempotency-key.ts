@@ -1,6 +1,5 @@
 import type { Request } from 'express';
 import { keyOf } from '../access/client-address.js';
-import type { Config } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
 import { idempotencyKey } from '../protocol/ids.js';
 
@@ -10,7 +9,7 @@ const optionalKey = idempotencyKey.optional();
 export function idempotencyKeyOf(request: Request): string | undefined {
   const key = optionalKey.safeParse(request.get('idempotency-key'));
   if (key.success) {
-    const TRUST_PROXY = request.app.get('trust proxy') as Config['TRUST_PROXY'];
+    const TRUST_PROXY = request.app.get('trust proxy') !== false;
     return keyOf(key.data, request, { TRUST_PROXY });
   }
   throw new CastError('invalid_request', {

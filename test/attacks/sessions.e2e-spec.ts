@@ -65,6 +65,19 @@ describe('a polling session', () => {
     expect(await from(proxy, path6, 'POST', '40/events,', as('2001:db8:1:2::2'))).toBe('200 ok');
   });
 
+  it.each(['127.0.0.3:49152', '[::ffff:127.0.0.3]:49152', '::ffff:127.0.0.3', '[::ffff:7f00:3]'])(
+    'behind two trusted proxies, of which the second is told as %s, to what the first tells',
+    async (second) => {
+      const as = (address: string) => ({ 'x-forwarded-for': `${address}, ${second}` });
+      const opened = await from('127.0.0.3', polling(''), 'GET', '', as('203.0.113.7:1024'));
+      const path = polling(`&sid=${/"sid":"([^"]+)"/.exec(opened)?.[1]}`);
+      const post = (address: string): Promise<string> =>
+        from('127.0.0.3', path, 'POST', '40/events,', as(address));
+      expect(await post('203.0.113.8:1024')).toMatch(/^400 /);
+      expect(await post('203.0.113.7:1025')).toBe('200 ok');
+    },
+  );
+
   it('is not JSONP, and is not fed in chunks', async () => {
     expect(await from('127.0.0.1', polling('&j=0'))).toMatch(/^400 /);
     expect(await from('127.0.0.1', polling('&j='))).toMatch(/^400 /);
