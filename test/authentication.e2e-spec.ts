@@ -66,9 +66,12 @@ describe('a server with credentials', () => {
     expect(await ask(bearer(shop), '/no/such/place')).toMatchObject({ status: 404 });
   });
 
-  it.each(['/', '/page.json', '/health/live', '/health/ready'])('leaves %s open', async (path) => {
-    expect((await fetch(`${app.url}${path}`)).status).not.toBe(401);
-  });
+  it.each(['/', '/page.json', '/health/live', '/health/live/', '/health/ready', '/health/ready/'])(
+    'leaves %s open',
+    async (path) => {
+      expect((await fetch(`${app.url}${path}`)).status).not.toBe(401);
+    },
+  );
 
   it('says in /health/ready no more than bare words to somebody whom it does not know', async () => {
     const named = [expect.objectContaining({ name: 'ollama' })];

@@ -50,6 +50,7 @@ describe('health', () => {
 
   it.each([
     ['live', 200],
+    ['live/', 200],
     ['ready', 200],
     // Whatever is not a probe must say which name it asks for.
     ['stream', 403],

@@ -10,8 +10,11 @@ import { isProxied } from '../access/proxy-headers.js';
 import { allowsAnonymous, type Config } from '../config/config.js';
 import { isLoopback } from '../config/loopback.js';
 
-/** What needs no credential: the page, which asks for one itself, and what watches the process. */
-const OPEN = /^\/(doctor|client\.js|page\.json|icon\.svg|health\/(live|ready|stream))?$/;
+/**
+ * What needs no credential: the page, which asks for one itself, and what watches the process, also with
+ * the slash at the end that some probes write.
+ */
+const OPEN = /^\/(doctor|client\.js|page\.json|icon\.svg|health\/(live|ready|stream)\/?)?$/;
 
 /** Finds out who asks, before anything of the body is read. Who may do what is asked at each act. */
 export function authenticateHttp(app: NestExpressApplication): void {

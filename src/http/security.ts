@@ -22,8 +22,8 @@ const TIMEOUT_CHECK_MS = 1_000;
  */
 export const BACKLOG = 4_096;
 
-/** What balancers ask. */
-const PROBE = /^\/health\/(live|ready)$/;
+/** What balancers ask; some with a slash at the end. */
+const PROBE = /^\/health\/(live|ready)\/?$/;
 
 /** What stands before every route: who may ask, what may be sent. */
 export function admitHttp(app: NestExpressApplication, config: Config): void {
