@@ -113,6 +113,36 @@ for (const { name, program, missing } of ENGINES) {
       return life;
     };
 
+    const chat = { name: 'chat', user: 'ann' };
+
+    it('a start that Redis does not keep takes no name from the one that has it', async () => {
+      const prefix = `${randomUUID()}:`;
+      const [store, elsewhere] = [await storeOf(prefix), await storeOf(prefix)];
+      const [first, failed] = [lifeIn(store), lifeIn(store)];
+      await store.add(first, chat);
+      // Something of another kind stands where its hash is to be.
+      await server.ask((client) => client.set(`${prefix}${hashOf(failed.generation.id)}`, 'x'));
+      await expect(store.add(failed, chat)).rejects.toMatchObject({ code: 'store_unavailable' });
+      expect(await elsewhere.named(chat)).toBe(first.generation.id);
+    });
+
+    it('a start that gets no name is taken back', async () => {
+      const prefix = `${randomUUID()}:`;
+      const [store, elsewhere] = [await storeOf(prefix), await storeOf(prefix)];
+      const life = lifeIn(store);
+      const hash = `${prefix}${hashOf(life.generation.id)}`;
+      // Names have no hash tag: they may not be written.
+      await server.ask((client) => client.acl('SETUSER', 'default', 'resetkeys', '~*{*', '%R~*'));
+      await expect(store.add(life, chat)).rejects.toMatchObject({ code: 'store_unavailable' });
+      await server.ask((client) => client.acl('SETUSER', 'default', 'allkeys'));
+      await until(async () => {
+        store.beat();
+        return (await server.ask((client) => client.exists(hash))) === 0;
+      });
+      expect(store.behind).toBe(0);
+      await expect(elsewhere.named(chat)).rejects.toMatchObject({ code: 'generation_not_found' });
+    });
+
     it('an end changes nothing of a key that stands for another generation by now', async () => {
       const prefix = `${randomUUID()}:`;
       const [store, elsewhere] = [await storeOf(prefix), await storeOf(prefix)];

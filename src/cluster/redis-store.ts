@@ -86,15 +86,12 @@ export class RedisStore extends GenerationStore {
   async add(life: Life, name?: Name): Promise<void> {
     const { generation } = life;
     const { id } = generation;
-    if (name !== undefined) {
-      const key = this.redis.prefix + nameOf(name);
-      await this.redis.ask((client) => client.set(key, id, 'PX', this.lifetimeMs));
-    }
     const epoch = this.epochs.get(id) ?? 1;
     this.epochs.delete(id);
     const isKept = this.config.CLUSTER_KEEP_REQUESTS;
     const request = isKept ? () => writeRequest(life, this.keys.nameOf(id)) : undefined;
     await this.keeper.add(generation, request, epoch);
+    if (name !== undefined) await this.give(name, id);
     this.local.add(life);
     const ttl = this.lifetimeMs;
     const { owner, note } = generation;
@@ -108,6 +105,21 @@ export class RedisStore extends GenerationStore {
       ]),
     );
     await Promise.all([this.keys.keep(id, ttl), beside.catch(() => undefined)]);
+  }
+
+  /**
+   * Names what is kept by now: a start that fails before takes the name from none that has it.
+   * @throws CastError `store_unavailable`: the start is taken back
+   */
+  private async give(name: Name, id: string): Promise<void> {
+    const key = this.redis.prefix + nameOf(name);
+    try {
+      await this.redis.ask((client) => client.set(key, id, 'PX', this.lifetimeMs));
+    } catch (error) {
+      this.keeper.letGo(id);
+      this.refused.note(id);
+      throw error;
+    }
   }
 
   /** What is added next under this id was begun by another node. @param keyName of its idempotency key */
