@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import { jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { BareNode } from '../../test/support/bare-node.js';
 import { describeIf } from '../../test/support/needs.js';
 import { ENGINES, RedisServer } from '../../test/support/redis-server.js';
 import { until } from '../../test/support/until.js';
 import { MAX_AT_ONCE } from './burial.js';
-import { hashOf, newNodeId, runningOf } from './keys.js';
+import { hashOf, newNodeId, runningOf, streamOf } from './keys.js';
 
 for (const { name, program, missing } of ENGINES) {
   describeIf(program !== undefined, missing)(`a burial on ${name}`, () => {
@@ -108,6 +109,47 @@ for (const { name, program, missing } of ENGINES) {
       await heir.parts.burial.settle();
       expect(heir.parts.burial.isSettled).toBe(true);
       expect(await ofHash(id, 'end')).toEqual(['interrupted']);
+    });
+
+    it('is over though Redis has evicted what was said, which is gone then', async () => {
+      const [dead, heir] = [await nodeOf(), await nodeOf()];
+      const [id, other] = [await begun(dead), await begun(dead)];
+      dead.die();
+      await server.ask((client) => client.del(prefix + streamOf(id)));
+      const warned = jest.spyOn(Logger.prototype, 'warn');
+      try {
+        expect(await heir.parts.burial.bury(dead.id, 0)).toBe(true);
+        const node = dead.id;
+        expect(warned).toHaveBeenCalledWith(expect.stringContaining('evicted'), { node, id });
+      } finally {
+        warned.mockRestore();
+      }
+      expect(heir.parts.burial.isSettled).toBe(true);
+      await expect(heir.parts.store.find(id)).rejects.toMatchObject({
+        code: 'generation_not_found',
+      });
+      expect(await ofHash(other, 'end')).toEqual(['interrupted']);
+    });
+
+    it('leaves what another version has written to that one, and is over where none takes it', async () => {
+      const [dead, heir] = [await nodeOf(), await nodeOf()];
+      const [id, other] = [await begun(dead), await begun(dead)];
+      dead.die();
+      await server.ask((client) => client.hset(prefix + hashOf(id), 'v', '999'));
+      expect(await heir.parts.burial.bury(dead.id, 0)).toBe(false);
+      await until(async () => (await ofHash(other, 'end'))?.[0] === 'interrupted');
+      const clock = jest.spyOn(performance, 'now').mockReturnValue(performance.now() + 60_000);
+      const warned = jest.spyOn(Logger.prototype, 'warn');
+      try {
+        expect(await heir.parts.burial.bury(dead.id, 0)).toBe(true);
+        const node = dead.id;
+        expect(warned).toHaveBeenCalledWith(expect.stringContaining('version'), { node, id });
+      } finally {
+        clock.mockRestore();
+        warned.mockRestore();
+      }
+      expect(heir.parts.burial.isSettled).toBe(true);
+      expect(await ofHash(id, 'owner', 'end')).toEqual([dead.id, null]);
     });
 
     it('begins at a moment of its own, so that not all nodes come at once', async () => {

@@ -4,7 +4,7 @@ import type { Config } from '../config/config.js';
 import type { Orphan } from '../generations/peers.js';
 import { CastError } from '../protocol/errors.js';
 import type { TakeoverResult } from '../generations/lifecycle.js';
-import { FORMAT, hashOf, runningOf } from './keys.js';
+import { FORMAT, hashOf, runningOf, streamOf } from './keys.js';
 import { type KeptRequest, readRequest } from './kept-request.js';
 import { appendLost } from './lost-end.js';
 import type { NodeParts } from './node-parts.js';
@@ -17,8 +17,13 @@ const REPLICA_MS = 100;
 const IDS_MS = 2 * 86_400_000;
 /** How long it is believed whether there is a replica, in milliseconds. */
 const ROLE_MS = 10_000;
+/** How long nodes of another version have to take over what one of them has written, in milliseconds. */
+const OTHERS_MS = 60_000;
 /** Answer of `fence`: another node has it. */
 const FASTER = -2;
+
+/** Another version of llm-cast has written it. */
+class OtherVersion extends CastError {}
 
 /**
  * Takes over the generations of a node that was lost, or goes: each is fenced, so that nothing more of
@@ -37,6 +42,8 @@ export class Burial {
   private isClosed = false;
   private replicas: { at: number; areThere: boolean } | undefined;
   private readonly waiting: (() => void)[] = [];
+  /** Since when nodes are to be buried that have left something of another version. */
+  private readonly foreignSince = new Map<string, number>();
   /** Goes on with a request; it rejects where this node cannot. */
   adopt: ((orphan: Orphan) => Promise<void>) | undefined;
 
@@ -63,8 +70,11 @@ export class Burial {
       const key = redis.prefix + runningOf(dead);
       const ids = await redis.ask((client) => client.smembers(key));
       this.logger.warn('a node is lost', { node: dead, generations: ids.length });
-      await Promise.all(ids.map((id) => this.take(dead, id)));
+      await Promise.all(
+        ids.map((id) => this.take(dead, id).catch((error: unknown) => this.leave(error, dead, id))),
+      );
       await line.drop(dead);
+      this.foreignSince.delete(dead);
       return true;
     } catch (error) {
       this.logger.warn('a burial broke off', { node: dead, error: String(error) });
@@ -127,8 +137,7 @@ export class Burial {
     const [epoch, owner, request, version] = await redis.ask((client) =>
       client.hmget(hash, 'epoch', 'owner', 'request', 'v'),
     );
-    // A node of the version that has written it takes it over.
-    if ((version ?? FORMAT) !== FORMAT) throw new CastError('store_unavailable');
+    if ((version ?? FORMAT) !== FORMAT) throw new OtherVersion('store_unavailable');
     const isTheirs = owner === from || (owner === this.node && !keeper.has(id));
     if (epoch != null && !isTheirs) return this.tell('faster');
     if (epoch == null) this.tell('gone');
@@ -142,12 +151,25 @@ export class Burial {
         const kept = request == null ? undefined : readRequest(request);
         if (kept !== undefined && this.adopt !== undefined)
           await this.resume(from, id, fenced, kept);
-        else await this.end(id, fenced);
+        else await this.end(from, id, fenced);
       }
       if (!keeper.has(id)) await redis.ask((client) => client.srem(ours, id));
       if (fenced === FASTER) return this.tell('faster');
     }
     await redis.ask((client) => client.srem(theirs, id));
+  }
+
+  /**
+   * A node of the version that has written it takes it over. Where there is none any more, nobody can: it
+   * goes when its time in Redis is over.
+   * @throws the error, for anything else, and as long as such a node may come
+   */
+  private leave(error: unknown, node: string, id: string): void {
+    if (!(error instanceof OtherVersion)) throw error;
+    const since = this.foreignSince.get(node) ?? performance.now();
+    this.foreignSince.set(node, since);
+    if (performance.now() - since < OTHERS_MS) throw error;
+    this.logger.warn('a lost generation of another version is left alone', { node, id });
   }
 
   /** It goes on here. @throws CastError where it cannot */
@@ -167,15 +189,27 @@ export class Burial {
   }
 
   /** It has begun: what was kept is all of it. */
-  private async end(id: string, epoch: number): Promise<void> {
+  private async end(from: string, id: string, epoch: number): Promise<void> {
     const { redis, copies } = this.parts;
     const generation = await copies.snapshot(id);
     const answer = await appendLost(redis, generation, epoch, generation.log.seq, this.config);
+    if (answer !== 'ok' && generation.log.seq === 0 && (await this.isEvicted(id))) {
+      this.logger.warn('a lost generation was evicted from Redis', { node: from, id });
+      // As if Redis had lost all of it: who follows it writes what its copy has.
+      await redis.ask((client) => client.del(redis.prefix + hashOf(id)));
+      return this.tell('gone');
+    }
     this.tell(answer === 'ok' ? 'ended' : 'failed');
     if (answer === 'ok') return;
     this.logger.warn('a lost generation has no end', { id, answer });
     // It stays unsettled: done again, or by the node that was faster.
     throw new CastError('store_unavailable');
+  }
+
+  /** Whether Redis, which was full, has forgotten what was said, and not that something was. */
+  private async isEvicted(id: string): Promise<boolean> {
+    const { redis } = this.parts;
+    return (await redis.ask((client) => client.exists(redis.prefix + streamOf(id)))) === 0;
   }
 
   private tell(result: TakeoverResult): void {
