@@ -42,7 +42,7 @@ describe('a token that is verified while JWT_SECRET changes', () => {
       secrets,
     );
     const identify = (token: string): Promise<unknown> =>
-      authentication.identify(token, { address: '::1', requestId: undefined });
+      authentication.identify(() => token, { address: '::1', requestId: undefined });
     const token = await tokenOf('ada', undefined, 600, OLD);
     const identified = identify(token);
     writeFileSync('.env', `JWT_SECRET=${NEW}\n`);

@@ -41,22 +41,21 @@ export class Authentication {
   }
 
   /**
-   * @param credential an API key or a token; undefined where none was given
+   * @param shown an API key or a token; undefined where none was given; throws for what can be neither
    * @returns undefined for an anonymous caller
    * @throws CastError `unauthorized`, `auth_expired`; `rate_limited` instead where too many bad ones
    * came from that address
    */
-  async identify(credential: string | undefined, origin: Origin): Promise<Known | undefined> {
+  async identify(shown: () => string | undefined, origin: Origin): Promise<Known | undefined> {
     if (!this.isOn) return undefined;
-    if (credential === undefined) {
-      if (this.allowsAnonymous) return undefined;
-      throw new CastError('unauthorized');
-    }
     try {
-      return await this.known(credential);
+      const credential = shown();
+      if (credential !== undefined) return await this.known(credential);
     } catch (error) {
       throw await this.refusal(error, origin);
     }
+    if (this.allowsAnonymous) return undefined;
+    throw new CastError('unauthorized');
   }
 
   private async known(credential: string): Promise<Known> {

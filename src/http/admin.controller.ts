@@ -14,7 +14,7 @@ import {
 } from '../protocol/access.js';
 import { generationId } from '../protocol/ids.js';
 import { Administration } from './administration.js';
-import { isAtMachine, principalOf } from './authenticate.js';
+import { checkAdmin, principalOf } from './authenticate.js';
 import { Route } from './open-api.js';
 
 /** What an operator may do, whosever it is. Prompts and answers are not among it. */
@@ -68,8 +68,7 @@ export class AdminController {
   }
 
   private check(request: Request): void {
-    if (isAtMachine(request, this.config)) return;
-    this.audit.authorise({ principal: principalOf(request), address: request.ip }, 'admin');
+    checkAdmin(request, this.config, this.audit);
   }
 }
 

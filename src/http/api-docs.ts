@@ -7,6 +7,7 @@ import type { Express, NextFunction, Request, Response } from 'express';
 import type { Config } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
 import { asyncApi } from './async-api.js';
+import { Audit } from '../access/audit.js';
 import { checkAdmin } from './authenticate.js';
 import { openApi } from './open-api.js';
 
@@ -38,10 +39,11 @@ export function serveApiDocs(
   socketServer: Server,
 ): void {
   const express: Express = app.getHttpAdapter().getInstance();
+  const audit = app.get(Audit, { strict: false });
   let rest: ReturnType<typeof openApi> | undefined;
 
   express.use(DOCUMENTS, (request: Request, _response: Response, next: NextFunction) => {
-    checkAdmin(request, config);
+    checkAdmin(request, config, audit);
     // Source maps of Swagger UI: 8 MB that nobody needs.
     if (request.path.endsWith('.map')) throw new CastError('not_found');
     next();

@@ -1,9 +1,9 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { NextFunction, Request, Response } from 'express';
+import type { Audit } from '../access/audit.js';
 import { Authentication, bearerOf } from '../access/authentication.js';
 import { turnOf } from '../access/acting.js';
 import { networkOf } from '../access/address.js';
-import { authorise } from '../access/authorise.js';
 import { type Caller, traceOf } from '../access/caller.js';
 import type { Principal } from '../access/principal.js';
 import { isProxied } from '../access/proxy-headers.js';
@@ -36,7 +36,7 @@ async function identify(
   request: Request,
   authentication: Authentication,
 ): Promise<Principal | undefined> {
-  return authentication.identify(bearerOf(request.headers.authorization), {
+  return authentication.identify(() => bearerOf(request.headers.authorization), {
     address: request.ip ?? '',
     requestId: String(request.res?.getHeader('x-request-id')),
   });
@@ -63,16 +63,19 @@ export function callerOf(request: Request): Caller {
   };
 }
 
-/**
- * Lets through who has the scope `admin`, and, where only this machine can connect, whoever sits at it.
- * @throws CastError `forbidden`
- */
-export function checkAdmin(request: Request, { HOST }: Pick<Config, 'HOST'>): void {
-  if (!isAtMachine(request, { HOST })) authorise(principalOf(request), 'admin');
+/** Who asks, and where the request comes from, as the audit names them. */
+export function askingOf(request: Request): Caller & { address: string | undefined } {
+  return { ...callerOf(request), address: request.ip };
 }
 
-/** Whether only this machine can connect, and the caller has no credential: it sits at the machine. */
-export function isAtMachine(request: Request, { HOST }: Pick<Config, 'HOST'>): boolean {
+/**
+ * Lets through who has the scope `admin`, and, where only this machine can connect, whoever sits at it;
+ * writes down a refusal.
+ * @throws CastError `forbidden`
+ */
+export function checkAdmin(request: Request, { HOST }: Pick<Config, 'HOST'>, audit: Audit): void {
+  // Without a credential: it sits at the machine.
   const isUnknown = principalOf(request).kind === 'rest';
-  return isUnknown && isLoopback(HOST) && !isProxied(request.headers);
+  if (isUnknown && isLoopback(HOST) && !isProxied(request.headers)) return;
+  audit.authorise(askingOf(request), 'admin');
 }

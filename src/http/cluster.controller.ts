@@ -1,5 +1,6 @@
 import { Controller, Get, Req } from '@nestjs/common';
 import type { Request } from 'express';
+import { Audit } from '../access/audit.js';
 import { Config } from '../config/config.js';
 import { Peers } from '../generations/peers.js';
 import { clusterView, type ClusterView } from '../protocol/cluster-view.js';
@@ -12,6 +13,7 @@ import { Route } from './open-api.js';
 export class ClusterController {
   constructor(
     private readonly peers: Peers,
+    private readonly audit: Audit,
     private readonly config: Config,
   ) {}
 
@@ -23,7 +25,7 @@ export class ClusterController {
     refuses: ['not_found'],
   })
   async cluster(@Req() request: Request): Promise<ClusterView> {
-    checkAdmin(request, this.config);
+    checkAdmin(request, this.config, this.audit);
     const view = await this.peers.view();
     if (view === undefined) {
       throw new CastError('not_found', { message: 'This node is alone: it has no REDIS_URL.' });

@@ -69,7 +69,9 @@ export class Audience {
 
   /** The sockets that a user has here read a generation of another node: each for itself, if it may. */
   private async showUser(user: string, generationId: string): Promise<void> {
-    const sockets = [...(this.ofUsers.get(user) ?? [])];
+    const sockets = [...(this.ofUsers.get(user) ?? [])].filter(({ data }) =>
+      mayRead(data.caller.principal, { id: generationId, owner: user }),
+    );
     await Promise.all(
       sockets.map(async ({ data }) =>
         data.readers.read(await this.generations.get(generationId, data.caller, 'read'), 0),

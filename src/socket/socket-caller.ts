@@ -3,6 +3,7 @@ import type { Socket } from 'socket.io';
 import { callerAs, turnOf } from '../access/acting.js';
 import { networkOf } from '../access/address.js';
 import { AddressLimits } from '../access/address-limits.js';
+import { Audit } from '../access/audit.js';
 import { Authentication } from '../access/authentication.js';
 import { type Caller, traceOf } from '../access/caller.js';
 import { clientAddress } from '../access/client-address.js';
@@ -19,6 +20,7 @@ export class SocketCallers {
   constructor(
     private readonly authentication: Authentication,
     private readonly addresses: AddressLimits,
+    private readonly audit: Audit,
     private readonly config: Config,
   ) {}
 
@@ -31,7 +33,8 @@ export class SocketCallers {
     const address = clientAddress(request, this.config);
     await this.addresses.handshake(address);
     const principal =
-      (await this.identify(credentialOf(handshake), address)) ?? claimOf(handshake, this.config);
+      (await this.identify(() => credentialOf(handshake), address)) ??
+      claimOf(handshake, this.config);
     return {
       principal,
       turn: turnOf(principal, `address ${networkOf(address)}`),
@@ -45,26 +48,30 @@ export class SocketCallers {
    * @throws CastError as {@link ofHandshake}; `forbidden` for the token of somebody else
    */
   async renewed(socket: Socket, caller: Caller, token: string): Promise<Caller> {
-    const principal = await this.identify(token, clientAddress(socket.request, this.config));
+    const address = clientAddress(socket.request, this.config);
+    const principal = await this.identify(() => token, address);
     const owner = ownerOf(caller.principal);
     if (principal?.kind !== 'user' || owner === undefined || ownerOf(principal) !== owner) {
-      throw new CastError('forbidden', { message: 'This token is of somebody else.' });
+      const refused = new CastError('forbidden', { message: 'This token is of somebody else.' });
+      throw this.audit.refused(refused, caller.principal, { verb: 'auth', address });
     }
     return { ...caller, principal };
   }
 
   /** The caller as whoever holds a link. @throws CastError as {@link ofHandshake} */
   async withLink(socket: Socket, caller: Caller, token: string): Promise<Caller> {
-    const principal = await this.identify(token, clientAddress(socket.request, this.config));
-    if (principal?.kind !== 'link') throw new CastError('unauthorized');
-    return callerAs(caller, principal);
+    const address = clientAddress(socket.request, this.config);
+    const principal = await this.identify(() => token, address);
+    if (principal?.kind === 'link') return callerAs(caller, principal);
+    this.audit.write('auth.failed', principal, { address, code: 'unauthorized' });
+    throw new CastError('unauthorized');
   }
 
   private identify(
-    credential: string | undefined,
+    shown: () => string | undefined,
     address: string,
   ): Promise<Principal | undefined> {
-    return this.authentication.identify(credential, { address, requestId: undefined });
+    return this.authentication.identify(shown, { address, requestId: undefined });
   }
 }
 

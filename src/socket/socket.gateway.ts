@@ -107,14 +107,21 @@ export class SocketGateway implements OnGatewayInit, OnGatewayConnection, OnGate
    * @param address of the caller
    * @throws CastError `client_not_found`, also where it may not
    */
-  client(clientId: string, { principal }: Caller, address: string): ClientSocket {
+  client(clientId: string, { principal, requestId }: Caller, address: string): ClientSocket {
     const socket = this.clients.sockets.get(clientId);
     if (socket === undefined) throw new CastError('client_not_found');
     const isNear =
       isLoopback(this.config.HOST) ||
       networkOf(address) === networkOf(clientAddress(socket.request, this.config));
     if (mayDeliver(principal, socket.data.caller.principal, isNear)) return socket;
-    throw new CastError('client_not_found');
+    const refused = new CastError('client_not_found');
+    this.audit.write('denied', principal, {
+      verb: 'start',
+      requestId,
+      address,
+      code: refused.code,
+    });
+    throw refused;
   }
 
   @SubscribeMessage('generate')

@@ -1,5 +1,6 @@
 import { Controller, Get, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
+import { Audit } from '../access/audit.js';
 import { Config } from '../config/config.js';
 import { checkAdmin } from '../http/authenticate.js';
 import { Route } from '../http/open-api.js';
@@ -11,6 +12,7 @@ import { MetricsService } from './metrics.service.js';
 export class MetricsController {
   constructor(
     private readonly service: MetricsService,
+    private readonly audit: Audit,
     private readonly config: Config,
   ) {}
 
@@ -26,7 +28,7 @@ export class MetricsController {
   async metrics(@Req() request: Request, @Res() response: Response): Promise<void> {
     const metrics = this.service.onRest;
     if (metrics === undefined) throw new CastError('not_found');
-    checkAdmin(request, this.config);
+    checkAdmin(request, this.config, this.audit);
     response.type(metrics.contentType).send(await metrics.text());
   }
 }

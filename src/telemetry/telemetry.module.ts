@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { AccessModule } from '../access/access.module.js';
 import { CastModule } from '../cast/cast.module.js';
 import { GenerationsModule } from '../generations/generations.module.js';
 import { KnownModels } from './known-models.js';
@@ -8,7 +9,7 @@ import { MetricsService } from './metrics.service.js';
 import { TracesService } from './traces.service.js';
 
 @Module({
-  imports: [CastModule, GenerationsModule],
+  imports: [AccessModule, CastModule, GenerationsModule],
   providers: [KnownModels, LogLine, MetricsService, TracesService],
   controllers: [MetricsController],
 })

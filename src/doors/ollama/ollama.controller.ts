@@ -1,6 +1,7 @@
 import { All, Body, Controller, Get, HttpCode, Post, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import type { Observable } from 'rxjs';
+import { Audit } from '../../access/audit.js';
 import { isAllowed } from '../../generations/asked.js';
 import { Models } from '../../generations/models.js';
 import { callerOf } from '../../http/authenticate.js';
@@ -26,6 +27,7 @@ export class OllamaController {
   constructor(
     private readonly answers: OllamaAnswers,
     private readonly models: Models,
+    private readonly audit: Audit,
   ) {}
 
   @Post('chat')
@@ -34,7 +36,8 @@ export class OllamaController {
     @Req() request: Request,
     @Res() response: Response,
   ): Promise<void> {
-    return this.answers.give(askedByChat(body), body.stream ?? true, request, response);
+    const asked = this.audit.decide(callerOf(request), 'start', () => askedByChat(body));
+    return this.answers.give(asked, body.stream ?? true, request, response);
   }
 
   @Post('generate')
@@ -43,7 +46,8 @@ export class OllamaController {
     @Req() request: Request,
     @Res() response: Response,
   ): Promise<void> {
-    return this.answers.give(askedByGenerate(body), body.stream ?? true, request, response);
+    const asked = this.audit.decide(callerOf(request), 'start', () => askedByGenerate(body));
+    return this.answers.give(asked, body.stream ?? true, request, response);
   }
 
   @Get('tags')
@@ -76,10 +80,12 @@ export class OllamaController {
   }
 
   @All(['pull', 'push', 'create', 'copy', 'delete'])
-  manage(): never {
-    throw new CastError('forbidden', {
+  manage(@Req() request: Request): never {
+    const { principal, requestId } = callerOf(request);
+    const refused = new CastError('forbidden', {
       message: 'The models here are those of the operator: clients do not change them.',
     });
+    throw this.audit.refused(refused, principal, { verb: 'pull', requestId });
   }
 
   @All(['embed', 'embeddings'])
