@@ -1,6 +1,7 @@
 import { checksOf, examine } from 'llm-cast-doctor/examine';
 import type { Finding } from 'llm-cast-doctor/finding';
 import { summary, written } from 'llm-cast-doctor/report';
+import { origin as listedOrigin } from '../config/origin.js';
 import { CLIENT_OPTIONS, readArguments } from './arguments.js';
 import { credentialOf } from './credential.js';
 import { CommandError, EXIT, UsageError } from './exit.js';
@@ -14,7 +15,7 @@ upstreams and the default model. URL is where REST answers (default ${CLIENT_OPT
 The same checks are on the page at /doctor. It takes about 12 s. NO_COLOR is honoured.
 
 Options:
-  --origin ORIGIN    of the page that is to use it (default: that of URL)
+  --origin ORIGIN    of the page or app that is to use it (default: that of URL)
   --generate         also ask the default model for a short answer; this costs the GPU
   --json             write each finding as a line of JSON
   --token-file FILE  the key or token that it asks for (default: LLM_CAST_TOKEN)
@@ -50,10 +51,10 @@ export async function doctor(args: string[], signal: AbortSignal): Promise<void>
   if (values.help) return write(process.stdout, HELP, signal);
   const [address = CLIENT_OPTIONS.url.default, ...more] = positionals;
   if (more.length > 0) throw new UsageError('Name one URL.', 'doctor');
-  const { origin, pathname } = httpUrl('URL', address);
+  const { origin, pathname } = httpUrl(address);
   const url = `${origin}${pathname}`.replace(/\/+$/, '');
   const options = {
-    origin: values.origin === undefined ? origin : httpUrl('--origin', values.origin).origin,
+    origin: values.origin === undefined ? origin : originOf(values.origin),
     generate: values.generate === true,
     token: await credentialOf(values['token-file']),
     signal,
@@ -85,18 +86,33 @@ export async function doctor(args: string[], signal: AbortSignal): Promise<void>
 }
 
 /** @throws UsageError */
-function httpUrl(name: string, text: string): URL {
+function httpUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
-    throw new UsageError(`${name} must be an http or https URL.`, 'doctor');
+    throw new UsageError('URL must be an http or https URL.', 'doctor');
   }
   if (url.username !== '' || url.password !== '') {
     throw new UsageError(
-      `${name} must be without credentials: the doctor sends none. Behind a proxy that asks for them, run it on the machine of llm-cast.`,
+      'URL must be without credentials: the doctor sends none. Behind a proxy that asks for them, run it on the machine of llm-cast.',
       'doctor',
     );
   }
   return url;
+}
+
+/**
+ * The origin of a page, whose whole address may be given, or of an app, as its `Origin` has it.
+ * @throws UsageError
+ */
+function originOf(text: string): string {
+  const page = URL.canParse(text) ? new URL(text).origin : 'null';
+  // For URL, `capacitor://localhost` has no origin.
+  const { data = '*' } = listedOrigin.safeParse(page === 'null' ? text : page);
+  if (!data.includes('*')) return data;
+  throw new UsageError(
+    '--origin must be an origin as CORS_ORIGINS names it, such as https://app.example or capacitor://localhost.',
+    'doctor',
+  );
 }
 
 function colored(finding: Finding): string {

@@ -22,6 +22,9 @@ import type { UpstreamCall } from '../support/scripted-upstream.js';
 const named = (found: readonly Finding[], status: Finding['status']): string[] =>
   found.filter((finding) => finding.status === status).map(({ id }) => id);
 
+const NO_ORIGIN =
+  '--origin must be an origin as CORS_ORIGINS names it, such as https://app.example or capacitor://localhost.';
+
 describe('llm-cast doctor', () => {
   it.concurrent.each(CASES)(
     'finds $fault, and says what to mend',
@@ -47,6 +50,16 @@ describe('llm-cast doctor', () => {
       expect(stdout).toContain(`\n\n${ALL.length} ok.\n`);
       // No colours, and nothing that takes a line back, in a pipe.
       expect(stdout).not.toMatch(/(?!\n)\p{Cc}/u);
+    }),
+  );
+
+  it.concurrent('lets in an app that CORS_ORIGINS names, as the server does', () =>
+    Ward.during(async (ward) => {
+      const url = await ward.behind({}, { CORS_ORIGINS: 'capacitor://localhost' });
+      const { code, found } = await findings(url, '--origin', 'Capacitor://localhost');
+      expect([named(found, 'failed'), named(found, 'skipped'), code]).toEqual([[], [], 0]);
+      const { what } = found.find(({ id }) => id === 'origin') ?? {};
+      expect(what).toBe('Pages of capacitor://localhost are let in.');
     }),
   );
 
@@ -345,7 +358,9 @@ describe('docs/doctor.md', () => {
 describe('the command', () => {
   it.concurrent.each([
     [['box:1'], 'URL must be an http or https URL.'],
-    [['http://localhost', '--origin', 'here'], '--origin must be an http or https URL.'],
+    [['http://localhost', '--origin', 'here'], NO_ORIGIN],
+    [['http://localhost', '--origin', 'capacitor://localhost/page'], NO_ORIGIN],
+    [['http://localhost', '--origin', 'https://*.example.com'], NO_ORIGIN],
     [['http://localhost', 'http://localhost'], 'Name one URL.'],
     [
       ['http://ada:secret@localhost'],

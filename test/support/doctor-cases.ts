@@ -365,6 +365,15 @@ export const CASES: DoctorCase[] = [
     prepare: async (ward) => [await ward.behind({}), '--origin', 'https://app.example'],
   },
   {
+    fault: 'an app that CORS_ORIGINS does not name',
+    isTerminalOnly: true,
+    red: 'origin',
+    skipped: CONNECTED,
+    what: /REST refuses pages of capacitor:\/\/localhost/,
+    mend: /CORS_ORIGINS=capacitor:\/\/localhost/,
+    prepare: async (ward) => [await ward.behind({}), '--origin', 'capacitor://localhost'],
+  },
+  {
     fault: 'a proxy that takes CORS headers away',
     isTerminalOnly: true,
     red: 'origin',
