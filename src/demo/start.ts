@@ -38,6 +38,8 @@ export async function startDemo(
       OLLAMA_MODEL: 'demo',
       // Everybody who reaches the demo would use what it names, with its key.
       OPENAI_BASE_URL: undefined,
+      // Other nodes would hand it requests, and it would begin them with its own model.
+      REDIS_URL: undefined,
     };
     const { HOST: host, PORT, SOCKET_PORT } = loadConfig(settings, warn);
     // The proxy cannot share a port with REST; the page is told where it is.

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { startDemo } from '../../src/demo/start.js';
 import type { RunningServer } from '../../src/server.js';
 import { startApp } from '../support/app.js';
@@ -122,6 +124,33 @@ describe('the demo in a shell that names an OpenAI-compatible server', () => {
     } finally {
       await demo.close();
       await server.close();
+    }
+  });
+});
+
+describe('the demo in a shell that names a Redis', () => {
+  it('is by itself, and names what has no effect there', async () => {
+    const asked: Socket[] = [];
+    const redis = createServer((socket) => void asked.push(socket)).listen(0, '127.0.0.1');
+    await once(redis, 'listening');
+    const { port } = redis.address() as AddressInfo;
+    const warnings: string[] = [];
+    const env = {
+      PORT: '0',
+      SOCKET_PORT: '0',
+      LOG_LEVEL: 'fatal',
+      REDIS_URL: `redis://127.0.0.1:${port}`,
+      NODE_ID: 'n1',
+    };
+    const demo = await startDemo(env, (sentence) => warnings.push(sentence));
+    try {
+      const { status } = await call('GET', `${demo.url}/health/ready`);
+      expect([status, asked.length]).toEqual([200, 0]);
+      expect(warnings).toEqual(['NODE_ID has no effect without REDIS_URL.']);
+    } finally {
+      for (const socket of asked) socket.destroy();
+      await demo.close();
+      redis.close();
     }
   });
 });
