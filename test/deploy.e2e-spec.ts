@@ -32,6 +32,7 @@ interface PodSpec {
   terminationGracePeriodSeconds: number;
   containers: {
     env: { name: string }[];
+    lifecycle?: { preStop: { exec: { command: string[] } } };
     livenessProbe: Probe;
     readinessProbe: Probe & { timeoutSeconds: number };
   }[];
@@ -133,8 +134,10 @@ describe('the pod of docs/operations.md', () => {
     expect(names.filter((name) => !(name in settings.shape))).toEqual([]);
   });
 
-  it('waits longer for the end than a drain takes', () => {
-    expect(spec.terminationGracePeriodSeconds * 1_000).toBeGreaterThan(
+  it('serves on until no proxy sends it anything new, and waits longer for the end than a drain takes', () => {
+    const [command, seconds] = container!.lifecycle?.preStop.exec.command ?? [];
+    expect([command, Number(seconds)]).toEqual(['sleep', 5]);
+    expect((spec.terminationGracePeriodSeconds - Number(seconds)) * 1_000).toBeGreaterThan(
       settings.parse({}).DRAIN_MS + 5_000,
     );
   });
