@@ -107,6 +107,17 @@ describe('llm-cast', () => {
     expect(program.stderr).toContain('OPENAI_API_KEY has no effect');
   });
 
+  it('takes what Kubernetes tells of a Service for no setting: .env counts', async () => {
+    const cwd = await mkdtemp(join(tmpdir(), 'llm-cast-'));
+    await writeFile(join(cwd, '.env'), 'METRICS_PORT=9464\n');
+    const env = { METRICS_PORT: 'tcp://10.96.0.7:9090', SOCKET_PORT: 'tcp://10.96.0.8:4321' };
+    const { stdout, stderr } = await finished(['--print-config'], { env, cwd });
+    expect(stdout.split('\n')).toEqual(
+      expect.arrayContaining(['METRICS_PORT=9464', 'SOCKET_PORT=4321']),
+    );
+    expect(stderr).toMatch(/^llm-cast: SOCKET_PORT is what Kubernetes tells .*\n$/);
+  });
+
   it('does not start with a .env that it cannot read, and says why', async () => {
     const cwd = await mkdtemp(join(tmpdir(), 'llm-cast-'));
     await writeFile(join(cwd, '.env'), Buffer.from('PORT=8080\n', 'utf16le'));

@@ -97,12 +97,14 @@ function expected(name: string): string {
   }
 }
 
-/** What is set to nothing in the environment does not hide what `.env` says. */
+/** What is set to nothing in the environment, or by Kubernetes, does not hide what `.env` says. */
 function processEnvironment(): NodeJS.ProcessEnv {
   const file = readEnvFile('.env');
   const given = Object.entries(process.env).filter(
-    ([name, value]) =>
-      file[name] === undefined || MAY_BE_EMPTY.includes(name) || value?.trim() !== '',
+    ([name, value = '']) =>
+      file[name] === undefined ||
+      MAY_BE_EMPTY.includes(name) ||
+      (value.trim() !== '' && !isOfService(name, value)),
   );
   return { ...file, ...Object.fromEntries(given) };
 }
