@@ -118,6 +118,16 @@ describe('llm-cast', () => {
     expect(stderr).toMatch(/^llm-cast: SOCKET_PORT is what Kubernetes tells .*\n$/);
   });
 
+  it('warns of a comment in the place of a value', async () => {
+    const cwd = await mkdtemp(join(tmpdir(), 'llm-cast-'));
+    await writeFile(join(cwd, '.env'), 'JWT_SECRET=#k3JvX0d1Qm6c7Tq2Zr9s\n');
+    const { code, stderr } = await finished(['--print-config'], { cwd });
+    expect([code, stderr]).toEqual([
+      0,
+      'llm-cast: .env, line 1: JWT_SECRET is empty, as what follows is read as a comment. A value that begins with # needs quotes.\n',
+    ]);
+  });
+
   it('does not start with a .env that it cannot read, and says why', async () => {
     const cwd = await mkdtemp(join(tmpdir(), 'llm-cast-'));
     await writeFile(join(cwd, '.env'), Buffer.from('PORT=8080\n', 'utf16le'));

@@ -8,9 +8,9 @@ import { readEnvFile } from './env-file.js';
 const folder = mkdtempSync(join(tmpdir(), 'llm-cast-env-'));
 const path = join(folder, '.env');
 
-function read(content: string | Buffer): Record<string, string> {
+function read(content: string | Buffer, warn?: (sentence: string) => void): Record<string, string> {
   writeFileSync(path, content);
-  return readEnvFile(path);
+  return readEnvFile(path, warn);
 }
 
 function refusal(content: string | Buffer): string {
@@ -63,6 +63,26 @@ describe('a .env file', () => {
     ["A='one\\ntwo'", 'one\\ntwo'],
   ])('%j means %j', (content, value) => {
     expect(read(content)).toEqual({ A: value });
+  });
+
+  it('is read with a warning where a comment stands in the place of a value', () => {
+    const said: string[] = [];
+    const content = [
+      '#PORT=8080',
+      'JWT_SECRET=#k3JvX0d1Qm6c7Tq2Zr9s',
+      'B = #f00',
+      'C=# a comment',
+      'D= # another',
+      'E=sk-a#b',
+      "F='#f00'",
+    ];
+    expect(read(content.join('\n'), (sentence) => said.push(sentence))).toMatchObject({
+      JWT_SECRET: '',
+      F: '#f00',
+    });
+    const why =
+      'is empty, as what follows is read as a comment. A value that begins with # needs quotes.';
+    expect(said).toEqual([`${path}, line 2: JWT_SECRET ${why}`, `${path}, line 3: B ${why}`]);
   });
 
   it.each<[string, string | Buffer, RegExp]>([

@@ -4,14 +4,21 @@ import { ConfigError } from './config-error.js';
 /** `NAME=`, with blanks around, after an `export` that shells need. */
 const NAME = /^(?:export\s+)?([A-Za-z_][\w.-]*)\s*=\s*/;
 
+const LOST =
+  'is empty, as what follows is read as a comment. A value that begins with # needs quotes.';
+
 /**
  * The settings in a `.env` file; none where there is no such file. Text is UTF-8, or UTF-16 with a
  * byte-order mark, as PowerShell writes it. A line is empty, a comment (`#`) or `NAME=value`. A value
  * may stand in quotes, then also on several lines; in double quotes `\n` is a line feed and `\"` a
  * quote. Without quotes it ends before a ` #`. Of two lines with one name the last counts.
+ * @param warn called with a sentence for each value that is lost, as it begins with a `#`
  * @throws ConfigError for anything else: a line that is dropped is a setting that is lost
  */
-export function readEnvFile(path: string): Record<string, string> {
+export function readEnvFile(
+  path: string,
+  warn: (sentence: string) => void = () => undefined,
+): Record<string, string> {
   let bytes: Buffer;
   try {
     bytes = readFileSync(path);
@@ -20,7 +27,7 @@ export function readEnvFile(path: string): Record<string, string> {
     if (code === 'ENOENT') return {};
     throw new ConfigError(`${path} cannot be read (${code}).`);
   }
-  return parse(path, decode(path, bytes));
+  return parse(path, decode(path, bytes), warn);
 }
 
 function decode(path: string, bytes: Buffer): string {
@@ -41,7 +48,11 @@ function decode(path: string, bytes: Buffer): string {
   throw new ConfigError(`${path} must be text in UTF-8.`);
 }
 
-function parse(path: string, text: string): Record<string, string> {
+function parse(
+  path: string,
+  text: string,
+  warn: (sentence: string) => void,
+): Record<string, string> {
   const lines = text.split(/\r\n|\n|\r/);
   const settings: Record<string, string> = {};
   for (let at = 0; at < lines.length; at++) {
@@ -55,6 +66,8 @@ function parse(path: string, text: string): Record<string, string> {
     let rest = line.slice(begin.length);
     const [quote = ''] = /^["'`]/.exec(rest) ?? [];
     if (quote === '') {
+      // Who writes a comment puts a blank behind its sign; a key or a colour may begin like this.
+      if (/^#\S/.test(rest)) warn(`${where}: ${name} ${LOST}`);
       settings[name] = rest.replace(/(^|\s)#.*$/, '').trimEnd();
       continue;
     }

@@ -13,13 +13,14 @@ const MAY_BE_EMPTY: readonly string[] = ['OLLAMA_BASE_URL', 'DOORS'];
 /**
  * Reads the settings. An empty variable counts as not set.
  * @param env by default the process environment, over a `.env` file in the working directory
- * @param warn called with a sentence for each setting that is misspelt or has no effect
+ * @param warn called with a sentence for each setting that is misspelt, lost or without effect
  * @throws ConfigError with one sentence for each wrong variable, or for a `.env` that cannot be read
  */
 export function loadConfig(
-  env: NodeJS.ProcessEnv = processEnvironment(),
+  env?: NodeJS.ProcessEnv,
   warn: (sentence: string) => void = () => undefined,
 ): Config {
+  env ??= processEnvironment(warn);
   const written = Object.entries(env).flatMap(([name, value]): [string, string][] => {
     const trimmed = value?.trim();
     return trimmed === undefined || trimmed === '' ? [] : [[name, trimmed]];
@@ -98,8 +99,8 @@ function expected(name: string): string {
 }
 
 /** What is set to nothing in the environment, or by Kubernetes, does not hide what `.env` says. */
-function processEnvironment(): NodeJS.ProcessEnv {
-  const file = readEnvFile('.env');
+function processEnvironment(warn: (sentence: string) => void): NodeJS.ProcessEnv {
+  const file = readEnvFile('.env', warn);
   const given = Object.entries(process.env).filter(
     ([name, value = '']) =>
       file[name] === undefined ||
