@@ -68,6 +68,8 @@ export class Link {
   /** Connections for which a token was asked. */
   #attempts = 0;
   #returning: ReturnType<typeof setTimeout> | undefined;
+  /** Of what is asked again later on this connection. */
+  readonly #retries = new Set<ReturnType<typeof setTimeout>>();
 
   /** @throws TypeError where `url` is no address */
   constructor(
@@ -153,9 +155,11 @@ export class Link {
       if (answer.ok || !answer.error.retryable || !OF_AN_ANSWER.test(event)) {
         return answered(answer);
       }
-      setTimeout(() => {
-        if (this.id === id) this.ask(event, request, answered);
+      const retry = setTimeout(() => {
+        this.#retries.delete(retry);
+        this.ask(event, request, answered);
       }, answer.error.retryAfterMs ?? RETURN_MS);
+      this.#retries.add(retry);
     });
   }
 
@@ -170,6 +174,8 @@ export class Link {
     });
     this.#socket.on('disconnect', (reason) => {
       clearTimeout(this.#renewing);
+      for (const retry of this.#retries) clearTimeout(retry);
+      this.#retries.clear();
       this.#change('down');
       events.down();
       if (reason === 'io server disconnect') this.#comeBack(RETURN_MS * (0.5 + Math.random()));

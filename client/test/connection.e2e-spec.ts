@@ -7,6 +7,7 @@ import { jest } from '@jest/globals';
 import type { RunningServer } from '../../src/server.js';
 import { startApp } from '../../test/support/app.js';
 import { freePort } from '../../test/support/free-port.js';
+import { SECRET, tokenOf } from '../../test/support/credentials.js';
 import { ScriptedUpstream } from '../../test/support/scripted-upstream.js';
 import { until } from '../../test/support/until.js';
 import { type Cast, connect, type Connection, type ConnectOptions } from '../src/index.js';
@@ -101,6 +102,46 @@ describe('the connection of a client', () => {
     const args = ['--input-type=module', '--eval', code];
     const { stdout, stderr } = await run(process.execPath, args, { timeout: 60_000 });
     expect([stdout, stderr]).toEqual(['late\n', '']);
+  });
+
+  it('that is closed holds up no process until it would have asked again', async () => {
+    const client = new URL('../dist/index.js', import.meta.url).href;
+    const narrow = await startApp({
+      OLLAMA_BASE_URL: upstream.url,
+      MAX_CONCURRENT: 2,
+      JWT_SECRET: SECRET,
+      LIMIT_JOINS_PER_10S: 1,
+    });
+    const code = `import { connect } from ${JSON.stringify(client)};
+      const open = () =>
+        connect(${JSON.stringify(narrow.socketUrl)}, { token: async () => '${await tokenOf('ada')}' });
+      const asking = open();
+      const streams = ['one', 'two'].map((prompt) => asking.generate({ prompt }));
+      while (streams.some(({ generationId }) => generationId === undefined)) {
+        await new Promise(setImmediate);
+      }
+      const cast = open();
+      const results = streams.map(({ generationId }) => cast.join(generationId).result);
+      // Two joins are one more than it may, and it has been told so two round trips later.
+      await cast.cancel('A'.repeat(22)).catch(({ code }) => console.log(code));
+      await cast.cancel('B'.repeat(22)).catch(({ code }) => console.log(code));
+      cast.close();
+      for (const result of results) await result.catch(({ code }) => console.log(code));
+      asking.close();
+      const has = (resource) => process.getActiveResourcesInfo().includes(resource);
+      while (has('TCPSocketWrap')) await new Promise(setImmediate);
+      console.log(has('Timeout'));`;
+    const args = ['--input-type=module', '--eval', code];
+    try {
+      const { stdout, stderr } = await run(process.execPath, args, { timeout: 60_000 });
+      expect([stdout.split('\n'), stderr]).toEqual([
+        ['generation_not_found', 'generation_not_found', 'closed', 'closed', 'false', ''],
+        '',
+      ]);
+    } finally {
+      for (let at = 0; at < 2; at++) (await upstream.nextCall()).done();
+      await narrow.close();
+    }
   });
 
   it('is told of: idle, connecting, up, down, up, closed', async () => {
