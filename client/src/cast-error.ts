@@ -20,12 +20,12 @@ export const asError = (thrown: unknown): Error =>
 /** The one error of this package. Go by `code`; `message` is for people. */
 export class CastError extends Error {
   override readonly name = 'CastError';
-  readonly code: ErrorCode | ClientErrorCode;
+  declare readonly code: ErrorCode | ClientErrorCode;
   /** Whether the same request may succeed later, and when at the earliest. */
-  readonly retryable: boolean;
-  readonly retryAfterMs: number | undefined;
+  declare readonly retryable: boolean;
+  declare readonly retryAfterMs: number | undefined;
   /** Which fields of the request are wrong, and why. */
-  readonly details: Refusal['details'];
+  declare readonly details: Refusal['details'];
 
   constructor(
     {

@@ -47,7 +47,7 @@ export interface LinkOptions {
   token: TokenSource | undefined;
   /** What the server is told besides the token. */
   auth: Record<string, unknown> | undefined;
-  socket: Partial<ManagerOptions & SocketOptions>;
+  socket: Partial<ManagerOptions & SocketOptions> | undefined;
 }
 
 /** The connection: is made when it is first needed, comes back by itself, notices when it is dead. */
@@ -68,8 +68,6 @@ export class Link {
   /** Connections for which a token was asked. */
   #attempts = 0;
   #returning: ReturnType<typeof setTimeout> | undefined;
-  /** Of what is asked again later on this connection. */
-  readonly #retries = new Set<ReturnType<typeof setTimeout>>();
 
   /** @throws TypeError where `url` is no address */
   constructor(
@@ -94,7 +92,7 @@ export class Link {
       auth:
         token === undefined
           ? { ...auth }
-          : (give) => void this.#authenticate(token, (got) => give({ ...auth, ...got })),
+          : (give) => void this.#authenticate(token, (token) => give({ ...auth, token })),
       ...socket,
     });
     this.#listen();
@@ -155,11 +153,9 @@ export class Link {
       if (answer.ok || !answer.error.retryable || !OF_AN_ANSWER.test(event)) {
         return answered(answer);
       }
-      const retry = setTimeout(() => {
-        this.#retries.delete(retry);
-        this.ask(event, request, answered);
-      }, answer.error.retryAfterMs ?? RETURN_MS);
-      this.#retries.add(retry);
+      const delay = answer.error.retryAfterMs ?? RETURN_MS;
+      const retry = setTimeout(() => this.ask(event, request, answered), delay);
+      this.#socket.once('disconnect', () => clearTimeout(retry));
     });
   }
 
@@ -174,8 +170,6 @@ export class Link {
     });
     this.#socket.on('disconnect', (reason) => {
       clearTimeout(this.#renewing);
-      for (const retry of this.#retries) clearTimeout(retry);
-      this.#retries.clear();
       this.#change('down');
       events.down();
       if (reason === 'io server disconnect') this.#comeBack(RETURN_MS * (0.5 + Math.random()));
@@ -204,7 +198,10 @@ export class Link {
   }
 
   /** Fetches a token for a new connection. Without one the connection is given up, and tried again. */
-  async #authenticate(source: TokenSource, give: (auth: object) => void): Promise<void> {
+  async #authenticate(
+    source: TokenSource,
+    give: (token: string | undefined) => void,
+  ): Promise<void> {
     const attempt = ++this.#attempts;
     const { engine } = this.#socket.io;
     // What comes late is of no use: another connection asks, or will ask, for its own.
@@ -213,7 +210,7 @@ export class Link {
       const token = await source();
       if (isLate()) return;
       this.#renewLater(source, token);
-      give({ token });
+      give(token);
     } catch (error) {
       if (isLate()) return;
       this.#failed(failedAttempt(this.#url, asError(error)));

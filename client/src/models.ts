@@ -27,7 +27,7 @@ export async function modelsAt(
 async function headersWith(token: TokenSource | undefined): Promise<Headers> {
   try {
     const given = await token?.();
-    return new Headers(given === undefined ? [] : [['authorization', `Bearer ${given}`]]);
+    return new Headers(given === undefined ? given : { authorization: `Bearer ${given}` });
   } catch (cause) {
     throw unreachable(`No token: ${asError(cause).message}`, cause);
   }

@@ -15,17 +15,19 @@ export function utf8Length(text: string): number {
 
 const isLowSurrogate = (unit: number): boolean => unit >= 0xdc00 && unit < 0xe000;
 
-const HEX_DIGITS = 32;
+const ID_BYTES = 16;
 
 /** A new id of 128 random bits. `crypto.randomUUID` is missing on plain HTTP pages. */
 export function randomId(): string {
-  const { crypto } = globalThis as { crypto?: Crypto };
-  if (crypto?.getRandomValues === undefined) {
-    // Unique is enough here; React Native can have real randomness (see the README, React Native).
-    return Array.from({ length: HEX_DIGITS }, () =>
-      Math.floor(Math.random() * 16).toString(16),
-    ).join('');
-  }
-  const bytes = crypto.getRandomValues(new Uint8Array(HEX_DIGITS / 2));
+  const { crypto } = globalThis as { crypto?: Partial<Crypto> };
+  return hexOf(
+    crypto?.getRandomValues?.(new Uint8Array(ID_BYTES)) ??
+      // Unique is enough here; React Native can have real randomness (see the README, React Native).
+      Array.from({ length: ID_BYTES }, () => Math.floor(Math.random() * 256)),
+  );
+}
+
+/** Bytes as hexadecimal digits, two each. */
+export function hexOf(bytes: Iterable<number>): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

@@ -1,4 +1,4 @@
-import { utf8Length } from './platform.js';
+import { hexOf, utf8Length } from './platform.js';
 import type { TerminalRecord } from './protocol.js';
 
 /**
@@ -12,8 +12,6 @@ export async function isWhole(
   if (utf8Length(text) !== bytes) return false;
   const { crypto } = globalThis as { crypto?: Partial<Crypto> };
   if (crypto?.subtle === undefined || typeof TextEncoder === 'undefined') return true;
-  const digest = new Uint8Array(
-    await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)),
-  );
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('') === sha256;
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text));
+  return hexOf(new Uint8Array(digest)) === sha256;
 }

@@ -30,8 +30,7 @@ export class UnfinishedList {
 
   read(): Unfinished[] {
     try {
-      const kept: unknown = JSON.parse(this.storage.getItem(this.key) ?? '[]');
-      return Array.isArray(kept) ? kept.filter(isUnfinished) : [];
+      return (JSON.parse(this.storage.getItem(this.key) ?? '[]') as unknown[]).filter(isUnfinished);
     } catch {
       // The value is not ours, or the browser forbids the access: there is nothing to go on with.
       return [];
