@@ -47,6 +47,7 @@ export class Cast {
   /** @internal */
   constructor(url: string, options: ConnectOptions = {}) {
     const { auth, token, storage, restUrl = url, onWake = pageWakes, socket } = options;
+    const { ackTimeoutMs = ACK_TIMEOUT_MS } = options;
     this.#restUrl = bare(restUrl);
     this.#maxRequestBytes = options.maxRequestBytes ?? MAX_REQUEST_BYTES;
     this.#connectTimeoutMs = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
@@ -54,33 +55,26 @@ export class Cast {
     this.#reports = options.report ?? false;
     this.#token = token;
     this.#unfinished = storage && new UnfinishedList(storage, `llm-cast ${bare(url)}`);
-    const each = (tell: (listener: Listener) => void): void => {
-      this.#readers.forEach(tell);
-      this.#cancellations.forEach(tell);
-    };
-    const ackTimeoutMs = options.ackTimeoutMs ?? ACK_TIMEOUT_MS;
-    const linkOptions = {
-      ackTimeoutMs,
-      onWake,
-      token,
-      auth,
-      socket: { ...socket },
-    };
-    this.#link = new Link(bare(url), linkOptions, {
-      up: () => each((listener) => listener.up()),
-      down: () => each((listener) => listener.down()),
-      doubt: () => each((listener) => listener.ask()),
-      refused: (error) => each((listener) => listener.fail(error)),
-      changed: () => this.#connectionListeners.tell(),
-      record: (record) => {
-        this.#hearOf(record.generationId);
-        each((listener) => listener.receive(record));
+    const each = (tell: (listener: Listener) => void): void => this.#each(tell);
+    this.#link = new Link(
+      bare(url),
+      { ackTimeoutMs, onWake, token, auth, socket },
+      {
+        up: () => each((listener) => listener.up()),
+        down: () => each((listener) => listener.down()),
+        doubt: () => each((listener) => listener.ask()),
+        refused: (error) => each((listener) => listener.fail(error)),
+        changed: () => this.#connectionListeners.tell(),
+        record: (record) => {
+          this.#hearOf(record.generationId);
+          each((listener) => listener.receive(record));
+        },
+        state: (state) => {
+          this.#hearOf(state.generationId);
+          each((listener) => listener.hear(state));
+        },
       },
-      state: (state) => {
-        this.#hearOf(state.generationId);
-        each((listener) => listener.hear(state));
-      },
-    });
+    );
   }
 
   /** Whether the connection is there at this moment. */
@@ -146,8 +140,7 @@ export class Cast {
     if (open === undefined) {
       return this.#open({ generationId, answer: { ...EMPTY, ...options.known } }, options);
     }
-    if (options.onRecord !== undefined) open.onRecord(options.onRecord);
-    return this.#stream(open, options.signal);
+    return this.#stream(open, options);
   }
 
   /**
@@ -157,7 +150,7 @@ export class Cast {
    */
   cancel(generationId: string): Promise<TerminalRecord> {
     const reader = this.#readerOf(generationId);
-    if (reader !== undefined) return reader.cancel();
+    if (reader !== undefined) return this.#stream(reader).cancel();
     const cancellation = new Cancellation(this.#link, generationId);
     const { ended } = cancellation;
     if (this.connection.state === 'closed') cancellation.fail(closed());
@@ -190,7 +183,12 @@ export class Cast {
     this.#unfinished?.flush();
     this.#stopFlushing?.();
     this.#link.close();
-    for (const listener of [...this.#readers, ...this.#cancellations]) listener.fail(closed());
+    this.#each((listener) => listener.fail(closed()));
+  }
+
+  #each(tell: (listener: Listener) => void): void {
+    this.#readers.forEach(tell);
+    this.#cancellations.forEach(tell);
   }
 
   #start(
@@ -207,13 +205,12 @@ export class Cast {
     return this.#stream(reader);
   }
 
-  #open(source: Source, { signal, onRecord }: StreamOptions = {}): CastStream {
+  #open(source: Source, options?: StreamOptions): CastStream {
     const reader = new Reader(this.#link, source);
-    if (onRecord !== undefined) reader.onRecord(onRecord);
     if (this.#reports) reportFelt(reader, this.#link);
     if (this.connection.state === 'closed') reader.fail(closed());
     // Before it is asked for: what was aborted by then is never sent.
-    const stream = this.#stream(reader, signal);
+    const stream = this.#stream(reader, options);
     if (reader.isOver) return stream;
     this.#readers.add(reader);
     const stopWaiting = this.#waitForConnection(reader);
@@ -262,14 +259,16 @@ export class Cast {
     if (this.#heardOf.add(generationId) && !isRead) this.#generationListeners.tell(generationId);
   }
 
-  #stream(reader: Reader, signal?: AbortSignal): CastStream {
-    const cancel = (): void => void reader.cancel();
+  #stream(reader: Reader, { signal, onRecord }: StreamOptions = {}): CastStream {
+    const stream = new CastStream(reader);
+    if (onRecord !== undefined) stream.onRecord(onRecord);
+    const cancel = (): void => void stream.cancel();
     if (signal?.aborted === true) cancel();
     signal?.addEventListener('abort', cancel);
-    void reader.ended
+    void stream.result
       .catch(() => undefined)
       .then(() => signal?.removeEventListener('abort', cancel));
-    return new CastStream(reader);
+    return stream;
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Link } from './link.js';
-import type { ReportRequest, StreamRecord } from './protocol.js';
+import type { ReportRequest } from './protocol.js';
 import type { Reader } from './reader.js';
 
 /** Most lags that are kept of one answer; of a longer one every second, fourth, eighth … record counts. */
@@ -20,7 +20,7 @@ export function reportFelt(reader: Reader, link: Link): void {
   let { connected } = reader.view;
 
   reader.onRecord((record) => {
-    const madeAt = Date.parse(createdAt(record));
+    const madeAt = Date.parse('created_at' in record ? record.created_at : '');
     if (Number.isNaN(madeAt) || records++ % every !== 0) return;
     lags.push(Date.now() - madeAt);
     if (lags.length < MAX_LAGS) return;
@@ -34,6 +34,7 @@ export function reportFelt(reader: Reader, link: Link): void {
     // The first connection of all is no return.
     else if (!connected && view.connected && cuts > 0) resumes++;
     ({ connected } = view);
+    if (view.result !== undefined) tell(view.result.verified);
   });
   const tell = (whole: boolean): void => {
     const { generationId } = reader.view;
@@ -54,9 +55,4 @@ export function reportFelt(reader: Reader, link: Link): void {
     // A server that does not know the event says so, and nobody needs it.
     link.ask('report', report, () => undefined);
   };
-  reader.ended.then(({ verified }) => tell(verified)).catch(() => undefined);
-}
-
-function createdAt(record: StreamRecord): string {
-  return 'created_at' in record ? record.created_at : '';
 }

@@ -14,9 +14,13 @@ export type TextChange = { added: string } | 'replaced';
 
 /** What is read: a generation that is there, or one that has yet to be started. */
 export type Source =
-  | { generationId: string; answer: Answer }
+  | { generationId: string; answer: Answer; start?: never }
   /** Asks for it, each time under the same idempotency key. */
-  | { start: (answered: (answer: StartedAck) => void) => void };
+  | {
+      generationId?: never;
+      answer?: never;
+      start: (answered: (answer: StartedAck) => void) => void;
+    };
 
 /** What the connection tells of; nothing happens to what is over. */
 export interface Listener {
@@ -32,10 +36,9 @@ export interface Listener {
 
 /** Reads one generation to its proven end, over as many connections as that takes. */
 export class Reader implements Listener {
-  readonly ended: Promise<Result>;
+  /** Those that show what is read here, and that nobody has left. */
+  streams = 0;
   #view: View;
-  #resolve!: (result: Result) => void;
-  #reject!: (error: CastError) => void;
   readonly #listeners = new Listeners<TextChange>();
   readonly #recordListeners = new Listeners<StreamRecord>();
   /** On this connection a start or a join is not yet answered. */
@@ -50,16 +53,8 @@ export class Reader implements Listener {
     private readonly link: Link,
     private readonly source: Source,
   ) {
-    this.#view = { ...IDLE, state: 'connecting', connected: link.isUp };
-    if ('generationId' in source) {
-      this.#view = { ...this.#view, ...source.answer, generationId: source.generationId };
-    }
-    this.ended = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
-    // A caller that only reads the text gets the error there, and need not look at this one.
-    this.ended.catch(() => undefined);
+    const { generationId, answer } = source;
+    this.#view = { ...IDLE, state: 'connecting', connected: link.isUp, ...answer, generationId };
   }
 
   get view(): View {
@@ -94,7 +89,7 @@ export class Reader implements Listener {
     if (this.isOver || this.#isAsking || !this.link.isUp) return;
     this.#isAsking = true;
     if (this.#view.generationId !== undefined) this.#join(this.#view.generationId);
-    else if ('start' in this.source) this.#start(this.source.start);
+    else this.#start();
   }
 
   receive(record: StreamRecord): void {
@@ -116,41 +111,34 @@ export class Reader implements Listener {
     this.#update(this.#stateOf(state));
   }
 
-  cancel(): Promise<Result> {
-    if (this.isOver || this.#isCancelling) return this.ended;
+  cancel(): void {
+    if (this.isOver || this.#isCancelling) return;
     if (this.#starts === 0 && this.#view.generationId === undefined) {
-      this.#giveUp('aborted', 'Cancelled before it was sent.');
+      this.fail(final('aborted', 'Cancelled before it was sent.'));
     } else {
       this.#isCancelling = true;
       this.#update({ state: 'cancelling' });
       this.#askCancel();
     }
-    return this.ended;
   }
 
-  leave(): void {
-    // A cancel goes first: this stays until the server has heard of it.
-    if (this.isOver || this.#isCancelling) return;
+  /** One of the streams was left: it looks what there is now. The server hears of the last one. */
+  leave(error: CastError): void {
+    if (--this.streams > 0) return this.#listeners.tell({ added: '' });
     this.#tell('leave');
-    this.#giveUp('closed', 'The stream was left.');
+    this.fail(error);
   }
 
   fail(error: CastError): void {
-    if (this.isOver) return;
-    this.#update({ error });
-    this.#reject(error);
+    if (!this.isOver) this.#update({ error });
   }
 
-  #giveUp(code: CastError['code'], message: string): void {
-    this.fail(final(code, message));
-  }
-
-  #start(start: Extract<Source, { start: unknown }>['start']): void {
+  #start(): void {
     if (++this.#starts > MAX_STARTS) {
       const message = `The connection broke each of ${MAX_STARTS} times that the request was sent.`;
-      return this.#giveUp('unanswered', message);
+      return this.fail(final('unanswered', message));
     }
-    start((answer) => {
+    this.source.start?.((answer) => {
       this.#isAsking = false;
       if (!answer.ok) return this.fail(new CastError(answer.error));
       const { generationId } = answer;
@@ -208,7 +196,6 @@ export class Reader implements Listener {
     const result = { ...record, verified };
     const error = errorOf(result);
     this.#update({ ...answer, ...UNQUEUED, state: record.state, result, error }, change);
-    this.#resolve(result);
   }
 
   /** What is shown of a state: an end is one only when it is proven, and a cancel is on its way. */

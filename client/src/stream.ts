@@ -8,11 +8,30 @@ import type { Result, View } from './view.js';
  * like. It goes on by itself after the connection was lost.
  */
 export class CastStream implements AsyncIterable<string> {
+  /** What reads the answer, for all streams of it. */
   readonly #reader: Reader;
+  /** The terminal record, however the answer ended. Rejects with a CastError where there is none. */
+  readonly result: Promise<Result>;
+  /** What was there when this stream was left. */
+  #left: View | undefined;
+  /** Each ends a subscription. */
+  readonly #stops: (() => void)[] = [];
 
   /** @internal */
   constructor(reader: Reader) {
     this.#reader = reader;
+    reader.streams++;
+    this.result = new Promise((resolve, reject) => {
+      const look = (): void => {
+        const { result, error } = this.view;
+        if (result !== undefined) resolve(result);
+        else if (error !== undefined) reject(error);
+      };
+      reader.subscribe(look);
+      look();
+    });
+    // A caller that only reads the text gets the error there, and need not look at this one.
+    this.result.catch(() => undefined);
   }
 
   /**
@@ -22,11 +41,10 @@ export class CastStream implements AsyncIterable<string> {
    * @throws CastError where the answer failed, or did not arrive whole
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<string, void, undefined> {
-    const reader = this.#reader;
-    let pending = reader.view.text;
+    let pending = this.text;
     let isReplaced = false;
     let goOn = (): void => undefined;
-    const stop = reader.subscribe((text) => {
+    const stop = this.#reader.subscribe((text) => {
       if (text === 'replaced') isReplaced = true;
       else pending += text.added;
       goOn();
@@ -37,13 +55,13 @@ export class CastStream implements AsyncIterable<string> {
           const piece = pending;
           pending = '';
           yield piece;
-        } else if (reader.isOver) break;
+        } else if (this.#isOver) break;
         else await new Promise<void>((resolve) => (goOn = resolve));
       }
     } finally {
       stop();
     }
-    const { error } = reader.view;
+    const { error } = this.view;
     if (error !== undefined && error.code !== 'aborted') throw error;
     if (isReplaced) {
       throw final('text_damaged', 'Pieces were wrong that you have; `text` has been repaired.');
@@ -79,19 +97,14 @@ export class CastStream implements AsyncIterable<string> {
     return this.view.position;
   }
 
-  /** The terminal record, however the answer ended. Rejects with a CastError where there is none. */
-  get result(): Promise<Result> {
-    return this.#reader.ended;
-  }
-
   /** All of it as it is now. The object is the same one until something changes. */
   get view(): View {
-    return this.#reader.view;
+    return this.#left ?? this.#reader.view;
   }
 
   /** @returns a function that ends it */
   subscribe(changed: () => void): () => void {
-    return this.#reader.subscribe(() => changed());
+    return this.#untilLeft(this.#reader.subscribe(() => changed()));
   }
 
   /**
@@ -99,16 +112,34 @@ export class CastStream implements AsyncIterable<string> {
    * @returns a function that ends it
    */
   onRecord(listener: (record: StreamRecord) => void): () => void {
-    return this.#reader.onRecord(listener);
+    return this.#untilLeft(this.#reader.onRecord(listener));
   }
 
   /** Stops the model. Resolves when it has stopped; nothing changes where it was over already. */
   cancel(): Promise<Result> {
-    return this.#reader.cancel();
+    if (this.#left === undefined) this.#reader.cancel();
+    return this.result;
   }
 
-  /** Reads no more, and lets the model go on for those who do, or who may come back. */
+  /**
+   * Reads no more, and lets the model go on for those who do, or who may come back. Other streams of
+   * the same answer go on; the server hears of it when the last one is left.
+   */
   leave(): void {
-    this.#reader.leave();
+    // A cancel goes first: this stays until the server has heard of it.
+    if (this.#isOver || this.state === 'cancelling') return;
+    const error = final('closed', 'The stream was left.');
+    this.#left = { ...this.view, error };
+    this.#reader.leave(error);
+    for (const stop of this.#stops) stop();
+  }
+
+  get #isOver(): boolean {
+    return this.#left !== undefined || this.#reader.isOver;
+  }
+
+  #untilLeft(stop: () => void): () => void {
+    this.#stops.push(stop);
+    return stop;
   }
 }

@@ -5,7 +5,14 @@ import type { RunningServer } from '../../src/server.js';
 import { startApp } from '../../test/support/app.js';
 import { ScriptedUpstream } from '../../test/support/scripted-upstream.js';
 import { until } from '../../test/support/until.js';
-import { type Cast, type CastStream, connect, type ConnectOptions } from '../src/index.js';
+import {
+  type Cast,
+  type CastStream,
+  connect,
+  type ConnectOptions,
+  type StreamOptions,
+  type StreamRecord,
+} from '../src/index.js';
 
 const messages = [{ role: 'user' as const, content: 'Why is the sky blue?' }];
 const UNKNOWN = 'AAAAAAAAAAAAAAAAAAAAAA';
@@ -219,6 +226,53 @@ describe('the client', () => {
     expect(await later.result).toMatchObject({ state: 'completed', verified: true });
     expect(later.text).toBe('unheard');
     expect(stream.text).toBe('');
+  });
+
+  it.each([
+    ['who has asked', 0],
+    ['who has joined', 1],
+  ] as const)('left first by %s, it is read on by the other one', async (_who, at) => {
+    const app = await startApp({ OLLAMA_BASE_URL: upstream.url, ABANDON_AFTER_MS: 50 });
+    const cast = connect(app.socketUrl);
+    const heard: number[][] = [[], []];
+    const options = [0, 1].map((view) => ({
+      signal: new AbortController(),
+      onRecord: ({ seq }: StreamRecord) => void heard[view]!.push(seq),
+    }));
+    const optionsOf = (view: number): StreamOptions => ({
+      ...options[view],
+      signal: options[view]!.signal.signal,
+    });
+    try {
+      const asked = cast.chat({ messages }, optionsOf(0));
+      const request = await upstream.nextCall();
+      await until(() => asked.generationId !== undefined);
+      const views = [asked, cast.join(asked.generationId!, optionsOf(1))];
+      const [left, other] = at === 0 ? views : views.reverse();
+      const reading = collect(left!);
+      request.text('The');
+      await until(() => left!.text === 'The');
+      let changes = 0;
+      left!.subscribe(() => changes++);
+      left!.leave();
+      left!.leave();
+      await expect(left!.result).rejects.toMatchObject({ code: 'closed' });
+      await expect(reading).rejects.toMatchObject({ code: 'closed' });
+      // It is no more to this one than to any who has never read it.
+      options[at]!.signal.abort();
+      await expect(left!.cancel()).rejects.toMatchObject({ code: 'closed' });
+      request.text(' sky');
+      await until(() => other!.text === 'The sky');
+      expect(left!.view).toMatchObject({ text: 'The', error: { code: 'closed' } });
+      expect([changes, heard[at], heard[1 - at]]).toEqual([1, [1], [1, 2]]);
+      expect([request.isOpen, other!.view.error]).toEqual([true, undefined]);
+      other!.leave();
+      await request.closed;
+      await expect(other!.result).rejects.toMatchObject({ code: 'closed' });
+    } finally {
+      cast.close();
+      await app.close();
+    }
   });
 
   it('left before it was accepted, it is read by nobody, and so ends', async () => {
