@@ -23,6 +23,17 @@ describe('a file of conversations', () => {
     expect(read(whole)).toEqual([JSON.parse(JSON.stringify(whole))]);
   });
 
+  it('of a newer version is refused, whatever it holds', () => {
+    const file = JSON.parse(asJson([whole], new Map())) as object;
+    const written = (change: object): string => JSON.stringify({ ...file, ...change });
+    for (const conversations of [[whole], [], [{ v3: true }], undefined]) {
+      expect(() => fromJson(written({ version: 3, conversations }))).toThrow(
+        'This file is of a newer llm-cast than this page: update the server to read it.',
+      );
+    }
+    expect(fromJson(written({ version: 2 })).conversations).toHaveLength(1);
+  });
+
   // Each would keep the page from being drawn, at every visit from then on.
   it.each<[string, object]>([
     ['a model that is no text', { model: { name: 'llama3.2' } }],

@@ -9,6 +9,8 @@ import { type KeptConversation, upgraded } from './upgrade.js';
 
 /** What a file of exported conversations says that it is. */
 const FORMAT = 'llm-cast conversations';
+/** Of the files that are written, and the latest that can be read. */
+const VERSION = 2;
 /** Largest file that is read, in bytes. */
 export const MAX_IMPORT_BYTES = 200 * 1024 * 1024;
 
@@ -17,7 +19,7 @@ const BASE64 = /^[\w+/]*=*$/;
 /** Conversations as a file holds them. */
 interface Exported {
   readonly format: typeof FORMAT;
-  readonly version: 2;
+  readonly version: typeof VERSION;
   readonly conversations: readonly KeptConversation[];
   /** In base64, by id. */
   readonly images: Readonly<Record<string, string>>;
@@ -30,7 +32,7 @@ export function asJson(
 ): string {
   const exported: Exported = {
     format: FORMAT,
-    version: 2,
+    version: VERSION,
     conversations,
     images: Object.fromEntries(images),
   };
@@ -65,7 +67,12 @@ export function fromJson(json: string): {
   conversations: Conversation[];
   images: Map<string, string>;
 } {
-  const { format, conversations, images } = parsed(json);
+  const { format, version, conversations, images } = parsed(json);
+  if (format === FORMAT && Number(version) > VERSION) {
+    throw new Error(
+      'This file is of a newer llm-cast than this page: update the server to read it.',
+    );
+  }
   if (format !== FORMAT || !Array.isArray(conversations) || !conversations.every(isConversation)) {
     throw new Error('This file has no conversations of llm-cast.');
   }
