@@ -151,6 +151,20 @@ describeInBrowser('what goes into the chat page', () => {
         Object.assign(globalThis, { createImageBitmap: createHeld, goOn });
       }),
     );
+    it('keeps it with the conversation where it was chosen, also where another one is shown by then', async () => {
+      await give('paste', [{ name: 'red.png', type: 'image/png', base64: PNG }]);
+      await chat.page.evaluate(() => void (location.hash = '#another'));
+      await goOn();
+      // What is attached after it is read after it.
+      await give('drop', [{ name: 'two.txt', type: 'text/plain', base64: base64('2') }]);
+      const attached = chat.page.getByRole('list', { name: 'Attached files' });
+      await attached.getByText('two.txt').waitFor();
+      expect(await attached.getByRole('listitem').count()).toBe(1);
+      await chat.page.goBack();
+      await attached.getByText('red.png').waitFor();
+      expect(await attached.getByRole('listitem').count()).toBe(1);
+    });
+
     const goOn = (): Promise<void> =>
       chat.page.evaluate(() => (globalThis as unknown as { goOn: () => void }).goOn());
 
@@ -236,6 +250,38 @@ describeInBrowser('what goes into the chat page', () => {
     const call = await stage.upstream.nextCall();
     expect(call.body['messages']).toEqual([{ role: 'user', content: 'b.txt:\n```txt\nB\n```' }]);
     call.done();
+  });
+
+  it('keeps what is attached with the conversation that it was attached in', async () => {
+    const attached = chat.page.getByRole('list', { name: 'Attached files' });
+    await chat.ask('One?');
+    (await stage.upstream.nextCall()).text('First.').done();
+    await chat.answered();
+    await give('drop', [
+      { name: 'one.txt', type: 'text/plain', base64: base64('1') },
+      { name: 'b.zip', type: 'application/zip', base64: base64('PK\u0003\u0004\u0000') },
+    ]);
+    await chat.sees('b.zip is neither an image nor text.');
+    await attached.getByText('one.txt').waitFor();
+    await chat.button('New conversation').first().click();
+    await attached.waitFor({ state: 'hidden' });
+    expect(await chat.page.getByRole('alert').count()).toBe(0);
+    await give('drop', [{ name: 'two.txt', type: 'text/plain', base64: base64('2') }]);
+    await chat.ask('Two?');
+    const second = await stage.upstream.nextCall();
+    expect(second.body['messages']).toEqual([
+      { role: 'user', content: 'Two?\n\ntwo.txt:\n```txt\n2\n```' },
+    ]);
+    second.text('Second.').done();
+    await chat.answered();
+    await chat.page.getByRole('navigation').getByText('One?').click();
+    await attached.getByText('one.txt').waitFor();
+    await chat.ask('And?');
+    const third = await stage.upstream.nextCall();
+    expect((third.body['messages'] as { content: string }[]).at(-1)?.content).toBe(
+      'And?\n\none.txt:\n```txt\n1\n```',
+    );
+    third.done();
   });
 
   it('stays where it is when something else is dropped', async () => {

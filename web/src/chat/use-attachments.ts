@@ -1,59 +1,72 @@
-import { ref, shallowRef } from 'vue';
+import { computed, shallowReactive } from 'vue';
 import type { Images } from '../conversations/images';
 import { type Attachment, readAttachment } from './read-attachment';
 
 /** Most files of one question. */
 const MAX_FILES = 10;
 
-/** The files that go with the next question. */
-export function useAttachments() {
-  const attachments = shallowRef<readonly Attachment[]>([]);
+/** What was chosen in one conversation. */
+interface Chosen {
+  attachments: readonly Attachment[];
   /** Why a file is not among them. */
-  const problem = ref('');
-  let reading: Promise<void> | undefined;
+  problem: string;
+  /** Resolves when all that was added is read; undefined where it is. */
+  reading: Promise<void> | undefined;
+}
 
+/** The files that go with the next question: each conversation has its own. */
+export function useAttachments(conversation: () => string) {
+  const all = new Map<string, Chosen>();
+
+  /** Of the conversation that is shown. */
+  const chosen = computed((): Chosen => {
+    const id = conversation();
+    const known = all.get(id);
+    if (known !== undefined) return known;
+    const none: Chosen = { attachments: [], problem: '', reading: undefined };
+    const reactive = shallowReactive(none);
+    all.set(id, reactive);
+    return reactive;
+  });
+
+  /** A file that is still being read when another conversation is shown stays in this one. */
   function add(files: Iterable<File>): Promise<void> {
-    problem.value = '';
+    const here = chosen.value;
+    here.problem = '';
     const given = [...files];
-    const read = (reading ?? Promise.resolve()).then(() => readEach(given));
-    reading = read;
+    const read = (here.reading ?? Promise.resolve()).then(() => readEach(given, here));
+    here.reading = read;
     return read.finally(() => {
-      if (reading === read) reading = undefined;
+      if (here.reading === read) here.reading = undefined;
     });
   }
 
-  async function readEach(files: readonly File[]): Promise<void> {
+  async function readEach(files: readonly File[], here: Chosen): Promise<void> {
     for (const file of files) {
       try {
-        if (attachments.value.length === MAX_FILES) {
+        if (here.attachments.length === MAX_FILES) {
           throw new Error(`At most ${MAX_FILES} files go with a question.`);
         }
-        attachments.value = [...attachments.value, await readAttachment(file)];
+        const read = await readAttachment(file);
+        here.attachments = [...here.attachments, read];
       } catch (error) {
-        problem.value = error instanceof Error ? error.message : String(error);
+        here.problem = error instanceof Error ? error.message : String(error);
       }
     }
   }
 
   function remove(id: string): void {
-    attachments.value = attachments.value.filter((one) => one.id !== id);
-    problem.value = '';
+    const here = chosen.value;
+    here.attachments = here.attachments.filter((one) => one.id !== id);
+    here.problem = '';
   }
 
   function clear(): void {
-    attachments.value = [];
-    problem.value = '';
+    chosen.value.attachments = [];
+    chosen.value.problem = '';
   }
 
-  return {
-    attachments,
-    problem,
-    add,
-    remove,
-    clear,
-    /** Resolves when all that was added is read; undefined where it is. */
-    reading: () => reading,
-  };
+  return { chosen, add, remove, clear };
 }
 
 export function imagesAmong(attachments: readonly Attachment[]): Images {
