@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import type { RunningServer } from '../../src/server.js';
 import { startApp } from '../../test/support/app.js';
 import { FaultProxy } from '../../test/support/fault-proxy.js';
@@ -12,6 +13,18 @@ import {
   titleOf,
 } from '../src/conversation.js';
 import { type Cast, connect, type ConnectOptions } from '../src/index.js';
+
+/** All clocks but that of dates and intervals. */
+const REAL = [
+  'hrtime',
+  'nextTick',
+  'performance',
+  'queueMicrotask',
+  'setImmediate',
+  'clearImmediate',
+  'setTimeout',
+  'clearTimeout',
+] as const;
 
 /** One storage for several tabs, with a memory that outlives them. */
 class SharedStorage implements ConversationStorage {
@@ -248,6 +261,37 @@ describe('a conversation', () => {
     await until(() => open.view.status === 'ready');
     expect(text()).toEqual(['why?', 'Because']);
     expect(upstream.calls).toHaveLength(before + 1);
+  });
+
+  it('is not given up by another tab, however long the one that asks has had no server', async () => {
+    const before = upstream.calls.length;
+    const proxy = await FaultProxy.start(Number(new URL(app.socketUrl).port));
+    const away = { connectTimeoutMs: Infinity, socket: { reconnectionDelayMax: 50 } };
+    try {
+      proxy.refusing = true;
+      // The connection goes by timers of its own.
+      jest.useFakeTimers({ doNotFake: [...REAL] });
+      const first = load('main', {}, proxy.url, away);
+      await first.open.send('why?');
+      await jest.advanceTimersByTimeAsync(30 * 60_000);
+      const second = load('main', {}, proxy.url, away);
+      await until(() => second.open.view.status !== 'loading');
+      expect([first, second].map(({ open }) => open.view.status)).toEqual([
+        'submitted',
+        'submitted',
+      ]);
+      proxy.refusing = false;
+      (await upstream.nextCall()).text('Because').done();
+      for (const { open, text } of [first, second]) {
+        await until(() => open.view.status === 'ready');
+        expect(text()).toEqual(['why?', 'Because']);
+      }
+      expect(upstream.calls).toHaveLength(before + 1);
+    } finally {
+      jest.useRealTimers();
+      for (const cast of casts) cast.close();
+      await proxy.close();
+    }
   });
 
   it('says why an answer failed, and can be answered again', async () => {

@@ -33,7 +33,7 @@ export interface Settings {
 export interface Answer {
   /** Also its idempotency key: every tab and every attempt that asks for it gets the one answer. */
   readonly id: string;
-  /** In milliseconds since 1970. */
+  /** In milliseconds since 1970; until the server has the question, when a tab last meant to ask it. */
   readonly askedAt: number;
   /** Undefined = the server's choice. */
   readonly model: string | undefined;

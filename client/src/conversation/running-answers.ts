@@ -11,6 +11,8 @@ import { runningTurns, withAnswer } from './turns.js';
 const KEEP_MS = 1_000;
 /** The server forgets an idempotency key after RETAIN_MS (10 min): after that, asking starts anew. */
 const KEY_LIVES_MS = 300_000;
+/** How often a tab that cannot ask yet says that it still means to: others must not give it up. */
+const STILL_ASKING_MS = 60_000;
 
 interface RunningAnswer {
   /** Undefined while the request is being put together. */
@@ -107,7 +109,15 @@ export class RunningAnswers {
         void this.#change(conversationId, id, (kept) => partOf(kept, view));
       }
     };
-    const unsubscribe = stream.subscribe(look);
+    const stillAsking = setInterval(() => {
+      if (stream.generationId !== undefined) return clearInterval(stillAsking);
+      void this.#change(conversationId, id, (kept) => ({ ...kept, askedAt: Date.now() }));
+    }, STILL_ASKING_MS);
+    const stop = stream.subscribe(look);
+    const unsubscribe = (): void => {
+      clearInterval(stillAsking);
+      stop();
+    };
     const leave = (): void => {
       unsubscribe();
       stream.leave();
