@@ -41,8 +41,12 @@ export function serviceWorker(): Plugin {
           ([, name]) => name!,
         );
         const files = ['./', 'page.json', 'icon.svg', ...new Set(own)];
-        const version = createHash('sha256').update(html).digest('hex').slice(0, 12);
-        const source = read('sw.js')
+        const worker = read('sw.js');
+        const version = createHash('sha256')
+          .update(html + worker)
+          .digest('hex')
+          .slice(0, 12);
+        const source = worker
           .replace('__FILES__', JSON.stringify(files))
           .replace('__VERSION__', JSON.stringify(version));
         this.emitFile({ type: 'asset', fileName: 'sw.js', source });

@@ -14,7 +14,7 @@ addEventListener('install', (event) => {
   event.waitUntil(
     caches
       .open(CACHE)
-      .then((cache) => cache.addAll(FILES))
+      .then((cache) => Promise.all(FILES.map((name) => add(cache, name))))
       .then(() => skipWaiting()),
   );
 });
@@ -46,7 +46,7 @@ async function keptFirst(request) {
   const kept = await find(request);
   if (kept !== undefined) return kept;
   const response = await fetch(request);
-  if (response.ok) await keep(request, response);
+  await keep(request, response);
   return response;
 }
 
@@ -55,7 +55,7 @@ async function serverFirst(request, path) {
   const name = path === '' ? './' : path;
   const response = fetch(request);
   const answer = await Promise.race([response.catch(() => undefined), patience()]);
-  if (answer?.ok) await keep(name, answer);
+  if (answer !== undefined) await keep(name, answer);
   // A proxy answers in the place of a server that is away.
   if (answer !== undefined && answer.status < 500) return answer;
   return (await find(name)) ?? answer ?? response;
@@ -76,8 +76,23 @@ async function find(name) {
   }
 }
 
+/** Without one of them the page would not open: then this worker does not take over. */
+async function add(cache, name) {
+  const response = await fetch(name);
+  if (!(await isOurs(name, response))) throw new Error(`A proxy answers for ${name}.`);
+  await cache.put(name, response);
+}
+
+/** Whether it is of the page, and not what a proxy answers in its place: its page to sign in is HTML too. */
+async function isOurs(name, response) {
+  if (!response.ok || response.redirected || response.type !== 'basic') return false;
+  if (name !== './') return !response.headers.get('content-type')?.startsWith('text/html');
+  return (await response.clone().text()).includes('<title>llm-cast</title>');
+}
+
 /** Where the browser has no room for it, the page does without. */
 async function keep(name, response) {
+  if (!(await isOurs(name, response))) return;
   const copy = response.clone();
   try {
     const cache = await caches.open(CACHE);

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, request as forward } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname } from 'node:path';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
@@ -131,6 +131,81 @@ describeInBrowser('the chat page where something is missing', () => {
       await chat.page.reload();
       await chat.sees('Hello.');
       await chat.page.getByText('Reconnecting to the server.').waitFor();
+    } finally {
+      proxy.closeAllConnections();
+      proxy.close();
+    }
+  });
+
+  it('keeps nothing that a proxy answers in its place, such as the page to sign in', async () => {
+    const chat = await openKept();
+    const { port } = new URL(stage.app.url);
+    await stage.app.close();
+    // Some answer with it at once, others send to where it is.
+    const proxy = createServer(({ url }, response) => {
+      if (url !== '/' && url !== '/sign-in') {
+        return response.writeHead(302, { location: '/sign-in' }).end();
+      }
+      return response.setHeader('content-type', 'text/html').end('<title>Welcome</title>Sign in');
+    });
+    await once(proxy.listen(Number(port), '127.0.0.1'), 'listening');
+    try {
+      await chat.page.reload();
+      await chat.sees('Sign in');
+      const asked = ['page.json', 'assets/new.js'];
+      const kept = await chat.page.evaluate(async (names) => {
+        for (const name of names) await (await fetch(name)).text();
+        return Promise.all(names.map(async (name) => (await caches.match(name))?.redirected));
+      }, asked);
+      expect(kept).toEqual([false, undefined]);
+    } finally {
+      proxy.closeAllConnections();
+      proxy.close();
+    }
+    await chat.page.reload();
+    await chat.sees('Hello.');
+  });
+
+  it('is not kept where a proxy answers for a part of it', async () => {
+    const app = new URL(stage.app.url);
+    let isSignedIn = true;
+    const proxy = createServer((request, response) => {
+      const { url = '', headers } = request;
+      // What the worker fetches for itself, not what is shown.
+      const isSent = headers['sec-fetch-mode'] !== 'navigate' && url === '/' && !isSignedIn;
+      if (isSent) return response.writeHead(302, { location: '/sign-in' }).end();
+      if (url === '/sign-in') {
+        return response.setHeader('content-type', 'text/html').end('Sign in');
+      }
+      const { port, hostname: host } = app;
+      const through = forward({ host, port, path: url, headers }, (answer) => {
+        response.writeHead(answer.statusCode!, answer.headers);
+        answer.pipe(response);
+      });
+      return through.end();
+    });
+    await once(proxy.listen(0, '127.0.0.1'), 'listening');
+    const { port } = proxy.address() as AddressInfo;
+    try {
+      const page = await context.newPage();
+      const keptAt = (): Promise<number | undefined> =>
+        page.evaluate(async () => (await caches.match('./'))?.status);
+      const installed = (): Promise<string | undefined> =>
+        page.evaluate(async () => {
+          const registration = await navigator.serviceWorker.getRegistration();
+          const { installing, active } = registration ?? {};
+          return installing?.state ?? active?.state;
+        });
+      isSignedIn = false;
+      await page.goto(`http://127.0.0.1:${port}/`);
+      await page.getByLabel('Your question').waitFor();
+      await page.evaluate(() => navigator.serviceWorker.register('sw.js').then(() => undefined));
+      await until(async () => (await installed()) !== 'installing');
+      expect(await keptAt()).toBeUndefined();
+      isSignedIn = true;
+      await page.reload();
+      await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
+      expect(await keptAt()).toBe(200);
     } finally {
       proxy.closeAllConnections();
       proxy.close();
