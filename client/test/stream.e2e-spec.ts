@@ -11,7 +11,6 @@ import {
   connect,
   type ConnectOptions,
   type StreamOptions,
-  type StreamRecord,
 } from '../src/index.js';
 
 const messages = [{ role: 'user' as const, content: 'Why is the sky blue?' }];
@@ -235,40 +234,37 @@ describe('the client', () => {
     const app = await startApp({ OLLAMA_BASE_URL: upstream.url, ABANDON_AFTER_MS: 50 });
     const cast = connect(app.socketUrl);
     const heard: number[][] = [[], []];
-    const options = [0, 1].map((view) => ({
-      signal: new AbortController(),
-      onRecord: ({ seq }: StreamRecord) => void heard[view]!.push(seq),
-    }));
+    const aborts = [new AbortController(), new AbortController()];
     const optionsOf = (view: number): StreamOptions => ({
-      ...options[view],
-      signal: options[view]!.signal.signal,
+      signal: aborts[view]!.signal,
+      onRecord: ({ seq }) => void heard[view]!.push(seq),
     });
     try {
       const asked = cast.chat({ messages }, optionsOf(0));
       const request = await upstream.nextCall();
       await until(() => asked.generationId !== undefined);
-      const views = [asked, cast.join(asked.generationId!, optionsOf(1))];
-      const [left, other] = at === 0 ? views : views.reverse();
-      const reading = collect(left!);
+      const joined = cast.join(asked.generationId!, optionsOf(1));
+      const [left, other] = at === 0 ? [asked, joined] : [joined, asked];
+      const reading = collect(left);
       request.text('The');
-      await until(() => left!.text === 'The');
+      await until(() => left.text === 'The');
       let changes = 0;
-      left!.subscribe(() => changes++);
-      left!.leave();
-      left!.leave();
-      await expect(left!.result).rejects.toMatchObject({ code: 'closed' });
+      left.subscribe(() => changes++);
+      left.leave();
+      left.leave();
+      await expect(left.result).rejects.toMatchObject({ code: 'closed' });
       await expect(reading).rejects.toMatchObject({ code: 'closed' });
       // It is no more to this one than to any who has never read it.
-      options[at]!.signal.abort();
-      await expect(left!.cancel()).rejects.toMatchObject({ code: 'closed' });
+      aborts[at]!.abort();
+      await expect(left.cancel()).rejects.toMatchObject({ code: 'closed' });
       request.text(' sky');
-      await until(() => other!.text === 'The sky');
-      expect(left!.view).toMatchObject({ text: 'The', error: { code: 'closed' } });
+      await until(() => other.text === 'The sky');
+      expect(left.view).toMatchObject({ text: 'The', error: { code: 'closed' } });
       expect([changes, heard[at], heard[1 - at]]).toEqual([1, [1], [1, 2]]);
-      expect([request.isOpen, other!.view.error]).toEqual([true, undefined]);
-      other!.leave();
+      expect([request.isOpen, other.view.error]).toEqual([true, undefined]);
+      other.leave();
       await request.closed;
-      await expect(other!.result).rejects.toMatchObject({ code: 'closed' });
+      await expect(other.result).rejects.toMatchObject({ code: 'closed' });
     } finally {
       cast.close();
       await app.close();
