@@ -1,7 +1,11 @@
 import type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
+import { loadConfig } from '../../src/config/load.js';
+import { DemoModule } from '../../src/demo/demo.module.js';
+import { FaultProxy } from '../../src/demo/fault-proxy.js';
 import { startDemo } from '../../src/demo/start.js';
-import type { RunningServer } from '../../src/server.js';
+import { type RunningServer, startServer } from '../../src/server.js';
 import { call } from '../../test/support/rest.js';
+import { ScriptedUpstream } from '../../test/support/scripted-upstream.js';
 import { faults } from './support/axe.js';
 import { describeInBrowser, launchBrowser } from './support/browser.js';
 import { Chat } from './support/chat.js';
@@ -11,6 +15,28 @@ import { keptAnswer } from './support/kept-answer.js';
 const QUESTION = 'How is its speed measured?';
 
 const FAULTS = ['Cut this connection', 'Go offline for 10 s', 'Stall this reader'];
+
+const SETTINGS = { PORT: '0', SOCKET_PORT: '0', LOG_LEVEL: 'fatal', DRAIN_MS: '0' };
+
+/** The demo's page in front of a model that says what a test has it say, when it does. */
+async function startOn(upstream: ScriptedUpstream): Promise<RunningServer> {
+  const proxy = await FaultProxy.listen({ host: '127.0.0.1', port: 0 });
+  const server = await startServer(loadConfig({ ...SETTINGS, OLLAMA_BASE_URL: upstream.url }), {
+    questions: [],
+    longQuestion: QUESTION,
+    socketPort: proxy.port,
+    module: DemoModule.with(proxy),
+  });
+  proxy.target = { host: '127.0.0.1', port: Number(new URL(server.socketUrl).port) };
+  return {
+    ...server,
+    close: async () => {
+      await server.close();
+      await proxy.close();
+      await upstream.close();
+    },
+  };
+}
 
 /** Concurrent tests begin before `beforeAll`. */
 let launched: Promise<Browser> | undefined;
@@ -23,14 +49,12 @@ class Stand {
     readonly chat: Chat,
   ) {}
 
-  static async during(visit: (stand: Stand) => Promise<void>): Promise<void> {
+  static async during(
+    visit: (stand: Stand) => Promise<void>,
+    start: () => Promise<RunningServer> = () => startDemo(SETTINGS),
+  ): Promise<void> {
     const browser = await (launched ??= launchBrowser());
-    const demo = await startDemo({
-      PORT: '0',
-      SOCKET_PORT: '0',
-      LOG_LEVEL: 'fatal',
-      DRAIN_MS: '0',
-    });
+    const demo = await start();
     const context = await browser.newContext();
     try {
       const chat = await Chat.open(context, demo.url);
@@ -118,22 +142,32 @@ describeInBrowser('the break-it panel', () => {
     }),
   );
 
-  it.concurrent('opens a second tab that streams the same answer', () =>
-    Stand.during(async (stand) => {
-      const { chat, context } = stand;
-      await stand.askAndRead();
-      const [second] = await Promise.all([
-        context.waitForEvent('page'),
-        chat.button('Open a second tab').click(),
-      ]);
-      await second.getByText('npm run bench').first().waitFor();
-      for (const page of [chat.page, second]) {
-        const stop = page.getByRole('button', { name: 'Stop', exact: true });
-        expect(await stop.isVisible()).toBe(true);
-      }
-      await Promise.all([stand.expectWhole(chat.page), stand.expectWhole(second)]);
-    }),
-  );
+  it.concurrent('opens a second tab that streams the same answer', async () => {
+    const upstream = await ScriptedUpstream.start();
+    await Stand.during(
+      async (stand) => {
+        const { chat, context } = stand;
+        await chat.ask(QUESTION);
+        const answer = (await upstream.nextCall()).text('With ');
+        await chat.answers.getByText('With').first().waitFor();
+        const [second] = await Promise.all([
+          context.waitForEvent('page'),
+          chat.button('Open a second tab').click(),
+        ]);
+        const tabs = [chat.page, second];
+        await second.locator('.answer').getByText('With').first().waitFor();
+        for (const piece of ['npm ', 'run ', 'bench, ', 'as ']) answer.text(piece);
+        for (const page of tabs) {
+          await page.locator('.answer').getByText('npm run bench').first().waitFor();
+          const stop = page.getByRole('button', { name: 'Stop', exact: true });
+          expect(await stop.isVisible()).toBe(true);
+        }
+        answer.text('it says.').done();
+        await Promise.all(tabs.map((page) => stand.expectWhole(page)));
+      },
+      () => startOn(upstream),
+    );
+  });
 
   it.concurrent('asks for a long answer by itself where none is coming, and breaks that', () =>
     Stand.during(async (stand) => {
