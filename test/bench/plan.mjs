@@ -1,8 +1,10 @@
 // What is measured, in full and with `--quick`. Each part says for which rows, and how one run of it goes.
+import { pins } from './processes.mjs';
 import { OPENAI_ROWS } from './rig.mjs';
 import {
   capacity,
   coldStart,
+  halfCore,
   memory,
   openAi,
   overload,
@@ -29,6 +31,14 @@ export function plan(quick, peers) {
     rounds,
     run: (row) => steady(row, { warmMs, windowMs, ...load }),
   });
+  const carrying = {
+    rate: 40,
+    boundMs: 250,
+    factor: 1.25,
+    most: quick ? 125 : 3_000,
+    warmMs,
+    windowMs,
+  };
   const few = quick ? ALL.slice(0, 2) : ALL;
   return {
     ...(!quick && { '100x40': steadily(ALL, { streams: 100, rate: 40 }) }),
@@ -59,16 +69,18 @@ export function plan(quick, peers) {
     capacity: {
       rows: few.slice(0, 2),
       rounds,
+      run: (row) => capacity(row, { ...carrying, from: quick ? 100 : 300, perSecond: 150 }),
+    },
+    'half core': {
+      rows: pins ? few.slice(0, 2) : [],
+      rounds,
+      // Starts take what they take, so on half a core there are half as many a second, and more to warm up.
       run: (row) =>
-        capacity(row, {
-          rate: 40,
-          boundMs: 250,
-          from: quick ? 100 : 300,
-          factor: 1.25,
-          most: quick ? 125 : 3_000,
-          warmMs,
-          windowMs,
-          perSecond: 150,
+        halfCore(row, {
+          ...carrying,
+          from: quick ? 50 : 150,
+          perSecond: 60,
+          warmMs: quick ? warmMs : 8_000,
         }),
     },
     starts: {

@@ -14,6 +14,15 @@ const POLL_MS = 100;
 const ANSWER_MS = 120_000;
 const GOODBYE_MS = 3_000;
 
+/** Longer than one search for a capacity takes. */
+const HALF_MS = 1_200_000;
+/** Takes its share of the server's core until it is killed. @returns {import('node:child_process').ChildProcess} */
+export function takeHalfTheCore() {
+  const spin = `for (const end = Date.now() + ${HALF_MS}; Date.now() < end;);`;
+  const command = [String(CORES.server), process.execPath, '-e', spin];
+  return spawn('taskset', ['-c', ...command], { stdio: 'ignore' });
+}
+
 /** A process of the benchmark; one of Node is ready when it has printed where it listens. */
 export class Process {
   /** Where it listens: the URLs of the line it printed, without their paths. */

@@ -81,7 +81,7 @@ function columns(part, rows) {
           : digits(firstMs.median - direct.firstMs.median),
     };
   }
-  if (part === 'capacity') {
+  if (part === 'capacity' || part === 'half core') {
     return {
       'streams, p99 < 250 ms': ({ streams }) => shown(streams),
       '÷ tutorial': ({ streams }) => ratio(streams, tutorial?.streams),

@@ -1,5 +1,5 @@
 import { nowUs, sleep, sleepUntil } from './clock.mjs';
-import { CORES, Process } from './processes.mjs';
+import { CORES, Process, takeHalfTheCore } from './processes.mjs';
 import { Rig, ROWS } from './rig.mjs';
 
 const MS = 1000;
@@ -147,6 +147,16 @@ export async function capacity(row, { from, factor, most, boundMs, ...load }) {
   };
 }
 const OVERLOAD = 1.5;
+
+/** As {@link capacity}, of half a core: on a slow machine a whole one is more than the load generator's. */
+export async function halfCore(row, load) {
+  const other = takeHalfTheCore();
+  try {
+    return await capacity(row, load);
+  } finally {
+    other.kill();
+  }
+}
 
 /** Nothing listens there: no upstream takes part in a start. */
 const NOWHERE = 'http://127.0.0.1:1';
