@@ -10,6 +10,6 @@ export interface Door {
   owns(path: string, headers: IncomingHttpHeaders): boolean;
   /** The body of a refusal, as its clients know it; a text is sent as plain text. */
   refusal(refused: Refused): object | string;
-  /** Its clients send JSON under any content type, or under none; believed of pages that may ask. */
-  readonly takesAnyContentType?: true;
+  /** Who sends it JSON under any content type, or under none: pages that may ask, or programs. */
+  readonly takesAnyContentType?: 'pages' | 'programs';
 }

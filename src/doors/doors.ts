@@ -48,9 +48,11 @@ export function refusalAtDoor(
 }
 
 /**
- * Whether the body of a request is JSON whatever its content type says. Only a browser names an origin,
- * and one that may not ask was refused before.
+ * Whether the body of a request is JSON whatever its content type says. A page names its origin, and one
+ * that may not ask was refused before; a browser that names none tells at least that it is one.
  */
 export function isJsonAnyway({ path, headers }: Request): boolean {
-  return headers.origin !== undefined && doorOf(path, headers)?.takesAnyContentType === true;
+  const { origin, 'sec-fetch-site': site } = headers;
+  const takenOf = doorOf(path, headers)?.takesAnyContentType;
+  return origin === undefined ? site === undefined && takenOf === 'programs' : takenOf === 'pages';
 }

@@ -244,6 +244,20 @@ describe('ollama-js', () => {
     expect([status, body.error]).toEqual([400, expect.stringContaining('/ai/chat')]);
   });
 
+  it('takes JSON without its content type of a program, as `curl -d` sends it, and of no browser', async () => {
+    const asked = (headers: Record<string, string>): Promise<Response> =>
+      fetch(`${app.url}/api/chat`, {
+        method: 'POST',
+        body: JSON.stringify({ model, messages, stream: false }),
+        headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
+      });
+    const answer = asked({});
+    (await upstream.nextCall()).text('The sky').done();
+    expect(await (await answer).json()).toMatchObject({ message: { content: 'The sky' } });
+    expect((await asked({ origin: 'http://localhost:5173' })).status).toBe(415);
+    expect((await asked({ 'sec-fetch-site': 'same-origin' })).status).toBe(415);
+  });
+
   it('says that Ollama is running to a client, and shows the page to a browser', async () => {
     const said = await fetch(app.url);
     expect([await said.text(), said.headers.get('vary')]).toEqual([

@@ -7,5 +7,5 @@ export const aiSdkDoor: Door = {
   owns: (path) => path === '/ai' || path.startsWith('/ai/'),
   refusal: errorText,
   // The workflow transport names none, and a browser then writes text/plain.
-  takesAnyContentType: true,
+  takesAnyContentType: 'pages',
 };

@@ -6,4 +6,6 @@ export const ollamaDoor: Door = {
   name: 'ollama',
   owns: (path) => path === '/api' || path.startsWith('/api/'),
   refusal: errorLine,
+  // Ollama looks at no content type, and its documents ask with `curl -d`, which says that it is a form.
+  takesAnyContentType: 'programs',
 };
