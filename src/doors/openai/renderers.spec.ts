@@ -100,6 +100,15 @@ describe('events of a response', () => {
     );
   });
 
+  it('have no usage at the end where nobody knows it: version 2 of the provider of the AI SDK takes no null', () => {
+    const events = new ResponseEvents(responseFacts());
+    const { entries } = logOf({ parts: [], completes: true });
+    entries.forEach((entry) => events.entry(entry));
+    const response = events.response('in_progress');
+    expect(response['status']).toBe('completed');
+    expect(response).not.toHaveProperty('usage');
+  });
+
   it('go on behind all that may have been seen where a node was lost', () => {
     const events = new ResponseEvents(responseFacts());
     const { entries } = logOf({ parts: [], completes: false });

@@ -94,17 +94,8 @@ export class ResponseEvents {
       model: this.facts.model,
       output: open === undefined ? [...this.output] : [...this.output, open],
       ...this.facts.note.echo,
-      usage:
-        ended === undefined || usage === null
-          ? null
-          : {
-              input_tokens: usage.promptTokens,
-              // Upstreams do not tell these; clients require the fields.
-              input_tokens_details: { cached_tokens: 0 },
-              output_tokens: usage.completionTokens,
-              output_tokens_details: { reasoning_tokens: 0 },
-              total_tokens: usage.promptTokens + usage.completionTokens,
-            },
+      // Of one that has ended it is a number or not there: some clients take no null.
+      ...(ended === undefined ? { usage: null } : usage !== null && { usage: usageOf(usage) }),
     };
   }
 
@@ -194,4 +185,15 @@ export class ResponseEvents {
   private event(type: string, fields: object): ResponseEvent {
     return { type, sequence_number: this.number++, ...fields };
   }
+}
+
+function usageOf({ promptTokens, completionTokens }: NonNullable<Usage>): object {
+  return {
+    input_tokens: promptTokens,
+    // Upstreams do not tell these; clients require the fields.
+    input_tokens_details: { cached_tokens: 0 },
+    output_tokens: completionTokens,
+    output_tokens_details: { reasoning_tokens: 0 },
+    total_tokens: promptTokens + completionTokens,
+  };
 }
