@@ -728,6 +728,8 @@ export type GenerateRequest = {
         [name: string]: unknown;
       }
     | undefined;
+  /** `true`: a server that takes a schema for advice, as that of OpenAI does, keeps to it. */
+  strict?: boolean | undefined;
   /** Asks a thinking model to think, or how hard. */
   think?: boolean | 'low' | 'medium' | 'high' | 'max' | undefined;
   options?: SamplingOptions | undefined;
@@ -768,6 +770,8 @@ export type ChatRequest = {
         [name: string]: unknown;
       }
     | undefined;
+  /** `true`: a server that takes a schema for advice, as that of OpenAI does, keeps to it. */
+  strict?: boolean | undefined;
   /** Asks a thinking model to think, or how hard. */
   think?: boolean | 'low' | 'medium' | 'high' | 'max' | undefined;
   options?: SamplingOptions | undefined;
@@ -797,6 +801,8 @@ export type GenerateBody = {
         [name: string]: unknown;
       }
     | undefined;
+  /** `true`: a server that takes a schema for advice, as that of OpenAI does, keeps to it. */
+  strict?: boolean | undefined;
   /** Asks a thinking model to think, or how hard. */
   think?: boolean | 'low' | 'medium' | 'high' | 'max' | undefined;
   options?: SamplingOptions | undefined;
@@ -837,6 +843,8 @@ export type ChatBody = {
         [name: string]: unknown;
       }
     | undefined;
+  /** `true`: a server that takes a schema for advice, as that of OpenAI does, keeps to it. */
+  strict?: boolean | undefined;
   /** Asks a thinking model to think, or how hard. */
   think?: boolean | 'low' | 'medium' | 'high' | 'max' | undefined;
   options?: SamplingOptions | undefined;

@@ -86,6 +86,12 @@ const common = {
     .refine(isShallow, TOO_DEEP)
     .optional()
     .describe('`"json"` or a JSON Schema that the answer must follow.'),
+  strict: z
+    .boolean()
+    .optional()
+    .describe(
+      '`true`: a server that takes a schema for advice, as that of OpenAI does, keeps to it.',
+    ),
   think: z
     .union([z.boolean(), z.enum(['low', 'medium', 'high', 'max'])])
     .optional()

@@ -3,6 +3,7 @@ import { ChatOpenAI } from '@langchain/openai';
 import OpenAI from 'openai';
 import type { RunningServer } from '../../src/server.js';
 import { startApp } from '../support/app.js';
+import { OpenAiUpstream } from '../support/openai-upstream.js';
 import { ScriptedUpstream, type UpstreamCall } from '../support/scripted-upstream.js';
 
 const messages = [{ role: 'user' as const, content: 'why is the sky blue?' }];
@@ -249,6 +250,41 @@ describe('a field that the server of the model does not know', () => {
         param: 'top_k',
         message: expect.not.stringContaining('options.'),
       });
+    } finally {
+      await other.close();
+      await server.close();
+    }
+  });
+});
+
+describe('a JSON Schema that is to be kept strictly', () => {
+  it('is so at an OpenAI-compatible server, which takes another one for advice', async () => {
+    const server = await OpenAiUpstream.start();
+    const env = { OLLAMA_BASE_URL: '', OPENAI_BASE_URL: server.url, OPENAI_MODEL: 'gpt-demo' };
+    const other = await startApp(env);
+    try {
+      const named = { name: 'c', schema, strict: true };
+      const to = new OpenAI({ baseURL: `${other.url}/v1`, apiKey: 'none', maxRetries: 0 });
+      const format = { type: 'json_schema' as const, ...named };
+      const asks = [
+        () =>
+          to.chat.completions.create({
+            model: 'gpt-demo',
+            messages,
+            response_format: { type: 'json_schema', json_schema: named },
+          }),
+        () => to.responses.create({ model: 'gpt-demo', input: 'hi', text: { format } }),
+      ];
+      for (const ask of asks) {
+        const asked = ask();
+        const call = await server.nextCall();
+        call.text('{"colour":"blue"}').done();
+        expect(call.body['response_format']).toMatchObject({
+          type: 'json_schema',
+          json_schema: { schema, strict: true },
+        });
+        await asked;
+      }
     } finally {
       await other.close();
       await server.close();

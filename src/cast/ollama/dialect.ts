@@ -61,7 +61,8 @@ function batchTokens({ OLLAMA_OPTIONS: { num_batch: set } }: OperatorSettings): 
 /** The body of a request, with the operator's options under the caller's. */
 export function ollamaBody(request: ModelRequest, operator: OperatorSettings): unknown {
   if (request.endpoint === 'pull') return { model: request.model, stream: true };
-  const { endpoint: _endpoint, options, ...fields } = withoutToolChoice(request);
+  // Ollama keeps to every schema.
+  const { endpoint: _endpoint, options, strict: _strict, ...fields } = withoutToolChoice(request);
   const { OLLAMA_KEEP_ALIVE: keepAlive, OLLAMA_TRUNCATE, OLLAMA_SHIFT } = operator;
   return {
     stream: true,

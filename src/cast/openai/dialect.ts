@@ -90,7 +90,7 @@ export function openAiBody(
   operator: Readonly<Record<string, unknown>> = {},
 ): Record<string, unknown> {
   if (request.endpoint === 'pull') return {};
-  const { model, format, think } = request;
+  const { model, format, strict, think } = request;
   const { tools, tool_choice, parallel_tool_calls } = request.endpoint === 'chat' ? request : {};
   return Object.assign({}, operator, {
     model,
@@ -100,7 +100,7 @@ export function openAiBody(
     ...(tools !== undefined && { tools }),
     ...(tool_choice !== undefined && { tool_choice }),
     ...(parallel_tool_calls !== undefined && { parallel_tool_calls }),
-    ...(format !== undefined && { response_format: responseFormat(format, wishes) }),
+    ...(format !== undefined && { response_format: responseFormat(format, strict, wishes) }),
     ...(think !== undefined && { reasoning_effort: EFFORT[String(think)] }),
     ...sampling(request.options ?? {}, wishes),
   });
@@ -145,8 +145,10 @@ const ANY_OBJECT = { type: 'json_object', schema: { type: 'object' } };
 
 function responseFormat(
   format: 'json' | Record<string, unknown>,
+  strict: boolean | undefined,
   { jsonSchema }: Wishes,
 ): Record<string, unknown> {
   if (format === 'json') return jsonSchema ? ANY_OBJECT : { type: 'json_object' };
-  return { type: 'json_schema', json_schema: { name: 'answer', schema: format } };
+  const named = { name: 'answer', schema: format, ...(strict !== undefined && { strict }) };
+  return { type: 'json_schema', json_schema: named };
 }

@@ -47,7 +47,12 @@ export const chatBody = z.looseObject({
   response_format: maybe(
     z.looseObject({
       type: z.string(),
-      json_schema: maybe(z.looseObject({ schema: maybe(z.record(z.string(), z.unknown())) })),
+      json_schema: maybe(
+        z.looseObject({
+          schema: maybe(z.record(z.string(), z.unknown())),
+          strict: maybe(z.boolean()),
+        }),
+      ),
     }),
   ),
   max_tokens: maybe(z.number()),

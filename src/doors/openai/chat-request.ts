@@ -43,6 +43,7 @@ export function chatRequest(body: ChatBody): ChatFields {
       tool_choice: body.tool_choice,
       parallel_tool_calls: body.parallel_tool_calls,
       format: formatOf(body.response_format),
+      strict: body.response_format?.json_schema?.strict,
       think: effortOf(body.reasoning_effort, 'reasoning_effort'),
       options: defined(options),
     },

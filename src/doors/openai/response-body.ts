@@ -52,6 +52,7 @@ export const responseBody = z.looseObject({
         z.looseObject({
           type: z.string(),
           schema: maybe(z.record(z.string(), z.unknown())),
+          strict: maybe(z.boolean()),
         }),
       ),
     }),

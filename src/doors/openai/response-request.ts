@@ -41,6 +41,7 @@ export function responseRequest(
       tool_choice: choiceOf(body.tool_choice),
       parallel_tool_calls: body.parallel_tool_calls,
       format: formatOf(body.text),
+      strict: body.text?.format?.strict,
       think: effortOf(body.reasoning?.effort, 'reasoning.effort'),
       options: defined({
         temperature: body.temperature,
