@@ -6,21 +6,27 @@ export type WakeSource = (wake: () => void) => () => void;
  * Node.js and React Native have no such events, and there this does nothing.
  */
 export const pageWakes: WakeSource = (wake) => {
-  const page = typeof document === 'undefined' ? undefined : document;
-  const stops = [
-    on(globalThis, 'online', wake),
-    on(page, 'visibilitychange', () => {
-      if (page?.visibilityState === 'visible') wake();
-    }),
-  ];
-  return () => stops.forEach((stop) => stop());
+  const page = globalThis.document as Document | undefined;
+  const look = (): void => {
+    if (page?.visibilityState === 'visible') wake();
+  };
+  const stopOnline = on('online', wake);
+  const stopVisible = on('visibilitychange', look, page);
+  return () => {
+    stopOnline();
+    stopVisible();
+  };
 };
 
 /** Calls `leave` when the page goes away. @returns a function that ends it */
-export const onPageHide = (leave: () => void): (() => void) => on(globalThis, 'pagehide', leave);
+export const onPageHide = (leave: () => void): (() => void) => on('pagehide', leave);
 
-/** @param target is no source of events outside of a page */
-function on(target: Partial<EventTarget> | undefined, event: string, heard: () => void) {
-  target?.addEventListener?.(event, heard);
-  return (): void => target?.removeEventListener?.(event, heard);
+/** @param target is no source of events outside of a page; the window of jsdom is not `globalThis` */
+function on(
+  event: string,
+  heard: () => void,
+  target: Partial<EventTarget> = globalThis.window ?? globalThis,
+) {
+  target.addEventListener?.(event, heard);
+  return (): void => target.removeEventListener?.(event, heard);
 }
