@@ -14,8 +14,6 @@ export class CastStream implements AsyncIterable<string> {
   readonly result: Promise<Result>;
   /** What was there when this stream was left. */
   #left: View | undefined;
-  /** Each ends a subscription. */
-  readonly #stops: (() => void)[] = [];
 
   /** @internal */
   constructor(reader: Reader) {
@@ -104,7 +102,12 @@ export class CastStream implements AsyncIterable<string> {
 
   /** @returns a function that ends it */
   subscribe(changed: () => void): () => void {
-    return this.#untilLeft(this.#reader.subscribe(() => changed()));
+    let shown = this.view;
+    return this.#reader.subscribe(() => {
+      if (shown === this.view) return;
+      shown = this.view;
+      changed();
+    });
   }
 
   /**
@@ -112,7 +115,9 @@ export class CastStream implements AsyncIterable<string> {
    * @returns a function that ends it
    */
   onRecord(listener: (record: StreamRecord) => void): () => void {
-    return this.#untilLeft(this.#reader.onRecord(listener));
+    return this.#reader.onRecord((record) => {
+      if (this.#left === undefined) listener(record);
+    });
   }
 
   /** Stops the model. Resolves when it has stopped; nothing changes where it was over already. */
@@ -131,15 +136,9 @@ export class CastStream implements AsyncIterable<string> {
     const error = final('closed', 'The stream was left.');
     this.#left = { ...this.view, error };
     this.#reader.leave(error);
-    for (const stop of this.#stops) stop();
   }
 
   get #isOver(): boolean {
     return this.#left !== undefined || this.#reader.isOver;
-  }
-
-  #untilLeft(stop: () => void): () => void {
-    this.#stops.push(stop);
-    return stop;
   }
 }
