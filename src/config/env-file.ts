@@ -66,7 +66,7 @@ function parse(
     let rest = line.slice(begin.length);
     const [quote = ''] = /^["'`]/.exec(rest) ?? [];
     if (quote === '') {
-      // Who writes a comment puts a blank behind its sign; a key or a colour may begin like this.
+      // A comment mostly has a blank behind its sign; a key or a colour may begin like this.
       if (/^#\S/.test(rest)) warn(`${where}: ${name} ${LOST}`);
       settings[name] = rest.replace(/(^|\s)#.*$/, '').trimEnd();
       continue;

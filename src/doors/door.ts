@@ -10,6 +10,6 @@ export interface Door {
   owns(path: string, headers: IncomingHttpHeaders): boolean;
   /** The body of a refusal, as its clients know it; a text is sent as plain text. */
   refusal(refused: Refused): object | string;
-  /** Who sends it JSON under any content type, or under none: pages that may ask, or programs. */
+  /** Pages that may ask, or programs: they send it JSON under any content type, or under none. */
   readonly takesAnyContentType?: 'pages' | 'programs';
 }

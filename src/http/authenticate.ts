@@ -63,7 +63,7 @@ export function callerOf(request: Request): Caller {
   };
 }
 
-/** Who asks, and where the request comes from, as the audit names them. */
+/** The caller, and where the request comes from, as the audit names them. */
 export function askingOf(request: Request): Caller & { address: string | undefined } {
   return { ...callerOf(request), address: request.ip };
 }
