@@ -18,9 +18,6 @@ const MAX_FAILED_UPGRADES = 3;
 /** After the server has hung up, Socket.IO does not connect again by itself. */
 const RETURN_MS = 1_000;
 
-/** What is asked of an answer that is there already. */
-const OF_AN_ANSWER = /join|cancel/;
-
 type Asked = 'generate' | 'chat' | 'join' | 'leave' | 'cancel' | 'report';
 type Request<E extends Asked> = Parameters<ClientToServerEvents[E]>[0];
 type AnswerTo<E extends Asked> = Parameters<Parameters<ClientToServerEvents[E]>[1]>[0];
@@ -150,12 +147,16 @@ export class Link {
         return;
       }
       this.roundTripMs = Math.min(this.roundTripMs || Infinity, Date.now() - from);
-      if (answer.ok || !answer.error.retryable || !OF_AN_ANSWER.test(event)) {
+      if (answer.ok || !answer.error.retryable || !/join|cancel/.test(event)) {
         return answered(answer);
       }
       const delay = answer.error.retryAfterMs ?? RETURN_MS;
-      const retry = setTimeout(() => this.ask(event, request, answered), delay);
-      this.#socket.once('disconnect', () => clearTimeout(retry));
+      const retry = setTimeout(() => {
+        this.#socket.off('disconnect', stop);
+        this.ask(event, request, answered);
+      }, delay);
+      const stop = () => clearTimeout(retry);
+      this.#socket.once('disconnect', stop);
     });
   }
 

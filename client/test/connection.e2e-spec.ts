@@ -4,6 +4,8 @@ import { type AddressInfo, createServer, type Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { jest } from '@jest/globals';
+import { Server as SocketServer } from 'socket.io';
+import { Socket } from 'socket.io-client';
 import type { RunningServer } from '../../src/server.js';
 import { startApp } from '../../test/support/app.js';
 import { freePort } from '../../test/support/free-port.js';
@@ -141,6 +143,31 @@ describe('the connection of a client', () => {
     } finally {
       for (let at = 0; at < 2; at++) (await upstream.nextCall()).done();
       await narrow.close();
+    }
+  });
+
+  it('that is refused for now again and again listens to no more than one that was not', async () => {
+    let asked = 0;
+    const http = createHttpServer();
+    const error = { code: 'unavailable', message: 'Later.', retryable: true, retryAfterMs: 1 };
+    const server = new SocketServer(http);
+    server.of('/events').on('connection', (client) => {
+      client.on('join', (_, answer: (refused: object) => void) => {
+        asked++;
+        answer({ ok: false, error });
+      });
+    });
+    await new Promise<void>((listening) => void http.listen(0, '127.0.0.1', listening));
+    const connecting = jest.spyOn(Socket.prototype, 'connect');
+    try {
+      open(`http://127.0.0.1:${(http.address() as AddressInfo).port}`).join('A'.repeat(22));
+      await until(() => asked > 20);
+      const [link] = connecting.mock.contexts as [Socket];
+      // What it always listens to, and what ends the attempt that waits.
+      expect(link.listeners('disconnect').length).toBeLessThanOrEqual(2);
+    } finally {
+      connecting.mockRestore();
+      await server.close();
     }
   });
 
