@@ -1,6 +1,16 @@
 import { HttpService } from '@nestjs/axios';
 import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { catchError, defer, type Observable, ReplaySubject, share, throwError, timer } from 'rxjs';
+import {
+  catchError,
+  defer,
+  firstValueFrom,
+  type Observable,
+  of,
+  ReplaySubject,
+  share,
+  throwError,
+  timer,
+} from 'rxjs';
 import { Config } from '../config/config.js';
 import { CastError } from '../protocol/errors.js';
 import type { ModelList, UpstreamHealth } from '../protocol/answers.js';
@@ -12,6 +22,8 @@ import { ollama } from './ollama/dialect.js';
 import { openAi } from './openai/dialect.js';
 import type { Upstream } from './upstream.js';
 import { Workload } from './workload.js';
+
+type CastModel = ModelList['models'][number];
 
 /** How often each upstream is asked for its models, which is also its health check. */
 const REFRESH_MS = 10_000;
@@ -150,6 +162,21 @@ export class CastService implements OnModuleInit, OnApplicationShutdown {
       models: reachable.flatMap(({ name: upstream, models = [] }) =>
         models.map(({ aliases: _aliases, ...model }) => ({ ...model, upstream })),
       ),
+    };
+  }
+
+  /** A model of {@link models}, with what its upstream tells of it only when asked. */
+  async described(model: CastModel): Promise<CastModel> {
+    if (model.capabilities.length > 0) return model;
+    const upstream = this.upstreams.find(({ name }) => name === model.upstream);
+    if (upstream === undefined) return model;
+    const { capabilities, maxContextLength } = await firstValueFrom(
+      upstream.describe(model.name).pipe(catchError(() => of(model))),
+    );
+    return {
+      ...model,
+      capabilities,
+      maxContextLength: model.maxContextLength ?? maxContextLength,
     };
   }
 

@@ -1,4 +1,4 @@
-import type { Observable } from 'rxjs';
+import { type Observable, of } from 'rxjs';
 import type { ModelList } from '../protocol/answers.js';
 import type { CastError } from '../protocol/errors.js';
 import type { EventBudget } from './event-budget.js';
@@ -11,6 +11,9 @@ export interface ListedModel extends Omit<ModelList['models'][number], 'upstream
   /** Other names that it answers to. */
   aliases: readonly string[];
 }
+
+/** What a model can do, and how much it can read; empty and null where nobody knows. */
+export type ModelDescription = Pick<ListedModel, 'capabilities' | 'maxContextLength'>;
 
 export interface StreamOptions {
   /** Ends the upstream request; the stream then fails with its reason. */
@@ -83,6 +86,11 @@ export abstract class Upstream {
    */
   settled(_request: ModelRequest): Promise<void> {
     return Promise.resolve();
+  }
+
+  /** Asks what its list may leave out of a model. @throws CastError through the Observable */
+  describe(_model: string): Observable<ModelDescription> {
+    return of({ capabilities: [], maxContextLength: null });
   }
 
   /** @throws CastError `upstream_unreachable` and the other upstream codes */

@@ -5,6 +5,7 @@ import type { Caller } from '../access/caller.js';
 import { CastService } from '../cast/cast.service.js';
 import { Config } from '../config/config.js';
 import type { ModelList, Version } from '../protocol/answers.js';
+import { CastError } from '../protocol/errors.js';
 import { allowedOf, isAllowed, modelsOf } from './asked.js';
 
 /** The models that callers may name, and the version of what serves them. */
@@ -29,6 +30,17 @@ export class Models {
         lists.every((list) => list === undefined || isAllowed(name, list)),
       ),
     };
+  }
+
+  /**
+   * The one that this name means, with all that its upstream tells of it.
+   * @throws CastError `model_not_found`, and like {@link list}
+   */
+  async show(caller: Caller, name: string): Promise<ModelList['models'][number]> {
+    const { models } = await this.list(caller);
+    const found = models.find((one) => isAllowed(one.name, [name]));
+    if (found === undefined) throw new CastError('model_not_found');
+    return this.cast.described(found);
   }
 
   /** That of the first upstream which answers. @throws CastError like {@link list} */

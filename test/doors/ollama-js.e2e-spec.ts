@@ -183,6 +183,21 @@ describe('ollama-js', () => {
     });
   });
 
+  it('shows what the list of an older Ollama does not tell', async () => {
+    upstream.shown = {
+      capabilities: ['completion', 'tools', 'thinking'],
+      model_info: { 'general.architecture': 'qwen3', 'qwen3.context_length': 40_960 },
+    };
+    try {
+      expect(await ollama.show({ model: 'llama3.2' })).toMatchObject({
+        capabilities: ['completion', 'tools', 'thinking'],
+        model_info: { 'llm-cast.context_length': 40_960 },
+      });
+    } finally {
+      upstream.shown = undefined;
+    }
+  });
+
   it.each([
     ['pull', () => ollama.pull({ model: 'x' }), 403, 'forbidden'],
     ['delete', () => ollama.delete({ model: 'x' }), 403, 'forbidden'],

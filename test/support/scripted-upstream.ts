@@ -105,6 +105,8 @@ export class ScriptedUpstream {
   contextLength: number | undefined;
   /** Those of a model, by its name; for the others it says none. */
   capabilities: Record<string, string[]> = {};
+  /** What it tells of each model where it is asked for one; undefined = it knows no such question. */
+  shown: object | undefined;
   /** Every generation request so far, in the order of arrival. */
   readonly calls: UpstreamCall[] = [];
   /** Most generation requests that were open at one time. */
@@ -189,6 +191,8 @@ export class ScriptedUpstream {
               ? []
               : this.models.map((name) => ({ name, context_length: this.contextLength })),
         });
+      case '/api/show':
+        return call.json(this.shown === undefined ? 404 : 200, this.shown ?? {});
       default:
     }
     this.calls.push(call);

@@ -5,10 +5,10 @@ import type { Decoder } from '../decoding/decoder.js';
 import type { Naming } from '../model-index.js';
 import type { ModelRequest } from '../model-request.js';
 import type { Part } from '../part.js';
-import type { ListedModel } from '../upstream.js';
+import type { ListedModel, ModelDescription } from '../upstream.js';
 
-/** Asks a question that costs the upstream nothing; the answer is one JSON value. */
-export type Ask = <T>(path: string, schema: z.ZodType<T>) => Observable<T>;
+/** Asks a question that costs the upstream nothing, by POST where it has a body; the answer is one JSON value. */
+export type Ask = <T>(path: string, schema: z.ZodType<T>, body?: unknown) => Observable<T>;
 
 /** One request in a dialect. */
 export interface DialectCall {
@@ -42,5 +42,7 @@ export interface Dialect {
   call(request: ModelRequest): DialectCall;
   /** Undefined where the server answers with something that is no list. */
   models(ask: Ask): Observable<ListedModel[] | undefined>;
+  /** What its list may leave out of a model, where the server tells it. */
+  describe?(model: string, ask: Ask): Observable<ModelDescription>;
   version(ask: Ask): Observable<string>;
 }

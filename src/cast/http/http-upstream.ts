@@ -11,9 +11,14 @@ import type { ModelRequest } from '../model-request.js';
 import type { Part } from '../part.js';
 import { readError } from '../said-error.js';
 import { upstreamError } from '../upstream-error.js';
-import { type ListedModel, type StreamOptions, Upstream } from '../upstream.js';
+import {
+  type ListedModel,
+  type ModelDescription,
+  type StreamOptions,
+  Upstream,
+} from '../upstream.js';
 import { Asking } from './asking.js';
-import type { Dialect } from './dialect.js';
+import type { Ask, Dialect } from './dialect.js';
 import { exchange } from './exchange.js';
 import { UpstreamHealth } from './health.js';
 import { Settling } from './settling.js';
@@ -54,10 +59,22 @@ export class HttpUpstream extends Upstream {
   /** How many requests are open. */
   private open = 0;
 
+  private readonly ask: Ask = (path, schema, body) => {
+    const { http, config } = this.options;
+    const call = this.call(path, {
+      method: body === undefined ? 'get' : 'post',
+      body,
+      decoder: new JsonDecoder(schema, config.MAX_LINE_BYTES),
+      firstByteTimeoutMs: PROBE_TIMEOUT_MS,
+      idleTimeoutMs: PROBE_TIMEOUT_MS,
+    });
+    return exchange(http, call).pipe(map(([answer]) => answer as z.infer<typeof schema>));
+  };
+
   constructor(private readonly options: HttpUpstreamOptions) {
     super(options.name, options.slots, keyOf(options.baseUrl));
     this.health = new UpstreamHealth(() => options.onPauseOver());
-    this.settling = new Settling(options.dialect, (path, schema) => this.ask(path, schema));
+    this.settling = new Settling(options.dialect, this.ask);
   }
 
   get models(): readonly ListedModel[] | undefined {
@@ -136,14 +153,18 @@ export class HttpUpstream extends Upstream {
     return this.settling.wait(model, () => this.open);
   }
 
+  override describe(model: string): Observable<ModelDescription> {
+    return this.options.dialect.describe?.(model, this.ask) ?? super.describe(model);
+  }
+
   version(): Observable<string> {
-    return this.options.dialect.version((path, schema) => this.ask(path, schema));
+    return this.options.dialect.version(this.ask);
   }
 
   /** Calls at one time share the answer. */
   refresh(): Promise<void> {
     const { dialect } = this.options;
-    this.refreshing ??= firstValueFrom(dialect.models((path, schema) => this.ask(path, schema)))
+    this.refreshing ??= firstValueFrom(dialect.models(this.ask))
       .then(
         (models) => {
           this.index = models && new ModelIndex(models, dialect.naming);
@@ -176,17 +197,6 @@ export class HttpUpstream extends Upstream {
   private cameBack(): void {
     if (this.lastError !== undefined) this.health.cameBack();
     this.lastError = undefined;
-  }
-
-  private ask<T>(path: string, schema: z.ZodType<T>): Observable<T> {
-    const { http, config } = this.options;
-    const call = this.call(path, {
-      method: 'get',
-      decoder: new JsonDecoder(schema, config.MAX_LINE_BYTES),
-      firstByteTimeoutMs: PROBE_TIMEOUT_MS,
-      idleTimeoutMs: PROBE_TIMEOUT_MS,
-    });
-    return exchange(http, call).pipe(map(([answer]) => answer as T));
   }
 
   /** What the end of an answer says of the upstream. */

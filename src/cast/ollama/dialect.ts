@@ -5,7 +5,7 @@ import { CastError } from '../../protocol/errors.js';
 import type { Dialect } from '../http/dialect.js';
 import type { ModelRequest } from '../model-request.js';
 import { OllamaDecoder } from './answer.js';
-import { readModels } from './model-list.js';
+import { readDescription, readModels } from './model-list.js';
 import { ollamaNames, registryOf } from './names.js';
 import { PullDecoder } from './pull-answer.js';
 
@@ -50,6 +50,7 @@ export function ollama(settings: Settings): Dialect {
         // A server that lists its models but not what is loaded is still worth listing.
         ask('/api/ps', z.unknown()).pipe(catchError(() => of(undefined))),
       ).pipe(map(([tags, ps]) => readModels(tags, ps))),
+    describe: (model, ask) => ask('/api/show', z.unknown(), { model }).pipe(map(readDescription)),
     version: (ask) => ask('/api/version', versionAnswer).pipe(map(({ version }) => version)),
   };
 }

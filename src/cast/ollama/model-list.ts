@@ -1,6 +1,6 @@
 import { CastError } from '../../protocol/errors.js';
 import { isObject, number } from '../decoding/json.js';
-import type { ListedModel } from '../upstream.js';
+import type { ListedModel, ModelDescription } from '../upstream.js';
 
 /**
  * Reads `/api/tags`, entry by entry, with what `/api/ps` says of the loaded ones. An entry without a
@@ -16,7 +16,6 @@ export function readModels(tags: unknown, ps: unknown): ListedModel[] {
     if (name === undefined || !isObject(entry)) return [];
     const loaded = running.get(name);
     const details = isObject(entry['details']) ? entry['details'] : {};
-    const can = entry['capabilities'];
     return [
       {
         name,
@@ -24,13 +23,25 @@ export function readModels(tags: unknown, ps: unknown): ListedModel[] {
         size: number(entry['size']) ?? null,
         contextLength: (isObject(loaded) ? number(loaded['context_length']) : undefined) ?? null,
         maxContextLength: number(details['context_length']) ?? null,
-        capabilities: Array.isArray(can) ? can.filter((one) => typeof one === 'string') : [],
+        capabilities: textsOf(entry['capabilities']),
         loaded: loaded !== undefined,
       },
     ];
   });
   if (models.length === 0 && listed.length > 0) throw new CastError('upstream_protocol_error');
   return models;
+}
+
+/** Reads `/api/show`: older versions of Ollama tell only there what a model can do. */
+export function readDescription(said: unknown): ModelDescription {
+  const { capabilities, model_info: info } = isObject(said) ? said : {};
+  const about = isObject(info) ? info : {};
+  const length = number(about[`${String(about['general.architecture'])}.context_length`]);
+  return { capabilities: textsOf(capabilities), maxContextLength: length ?? null };
+}
+
+function textsOf(list: unknown): string[] {
+  return Array.isArray(list) ? list.filter((one) => typeof one === 'string') : [];
 }
 
 function entriesOf(said: unknown): unknown[] | undefined {

@@ -2,7 +2,6 @@ import { All, Body, Controller, Get, HttpCode, Post, Req, Res } from '@nestjs/co
 import type { Request, Response } from 'express';
 import type { Observable } from 'rxjs';
 import { Audit } from '../../access/audit.js';
-import { isAllowed } from '../../generations/asked.js';
 import { Models } from '../../generations/models.js';
 import { callerOf } from '../../http/authenticate.js';
 import { ForeignRoutes } from '../../http/open-api.js';
@@ -73,10 +72,7 @@ export class OllamaController {
   ): Promise<object> {
     const asked = model ?? name;
     if (asked === undefined) throw notServed('model', 'the name of a model');
-    const { models } = await this.models.list(callerOf(request));
-    const found = models.find((one) => isAllowed(one.name, [asked]));
-    if (found === undefined) throw new CastError('model_not_found');
-    return shownOf(found);
+    return shownOf(await this.models.show(callerOf(request), asked));
   }
 
   @All(['pull', 'push', 'create', 'copy', 'delete'])
