@@ -43,6 +43,8 @@ export class CastService implements OnModuleInit, OnApplicationShutdown {
   private loadTimer: NodeJS.Timeout | undefined;
   private readonly workload = new Workload();
   private looking: Promise<void> | undefined;
+  /** By upstream and name, while it is asked. */
+  private readonly describing = new Map<string, Promise<CastModel>>();
   private readonly versionNow = defer(() => this.askVersion()).pipe(
     share({
       connector: () => new ReplaySubject<string>(1),
@@ -166,18 +168,14 @@ export class CastService implements OnModuleInit, OnApplicationShutdown {
   }
 
   /** A model of {@link models}, with what its upstream tells of it only when asked. */
-  async described(model: CastModel): Promise<CastModel> {
-    if (model.capabilities.length > 0) return model;
-    const upstream = this.upstreams.find(({ name }) => name === model.upstream);
-    if (upstream === undefined) return model;
-    const { capabilities, maxContextLength } = await firstValueFrom(
-      upstream.describe(model.name).pipe(catchError(() => of(model))),
-    );
-    return {
-      ...model,
-      capabilities,
-      maxContextLength: model.maxContextLength ?? maxContextLength,
-    };
+  described(model: CastModel): Promise<CastModel> {
+    const key = JSON.stringify([model.upstream, model.name]);
+    // All that ask at one time share one answer.
+    const asked =
+      this.describing.get(key) ??
+      this.askDescription(model).finally(() => this.describing.delete(key));
+    this.describing.set(key, asked);
+    return asked;
   }
 
   /** How each upstream fares, asked anew. */
@@ -208,6 +206,19 @@ export class CastService implements OnModuleInit, OnApplicationShutdown {
     // All that ask at one time share one answer.
     this.looking ??= this.refresh().finally(() => (this.looking = undefined));
     return Promise.race([this.looking, patience]);
+  }
+
+  private async askDescription(model: CastModel): Promise<CastModel> {
+    const upstream = this.upstreams.find(({ name }) => name === model.upstream);
+    if (upstream === undefined || model.capabilities.length > 0) return model;
+    const { capabilities, maxContextLength } = await firstValueFrom(
+      upstream.describe(model.name).pipe(catchError(() => of(model))),
+    );
+    return {
+      ...model,
+      capabilities,
+      maxContextLength: model.maxContextLength ?? maxContextLength,
+    };
   }
 
   private askVersion(): Observable<string> {
