@@ -1,6 +1,7 @@
 import { SWC } from './test/support/swc.mjs';
 
 export default {
+  globalSetup: '<rootDir>/test/support/own-folder.mjs',
   testEnvironment: '<rootDir>/test/support/environment.mjs',
   // Real processes on a shared machine: a test that hangs is what this finds, not a slow one.
   testTimeout: 300_000,

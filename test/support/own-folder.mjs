@@ -1,0 +1,10 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** Gives tests, and all programs that they start, a temporary folder that goes when they have ended. */
+export default function () {
+  const folder = mkdtempSync(join(tmpdir(), 'llm-cast-tests-'));
+  process.env.TMPDIR = folder;
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+}
