@@ -24,7 +24,9 @@ await build({
   external:
     /^(reflect-metadata$|@nestjs\/microservices|@fastify\/|class-|bufferutil$|utf-8-validate$)/,
   // One table of media types for all, in place of five.
-  resolve: { alias: { 'mime-types': fileURLToPath(import.meta.resolve('mime-types')) } },
+  resolve: {
+    alias: { 'mime-types': fileURLToPath(new URL('../node_modules/mime-types', import.meta.url)) },
+  },
   plugins: [
     {
       name: 'leave-out',
