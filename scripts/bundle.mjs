@@ -1,6 +1,6 @@
 // Puts the packages into the built programs, as few files instead of some 1,100: Node would find, read
 // and link each of them at every start, which took more than half of it (docs/performance.md, cold start).
-import { fileURLToPath } from 'node:url';
+import { resolve } from 'node:path';
 import { build } from 'rolldown';
 
 // What no program of ours runs and each start would load: Nest's uploads, and the adapters of axios, as
@@ -24,9 +24,7 @@ await build({
   external:
     /^(reflect-metadata$|@nestjs\/microservices|@fastify\/|class-|bufferutil$|utf-8-validate$)/,
   // One table of media types for all, in place of five.
-  resolve: {
-    alias: { 'mime-types': fileURLToPath(new URL('../node_modules/mime-types', import.meta.url)) },
-  },
+  resolve: { alias: { 'mime-types': resolve('node_modules/mime-types') } },
   plugins: [
     {
       name: 'leave-out',
