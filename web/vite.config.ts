@@ -13,7 +13,8 @@ function compressed(): Plugin {
   let folder = '';
   return {
     name: 'llm-cast:compressed',
-    apply: 'build',
+    // Tests that serve a page themselves build it in a mode of their own.
+    apply: (_config, { command, mode }) => command === 'build' && mode === 'production',
     configResolved: ({ root, build }) => void (folder = resolve(root, build.outDir)),
     closeBundle() {
       for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {

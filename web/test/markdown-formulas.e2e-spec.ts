@@ -11,19 +11,22 @@ describeInBrowser('formulas in an answer', () => {
   beforeAll(async () => {
     served = await serveMarkdownPage();
     browser = await launchBrowser();
-  });
-  beforeEach(async () => {
-    ({ page, misdeeds } = await openMarkdownPage(browser!, served!.url));
+    await open();
   });
   afterEach(async () => {
-    expect(misdeeds).toEqual([]);
-    expect(await page.evaluate(() => window.violations)).toEqual([]);
-    await page.context().close();
+    expect(misdeeds.splice(0)).toEqual([]);
+    expect(await page.evaluate(() => window.violations.splice(0))).toEqual([]);
   });
   afterAll(async () => {
     await browser?.close();
     await served?.close();
   });
+
+  /** From now on, in a page that has loaded nothing yet. */
+  async function open(): Promise<void> {
+    await page?.context().close();
+    ({ page, misdeeds } = await openMarkdownPage(browser!, served!.url));
+  }
 
   /** The text of what is drawn, before and after the end; each formula as `«its text»`. */
   function read(text: string, isCharByChar = true): Promise<[string, string]> {
@@ -100,18 +103,6 @@ describeInBrowser('formulas in an answer', () => {
     expect(shown).toEqual({ open: 'First a, then \\(b_1 + c', formulas: 2 });
   });
 
-  it('shows the source where what draws formulas does not come', async () => {
-    await page.route('**/formula-renderer*', (route) => route.abort());
-    const text = 'so \\(a\\,b\\) and $$c_1$$ hold';
-    const finished = await page.evaluate(async (text) => {
-      const answer = window.startAnswer();
-      await answer.write(text);
-      await answer.finish();
-      return answer.content.textContent;
-    }, text);
-    expect(finished).toBe(text);
-  });
-
   it('replaces nothing at the end that is drawn already', async () => {
     const isSame = await page.evaluate(async () => {
       const answer = window.startAnswer();
@@ -146,5 +137,18 @@ describeInBrowser('formulas in an answer', () => {
     const drawn = page.locator('.markdown > div');
     expect(await drawn.locator('[id], [href], img, svg, a').count()).toBe(0);
     expect((await drawn.boundingBox())!.height).toBeLessThan(800);
+  });
+
+  it('shows the source where what draws formulas does not come', async () => {
+    await open();
+    await page.route('**/formula-renderer*', (route) => route.abort());
+    const text = 'so \\(a\\,b\\) and $$c_1$$ hold';
+    const finished = await page.evaluate(async (text) => {
+      const answer = window.startAnswer();
+      await answer.write(text);
+      await answer.finish();
+      return answer.content.textContent;
+    }, text);
+    expect(finished).toBe(text);
   });
 });

@@ -11,19 +11,22 @@ describeInBrowser('an answer in other scripts, and while it grows', () => {
   beforeAll(async () => {
     served = await serveMarkdownPage();
     browser = await launchBrowser();
-  });
-  beforeEach(async () => {
-    ({ page, misdeeds } = await openMarkdownPage(browser!, served!.url));
+    await open();
   });
   afterEach(async () => {
-    expect(misdeeds).toEqual([]);
-    expect(await page.evaluate(() => window.violations)).toEqual([]);
-    await page.context().close();
+    expect(misdeeds.splice(0)).toEqual([]);
+    expect(await page.evaluate(() => window.violations.splice(0))).toEqual([]);
   });
   afterAll(async () => {
     await browser?.close();
     await served?.close();
   });
+
+  /** From now on, in a page that has loaded nothing yet. */
+  async function open(): Promise<void> {
+    await page?.context().close();
+    ({ page, misdeeds } = await openMarkdownPage(browser!, served!.url));
+  }
 
   it('runs from right to left where its block begins so, and code does not', async () => {
     const text =
@@ -78,6 +81,7 @@ describeInBrowser('an answer in other scripts, and while it grows', () => {
   });
 
   it('loads what colours code only when there is code', async () => {
+    await open();
     const loaded: string[] = [];
     page.on('request', (request) => loaded.push(request.url()));
     await page.evaluate(async () => {

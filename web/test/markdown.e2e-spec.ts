@@ -1,6 +1,6 @@
 import axe from 'axe-core';
 import * as fc from 'fast-check';
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { until } from '../../test/support/until.js';
 import { describeInBrowser, launchBrowser } from './support/browser.js';
 import { openMarkdownPage, plain, serveMarkdownPage } from './support/markdown-page.js';
@@ -56,25 +56,19 @@ describeInBrowser('Markdown in an answer', () => {
   beforeAll(async () => {
     served = await serveMarkdownPage();
     browser = await launchBrowser();
+    await open();
   });
-  beforeEach(() => open());
   afterEach(async () => {
-    expect(misdeeds).toEqual([]);
-    expect(await page.evaluate(() => window.violations)).toEqual([]);
-    await page.context().close();
+    expect(misdeeds.splice(0)).toEqual([]);
+    expect(await page.evaluate(() => window.violations.splice(0))).toEqual([]);
   });
   afterAll(async () => {
     await browser?.close();
     await served?.close();
   });
 
-  async function open(options?: BrowserContextOptions): Promise<void> {
-    ({ page, misdeeds } = await openMarkdownPage(browser!, served!.url, options));
-  }
-
-  async function reopen(options: BrowserContextOptions): Promise<void> {
-    await page.context().close();
-    await open(options);
+  async function open(): Promise<void> {
+    ({ page, misdeeds } = await openMarkdownPage(browser!, served!.url));
   }
 
   it.each([
@@ -237,20 +231,23 @@ describeInBrowser('Markdown in an answer', () => {
     expect(await endless).toBeGreaterThanOrEqual(200_000);
     await page.clock.resume();
     expect(plain((await render(['[a]: b\n\nc'])).finished)).toBe('<p>c</p>');
+    // Its clock stays one of a test.
+    await page.context().close();
+    await open();
   });
 
   it.each([
     ['with the clipboard of a secure page', true],
     ['on plain HTTP, where there is none', false],
   ])('copies exactly the code, %s', async (_name, isSecure) => {
-    await reopen({ permissions: ['clipboard-read', 'clipboard-write'] });
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
     const code = `  if (a < b) {\n\n\treturn "&amp; é👩‍💻";\n  }`;
     await show(`Text\n\n\`\`\`js\n${code}\n\`\`\`\n\n\`\`\`\nother\n\`\`\`\n`);
     // What is read back with it is put there without it.
     const clipboard = await page.evaluateHandle(() => navigator.clipboard);
     if (!isSecure) {
       await page.evaluate(() =>
-        Object.defineProperty(navigator, 'clipboard', { value: undefined }),
+        Object.defineProperty(navigator, 'clipboard', { value: undefined, configurable: true }),
       );
     }
     await page.getByRole('button', { name: 'Copy code' }).first().focus();
@@ -261,10 +258,12 @@ describeInBrowser('Markdown in an answer', () => {
     expect(await focused.getAttribute('aria-label')).toBe('Copy code');
     expect(await focused.textContent()).toBe('Copied');
     await page.getByText('Copied').first().waitFor({ state: 'detached' });
+    await page.evaluate(() => Reflect.deleteProperty(navigator, 'clipboard'));
   });
 
   it.each(['light', 'dark'] as const)('is accessible in %s', async (colorScheme) => {
-    await reopen({ colorScheme, viewport: { width: 390, height: 800 } });
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize({ width: 390, height: 800 });
     const languages = [
       'ts',
       'python',
@@ -287,7 +286,7 @@ describeInBrowser('Markdown in an answer', () => {
   });
 
   it('scrolls wide tables and code in their own boxes, with the keyboard too', async () => {
-    await reopen({ viewport: { width: 390, height: 800 } });
+    await page.setViewportSize({ width: 390, height: 800 });
     const row = `|${' word word |'.repeat(12)}\n`;
     await show(
       `${row}${row.replace(/[^|\n]+/g, '---')}${row}\n\`\`\`\n${'long '.repeat(50)}\n\`\`\`\n`,

@@ -1,4 +1,5 @@
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type * as Playwright from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { describeIf, programInPath } from '../../../test/support/needs.js';
 
 /** Debian's browsers. The shell draws no window, which takes half the time. */
@@ -10,8 +11,13 @@ export const describeInBrowser = describeIf(
   'the page is not tested, as PATH has no chromium-headless-shell or chromium (apt-get install)',
 );
 
+/** What drives it takes long to load. */
+export const playwright = (): Promise<typeof Playwright> =>
+  importOnce('node_modules/playwright-core/index.mjs');
+
 /** Debian's chromium, without a window. Close it. */
-export function launchBrowser(): Promise<Browser> {
+export async function launchBrowser(): Promise<Browser> {
+  const { chromium } = await playwright();
   return chromium.launch({
     executablePath,
     args: [
@@ -19,6 +25,9 @@ export function launchBrowser(): Promise<Browser> {
       '--disable-dev-shm-usage',
       '--disable-gpu',
       '--disable-background-networking',
+      // Each page starts as many processes as it needs, and none for drawing, which software does here.
+      '--disable-site-isolation-trials',
+      '--in-process-gpu',
     ],
   });
 }

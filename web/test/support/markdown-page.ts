@@ -41,7 +41,14 @@ const TYPES: Record<string, string> = {
 export async function serveMarkdownPage(): Promise<{ url: string; close: () => Promise<void> }> {
   const built = await mkdtemp(join(tmpdir(), 'llm-cast-markdown-'));
   const source = join(WEB, 'test/support/markdown-page');
-  const options = ['--config', join(WEB, 'vite.config.ts'), '--outDir', built, '--logLevel=error'];
+  const options = [
+    '--config',
+    join(WEB, 'vite.config.ts'),
+    '--outDir',
+    built,
+    '--logLevel=error',
+    '--mode=test',
+  ];
   await promisify(execFile)(process.execPath, [VITE, 'build', source, ...options]);
   const policy = await policyOfTheChatPage();
 
