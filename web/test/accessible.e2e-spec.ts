@@ -21,80 +21,80 @@ describeInBrowser('the chat page, for everybody', () => {
 
   beforeAll(async () => {
     browser = await launchBrowser();
-  });
-  beforeEach(async () => {
     stage = await Stage.open({ ALLOW_PULL: 'true' });
     stage.upstream.models = ['llama3.2', `${LONG_WORD}:70b`];
+    chat = await Chat.open(browser, stage.app.url);
   });
-  afterEach(async () => {
-    await chat?.page.context().close();
+  beforeEach(() => chat.begin());
+  afterEach(() => stage.upstream.forget());
+  afterAll(async () => {
+    await browser?.close();
     await stage?.close();
   });
-  afterAll(() => browser?.close());
 
   it.each([1280, 390])(
     'has no serious fault in any state, in light and dark, %d px wide',
     async (width) => {
       const context = await browser.newContext({ reducedMotion: 'reduce' });
-      chat = await Chat.open(context, stage.app.url);
-      await chat.page.setViewportSize({ width, height: 800 });
+      const still = await Chat.open(context, stage.app.url);
+      await still.page.setViewportSize({ width, height: 800 });
       const found: Record<string, string[]> = {};
       const look = async (state: string): Promise<void> => {
-        found[state] = await faults(chat.page, width);
+        found[state] = await faults(still.page, width);
       };
 
       await look('empty');
-      await chat.ask(`Why, ${LONG_WORD}?`);
+      await still.ask(`Why, ${LONG_WORD}?`);
       const call = await stage.upstream.nextCall();
       await look('waiting');
       call
         .line({ message: { role: 'assistant', content: '', thinking: LONG_WORD }, done: false })
         .text(ANSWER);
-      await chat.sees('A heading');
+      await still.sees('A heading');
       await look('streaming');
       call.done();
-      await chat.answered();
+      await still.answered();
       await look('finished');
-      await chat.ask('And?');
+      await still.ask('And?');
       (await stage.upstream.nextCall()).text('Half').end();
-      await chat.sees('upstream_truncated');
+      await still.sees('upstream_truncated');
       await look('failed');
-      await chat.button('Edit the question').first().click();
+      await still.button('Edit the question').first().click();
       await look('editing');
-      await chat.page.keyboard.press('Escape');
-      await chat.button(/^Model:/).click();
-      await chat.page.getByRole('radio').first().waitFor();
+      await still.page.keyboard.press('Escape');
+      await still.button(/^Model:/).click();
+      await still.page.getByRole('radio').first().waitFor();
       await look('choosing a model');
-      await chat.page.getByLabel('Pull another model').fill('tiny');
-      await chat.page.keyboard.press('Enter');
+      await still.page.getByLabel('Pull another model').fill('tiny');
+      await still.page.keyboard.press('Enter');
       (await stage.upstream.nextCall()).line({
         status: 'pulling',
         digest: 'a',
         total: 9,
         completed: 3,
       });
-      await chat.sees('3 B of 9 B');
-      await chat.page.keyboard.press('Escape');
+      await still.sees('3 B of 9 B');
+      await still.page.keyboard.press('Escape');
       await look('pulling');
-      await chat.button('Settings').click();
+      await still.button('Settings').click();
       await look('system prompt');
-      await chat.page.keyboard.press('Escape');
+      await still.page.keyboard.press('Escape');
       if (width === 390) {
-        await chat.button('Conversations').click();
+        await still.button('Conversations').click();
         await look('conversations');
       }
-      await chat.button(/^Delete/).focus();
-      await chat.page.keyboard.press('Enter');
-      await chat.button('Undo').waitFor({ state: 'attached' });
+      await still.button(/^Delete/).focus();
+      await still.page.keyboard.press('Enter');
+      await still.button('Undo').waitFor({ state: 'attached' });
       await look('deleted');
 
       expect(found).toEqual(Object.fromEntries(Object.keys(found).map((state) => [state, []])));
-      expect(chat.offences).toEqual([]);
+      expect(still.offences).toEqual([]);
+      await context.close();
     },
   );
 
   it('tells a screen reader that an answer begins and ends, and none of its words', async () => {
-    chat = await Chat.open(browser, stage.app.url);
     await chat.page.evaluate(() => {
       const heard: string[] = [];
       Object.assign(globalThis, { heard });
@@ -122,7 +122,7 @@ describeInBrowser('the chat page, for everybody', () => {
   });
 
   it('leads with the keyboard past everything to the question', async () => {
-    chat = await Chat.open(browser, stage.app.url);
+    await chat.comeAnew();
     await chat.page.keyboard.press('Tab');
     await chat.page.keyboard.press('Enter');
     await chat.page.keyboard.type('By hand?');
@@ -132,7 +132,6 @@ describeInBrowser('the chat page, for everybody', () => {
   });
 
   it('follows the end of an answer, and leaves alone who reads further up', async () => {
-    chat = await Chat.open(browser, stage.app.url);
     const viewport = chat.page.locator('.viewport');
     await chat.ask('Much?');
     const call = await stage.upstream.nextCall();
@@ -163,7 +162,6 @@ describeInBrowser('the chat page, for everybody', () => {
   });
 
   it('shows the end of an answer that is asked for again', async () => {
-    chat = await Chat.open(browser, stage.app.url);
     for (const text of ['much\n\n'.repeat(40), 'little']) {
       await chat.ask('Why?');
       (await stage.upstream.nextCall()).text(text).done();
@@ -185,7 +183,6 @@ describeInBrowser('the chat page, for everybody', () => {
   });
 
   it('keeps the focus where one goes on: after Send, Stop, Retry, Edit, Delete and Undo', async () => {
-    chat = await Chat.open(browser, stage.app.url);
     const { page, field } = chat;
     const focused = async (name: string | Locator): Promise<void> => {
       const target = typeof name === 'string' ? chat.button(name) : name;
@@ -235,7 +232,6 @@ describeInBrowser('the chat page, for everybody', () => {
   });
 
   it('draws only what is in view of a long conversation, and still goes to its end', async () => {
-    chat = await Chat.open(browser, stage.app.url);
     const { page } = chat;
     await page.evaluate(async () => {
       const turns = Array.from({ length: 80 }, (_, at) => ({

@@ -6,7 +6,7 @@ import { NGINX, Nginx } from '../../test/support/nginx.js';
 import { describeIf } from '../../test/support/needs.js';
 import { call } from '../../test/support/rest.js';
 import { ScriptedUpstream } from '../../test/support/scripted-upstream.js';
-import { describeInBrowser, launchBrowser, offencesOf } from './support/browser.js';
+import { describeInBrowser, launchBrowser } from './support/browser.js';
 import { Chat } from './support/chat.js';
 
 const PATH = '/tools/chat';
@@ -32,15 +32,15 @@ describeInBrowser('the page', () => {
     await upstream?.close();
   });
 
-  /** The page answers a question, as somebody sees it. */
-  async function chats(url: string): Promise<void> {
+  /** The page answers a question, as somebody sees it. Close it. */
+  async function chats(url: string): Promise<Chat> {
     const chat = await Chat.open(browser, url);
     await chat.ask('Why is the sky blue?');
     (await upstream.nextCall()).text('The sky scatters blue light.').done();
     await chat.answered();
     await chat.sees('The sky scatters blue light.');
     expect(chat.offences).toEqual([]);
-    await chat.page.context().close();
+    return chat;
   }
 
   describeIf(...NGINX).each(WAYS)(
@@ -64,11 +64,8 @@ describeInBrowser('the page', () => {
         await app?.close();
       });
 
-      it('answers', () => chats(`${nginx.url}/`));
-
-      it('leads to the doctor, who finds everything in order, and back', async () => {
-        const page = await browser.newPage();
-        const offences = offencesOf(page);
+      it('answers, and leads to the doctor, who finds everything in order, and back', async () => {
+        const { page, offences } = await chats(`${nginx.url}/`);
         await page.goto(`${nginx.url}/doctor/`);
         expect(page.url()).toBe(`${nginx.url}/doctor`);
         for (const check of ['rest', 'socket', 'origin', 'polling', 'websocket', 'upgrade']) {
@@ -78,7 +75,7 @@ describeInBrowser('the page', () => {
         await page.getByLabel('Your question').waitFor();
         expect(page.url()).toBe(`${nginx.url}/`);
         expect(offences).toEqual([]);
-        await page.close();
+        await page.context().close();
       });
 
       it('is at the same place for REST, which says where a generation is', async () => {

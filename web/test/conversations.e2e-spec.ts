@@ -13,25 +13,26 @@ describeInBrowser('conversations of the chat page', () => {
 
   beforeAll(async () => {
     browser = await launchBrowser();
-  });
-  beforeEach(async () => {
     stage = await Stage.open({ OLLAMA_NUM_PARALLEL: 1 });
     context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
     chat = await Chat.open(context, stage.app.url);
   });
-  afterEach(async () => {
+  beforeEach(() => begin());
+  afterEach(() => {
+    stage.upstream.forget();
     expect(chat.offences).toEqual([]);
-    await context?.close();
+  });
+  afterAll(async () => {
+    await browser?.close();
     await stage?.close();
   });
-  afterAll(() => browser?.close());
 
   async function answered(question: string, answer: string): Promise<void> {
     await chat.ask(question);
     (await stage.upstream.nextCall()).text(answer).done();
     await chat.answered();
   }
-  const begin = (): Promise<void> => chat.button('New conversation').click();
+  const begin = (): Promise<void> => chat.begin();
   const links = (page: Page = chat.page) => page.getByRole('navigation').getByRole('link');
 
   it('are renamed with the keyboard, and keep their name when the first question is edited', async () => {
@@ -51,6 +52,7 @@ describeInBrowser('conversations of the chat page', () => {
   });
 
   it('are found by what was asked and answered', async () => {
+    await chat.comeAnew();
     for (const [question, answer] of [
       ['One?', 'Apples and pears.'],
       ['Two?', 'Plums.'],
@@ -79,6 +81,7 @@ describeInBrowser('conversations of the chat page', () => {
   });
 
   it('go into a file and come back from it, with all versions and images', async () => {
+    await chat.comeAnew();
     await answered('One?', 'First **answer**.');
     await chat.button(/^Retry/).click();
     (await stage.upstream.nextCall()).text('Second.').done();
@@ -164,6 +167,7 @@ describeInBrowser('conversations of the chat page', () => {
   });
 
   it('keep their settings apart when Back leads to another one', async () => {
+    await chat.comeAnew();
     await answered('One?', 'First.');
     await begin();
     await answered('Two?', 'Second.');
@@ -205,6 +209,7 @@ describeInBrowser('conversations of the chat page', () => {
   });
 
   it('say which one waits, runs, has failed, or has something new', async () => {
+    await chat.comeAnew();
     await chat.ask('One?');
     const one = await stage.upstream.nextCall();
     await begin();
@@ -234,6 +239,7 @@ describeInBrowser('conversations of the chat page', () => {
       new URL(chat.page.url()).hash.slice(1),
     );
     await until(async () => (await unread()) === '[]');
+    await other.page.close();
   });
 
   it('tell of an answer in the background, where that is wanted', async () => {
@@ -286,6 +292,8 @@ describeInBrowser('conversations of the chat page', () => {
     await Promise.all([chat.answered(), other.answered()]);
     await chat.page.waitForTimeout(2_000);
     expect(await told()).toHaveLength(1);
+    await other.page.close();
+    await chat.comeAnew();
   });
 
   it('are reached with shortcuts, which a dialog lists', async () => {

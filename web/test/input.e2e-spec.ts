@@ -1,7 +1,7 @@
-import { type Browser, type BrowserContextOptions, devices } from 'playwright-core';
+import type { Browser } from 'playwright-core';
 import { Stage } from '../../test/support/stage.js';
 import { until } from '../../test/support/until.js';
-import { describeInBrowser, launchBrowser } from './support/browser.js';
+import { describeInBrowser, launchBrowser, playwright } from './support/browser.js';
 import { Chat } from './support/chat.js';
 
 /** One red pixel. */
@@ -15,22 +15,18 @@ describeInBrowser('what goes into the chat page', () => {
 
   beforeAll(async () => {
     browser = await launchBrowser();
-  });
-  beforeEach(async () => {
     stage = await Stage.open();
     chat = await Chat.open(browser, stage.app.url);
   });
-  afterEach(async () => {
+  beforeEach(() => chat.begin());
+  afterEach(() => {
+    stage.upstream.forget();
     expect(chat.offences).toEqual([]);
-    await chat?.page.context().close();
+  });
+  afterAll(async () => {
+    await browser?.close();
     await stage?.close();
   });
-  afterAll(() => browser?.close());
-
-  async function reopen(options: BrowserContextOptions): Promise<void> {
-    await chat.page.context().close();
-    chat = await Chat.open(await browser.newContext(options), stage.app.url);
-  }
 
   /** Safari ends the composition first: the key that ended it comes with its old code only. */
   const pressInSafari = (key: string, selector: string): Promise<void> =>
@@ -87,22 +83,24 @@ describeInBrowser('what goes into the chat page', () => {
   });
 
   it('opens no keyboard by itself on a phone, and takes Enter for a new line there', async () => {
-    await reopen({ ...devices['Pixel 7'] });
+    const { devices } = await playwright();
+    const context = await browser.newContext(devices['Pixel 7']);
+    const phone = await Chat.open(context, stage.app.url);
     const isFocused = (): Promise<boolean> =>
-      chat.field.evaluate((field) => field === document.activeElement);
+      phone.field.evaluate((field) => field === document.activeElement);
     expect(await isFocused()).toBe(false);
-    await chat.field.fill('One');
-    await chat.field.press('Enter');
-    expect(await chat.field.inputValue()).toBe('One\n');
-    await chat.button('Send').tap();
+    await phone.field.fill('One');
+    await phone.field.press('Enter');
+    expect(await phone.field.inputValue()).toBe('One\n');
+    await phone.button('Send').tap();
     (await stage.upstream.nextCall()).text('First.').done();
-    await chat.answered();
+    await phone.answered();
     expect(await isFocused()).toBe(false);
-    await chat.button(/^Retry/).tap();
+    await phone.button(/^Retry/).tap();
     (await stage.upstream.nextCall()).text('Second.').done();
-    await chat.answered();
+    await phone.answered();
     expect(await isFocused()).toBe(false);
-    const small = await chat.page.locator('button:visible, a.button:visible').evaluateAll((all) =>
+    const small = await phone.page.locator('button:visible, a.button:visible').evaluateAll((all) =>
       all
         .map((one) => ({
           name: one.getAttribute('aria-label') ?? one.textContent,
@@ -112,6 +110,8 @@ describeInBrowser('what goes into the chat page', () => {
         .map(({ name, box }) => `${name} ${box.width} × ${box.height}`),
     );
     expect(small).toEqual([]);
+    expect(phone.offences).toEqual([]);
+    await context.close();
   });
 
   it.each(['drop', 'paste'] as const)('sends an image from a %s, and keeps it', async (event) => {
@@ -139,8 +139,9 @@ describeInBrowser('what goes into the chat page', () => {
   });
 
   describe('with a file that is still being read', () => {
-    beforeEach(() =>
-      chat.page.evaluate(() => {
+    beforeEach(async () => {
+      await chat.comeAnew();
+      await chat.page.evaluate(() => {
         const read = createImageBitmap;
         let goOn = (): void => undefined;
         const held = new Promise<void>((resolve) => (goOn = resolve));
@@ -149,8 +150,8 @@ describeInBrowser('what goes into the chat page', () => {
           return read(source);
         };
         Object.assign(globalThis, { createImageBitmap: createHeld, goOn });
-      }),
-    );
+      });
+    });
     it('keeps it with the conversation where it was chosen, also where another one is shown by then', async () => {
       await give('paste', [{ name: 'red.png', type: 'image/png', base64: PNG }]);
       await chat.page.evaluate(() => void (location.hash = '#another'));

@@ -15,17 +15,16 @@ describeInBrowser('how the chat page keeps conversations', () => {
 
   beforeAll(async () => {
     browser = await launchBrowser();
-  });
-  beforeEach(async () => {
     stage = await Stage.open({ MAX_BODY_BYTES });
     context = await browser.newContext({ viewport: { width: 390, height: 800 } });
     chat = await Chat.open(context, stage.app.url);
   });
-  afterEach(async () => {
-    await context?.close();
+  beforeEach(() => chat.begin());
+  afterEach(() => stage.upstream.forget());
+  afterAll(async () => {
+    await browser?.close();
     await stage?.close();
   });
-  afterAll(() => browser?.close());
 
   async function answered(question: string, answer: string): Promise<void> {
     await chat.ask(question);
@@ -81,45 +80,23 @@ describeInBrowser('how the chat page keeps conversations', () => {
   });
 
   it('chats where the browser keeps nothing at all, and says so', async () => {
-    await context.addInitScript(() => {
+    const own = chat;
+    chat = await Chat.open(browser, stage.app.url, () => {
       IDBFactory.prototype.open = () => {
         throw new DOMException('Not in this window.', 'SecurityError');
       };
     });
-    chat = await Chat.open(context, stage.app.url);
     await chat.sees(NOT_SAVED);
     await answered('One?', 'First.');
     await answered('Two?', 'Second.');
     await chat.sees('First.');
     expect(chat.offences).toEqual([]);
-  });
-
-  it('shows what can be read beside what cannot, and how much is missing', async () => {
-    await answered('One?', 'First.');
-    await chat.button('New conversation').first().click();
-    await answered('Two?', 'Second.');
-    // As for a value whose file is damaged.
-    await context.addInitScript((damaged) => {
-      const fail = (): never => {
-        throw new DOMException('Failed to read large IndexedDB value', 'DataError');
-      };
-      const store = IDBObjectStore.prototype as Pick<IDBObjectStore, 'getAll'> & {
-        get: IDBObjectStore['get'];
-      };
-      const own = store.get;
-      store.getAll = fail;
-      store.get = function (this: IDBObjectStore, key) {
-        return key === damaged ? fail() : own.call(this, key);
-      };
-    }, new URL(chat.page.url()).hash.slice(1));
-    chat = await Chat.open(context, stage.app.url);
-    await chat.sees('Not all conversations could be read: 1 missing.');
-    await chat.button('Conversations').click();
-    const links = chat.page.getByRole('navigation').getByRole('link');
-    expect(await links.allInnerTexts()).toEqual(['One?']);
+    await chat.page.context().close();
+    chat = own;
   });
 
   it('does not bring back what is deleted while its answer is being written', async () => {
+    await chat.comeAnew();
     await chat.ask('One?');
     const call = await stage.upstream.nextCall();
     call.text('First and ');
@@ -148,5 +125,31 @@ describeInBrowser('how the chat page keeps conversations', () => {
     // The connection has not been spent on it.
     await chat.button('New conversation').first().click();
     await answered('Short?', 'Yes.');
+  });
+
+  it('shows what can be read beside what cannot, and how much is missing', async () => {
+    await chat.comeAnew();
+    await answered('One?', 'First.');
+    await chat.button('New conversation').first().click();
+    await answered('Two?', 'Second.');
+    // As for a value whose file is damaged.
+    await context.addInitScript((damaged) => {
+      const fail = (): never => {
+        throw new DOMException('Failed to read large IndexedDB value', 'DataError');
+      };
+      const store = IDBObjectStore.prototype as Pick<IDBObjectStore, 'getAll'> & {
+        get: IDBObjectStore['get'];
+      };
+      const own = store.get;
+      store.getAll = fail;
+      store.get = function (this: IDBObjectStore, key) {
+        return key === damaged ? fail() : own.call(this, key);
+      };
+    }, new URL(chat.page.url()).hash.slice(1));
+    chat = await Chat.open(context, stage.app.url);
+    await chat.sees('Not all conversations could be read: 1 missing.');
+    await chat.button('Conversations').click();
+    const links = chat.page.getByRole('navigation').getByRole('link');
+    expect(await links.allInnerTexts()).toEqual(['One?']);
   });
 });

@@ -50,18 +50,17 @@ describeInBrowser('Markdown on the chat page', () => {
 
   beforeAll(async () => {
     browser = await launchBrowser();
-  });
-  beforeEach(async () => {
     upstream = await ScriptedUpstream.start();
     app = await startApp({ OLLAMA_BASE_URL: upstream.url });
-    chat = await Chat.open(browser!, app.url);
+    chat = await Chat.open(browser, app.url);
   });
-  afterEach(async () => {
-    await chat?.page.context().close();
+  beforeEach(() => chat.begin());
+  afterEach(() => upstream!.forget());
+  afterAll(async () => {
+    await browser?.close();
     await app?.close();
     await upstream?.close();
   });
-  afterAll(() => browser?.close());
 
   const content = () => chat.answers.last().locator('.markdown > div');
   const finished = () =>

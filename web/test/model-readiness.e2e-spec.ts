@@ -1,4 +1,4 @@
-import type { Browser } from 'playwright-core';
+import type { Browser, BrowserContext } from 'playwright-core';
 import { startApp } from '../../test/support/app.js';
 import { freePort } from '../../test/support/free-port.js';
 import { OpenAiUpstream } from '../../test/support/openai-upstream.js';
@@ -8,43 +8,68 @@ import { faults } from './support/axe.js';
 import { describeInBrowser, launchBrowser } from './support/browser.js';
 import { Chat } from './support/chat.js';
 
-const WIDTHS = [1280, 390];
+const WIDTHS = [390, 1280];
 
 describeInBrowser('before the first question, the page', () => {
   let browser: Browser;
   let upstream: ScriptedUpstream;
   let app: RunningServer;
+  let context: BrowserContext;
   let chat: Chat;
 
   beforeAll(async () => {
     browser = await launchBrowser();
-  });
-  beforeEach(async () => {
     upstream = await ScriptedUpstream.start();
-  });
-  afterEach(async () => {
-    await chat?.page.context().close();
-    await app?.close();
-    await upstream.close();
-  });
-  afterAll(() => browser?.close());
-
-  async function open(env: Record<string, string | number> = {}): Promise<void> {
-    app = await startApp({ OLLAMA_BASE_URL: upstream.url, ...env });
-    const context = await browser.newContext({ reducedMotion: 'reduce' });
-    const told = ['/health/ready', '/llm/models'].map((path) =>
-      context.waitForEvent('response', (response) => response.url().endsWith(path)),
-    );
+    app = await startApp({ OLLAMA_BASE_URL: upstream.url, ALLOW_PULL: 'true' });
+    context = await browser.newContext({ reducedMotion: 'reduce' });
     chat = await Chat.open(context, app.url);
+  });
+  beforeEach(() => {
+    upstream.models = ['llama3.2'];
+  });
+  afterEach(() => upstream.forget());
+  afterAll(async () => {
+    await browser?.close();
+    await app?.close();
+    await upstream?.close();
+  });
+
+  /** What is done until the page knows what there is. */
+  async function knowing<Value>(
+    where: BrowserContext,
+    comes: () => Promise<Value>,
+  ): Promise<Value> {
+    const told = ['/health/ready', '/llm/models'].map((path) =>
+      where.waitForEvent('response', (response) => response.url().endsWith(path)),
+    );
+    const value = await comes();
     for (const response of await Promise.all(told)) await response.finished();
+    return value;
+  }
+
+  const open = (): Promise<void> => knowing(context, () => chat.comeAnew());
+
+  /** The page of a server with these settings, for one case. */
+  async function during(
+    env: Record<string, string | number>,
+    visit: (chat: Chat) => Promise<void>,
+  ): Promise<void> {
+    const other = await startApp({ OLLAMA_BASE_URL: upstream.url, ...env });
+    const itsContext = await browser.newContext({ reducedMotion: 'reduce' });
+    try {
+      await visit(await knowing(itsContext, () => Chat.open(itsContext, other.url)));
+    } finally {
+      await itsContext.close();
+      await other.close();
+    }
   }
 
   /** What is wrong with the page as it is now, for everybody, on a desktop and a phone. */
-  async function allFaults(): Promise<string[]> {
+  async function allFaults(of: Chat = chat): Promise<string[]> {
     const found: string[] = [];
     for (const width of WIDTHS) {
-      await chat.page.setViewportSize({ width, height: 800 });
-      found.push(...(await faults(chat.page, width)));
+      await of.page.setViewportSize({ width, height: 800 });
+      found.push(...(await faults(of.page, width)));
     }
     return found;
   }
@@ -59,19 +84,23 @@ describeInBrowser('before the first question, the page', () => {
 
   it('says that the upstream does not answer and what to do, and sees by itself when it does', async () => {
     const port = await freePort();
-    await open({ OLLAMA_BASE_URL: `http://127.0.0.1:${port}` });
-    await chat.sees('ollama does not answer');
-    await chat.sees('ollama serve');
-    expect(await allFaults()).toEqual([]);
-    await upstream.close();
-    upstream = await ScriptedUpstream.start(port);
-    await chat.button('Look again').click();
-    await chat.sees('Your question goes to llama3.2 on ollama.');
+    await during({ OLLAMA_BASE_URL: `http://127.0.0.1:${port}` }, async (chat) => {
+      await chat.sees('ollama does not answer');
+      await chat.sees('ollama serve');
+      expect(await allFaults(chat)).toEqual([]);
+      const late = await ScriptedUpstream.start(port);
+      try {
+        await chat.button('Look again').click();
+        await chat.sees('Your question goes to llama3.2 on ollama.');
+      } finally {
+        await late.close();
+      }
+    });
   });
 
   it('pulls the default model where that is allowed, and is ready then', async () => {
     upstream.models = [];
-    await open({ ALLOW_PULL: 'true' });
+    await open();
     await chat.sees('llama3.2 is not there yet: ollama answers, and has no model.');
     expect(await allFaults()).toEqual([]);
     await chat.button('Pull llama3.2').click();
@@ -90,20 +119,21 @@ describeInBrowser('before the first question, the page', () => {
 
   it('names the command where no pull is allowed, and offers a model that is there', async () => {
     upstream.models = ['qwen3:8b'];
-    await open();
-    await chat.sees('ollama pull llama3.2');
-    expect(await chat.button(/^Pull/).count()).toBe(0);
-    await chat.button('Use qwen3:8b').click();
-    await chat.sees('Your question goes to qwen3:8b on ollama.');
-    await chat.page.keyboard.type('Why?');
-    await chat.page.keyboard.press('Enter');
-    const call = await upstream.nextCall();
-    expect(call.body['model']).toBe('qwen3:8b');
-    call.done();
+    await during({}, async (chat) => {
+      await chat.sees('ollama pull llama3.2');
+      expect(await chat.button(/^Pull/).count()).toBe(0);
+      await chat.button('Use qwen3:8b').click();
+      await chat.sees('Your question goes to qwen3:8b on ollama.');
+      await chat.page.keyboard.type('Why?');
+      await chat.page.keyboard.press('Enter');
+      const call = await upstream.nextCall();
+      expect(call.body['model']).toBe('qwen3:8b');
+      call.done();
+    });
   });
 
   it('goes on with a model that was pulled, from its message', async () => {
-    await open({ ALLOW_PULL: 'true' });
+    await open();
     await chat.button(/^Model:/).click();
     await chat.page.getByLabel('Pull another model').fill('tiny:1b');
     await chat.page.keyboard.press('Enter');
@@ -123,18 +153,18 @@ describeInBrowser('before the first question, the page', () => {
     question.done();
   });
 
-  it.each([
-    ['refused', 401],
-    ['not there', 502],
-  ])('denies nothing while the list of models is %s', async (_why, status) => {
+  it('denies nothing while the list of models is refused, or not there', async () => {
     await open();
     await chat.sees('Your question goes to llama3.2 on ollama.');
-    await chat.page.route('**/llm/models', (route) => route.fulfill({ status, body: '' }));
-    await chat.page.reload();
-    await chat.sees(/Your question goes to llama3\.2\. Conv/);
-    await chat.button(/^Model:/).click();
-    await chat.sees(`HTTP ${status}`);
-    await chat.sees(/Your question goes to llama3\.2\. Conv/);
+    for (const status of [401, 502]) {
+      await chat.page.route('**/llm/models', (route) => route.fulfill({ status, body: '' }));
+      await chat.page.reload();
+      await chat.sees(/Your question goes to llama3\.2\. Conv/);
+      await chat.button(/^Model:/).click();
+      await chat.sees(`HTTP ${status}`);
+      await chat.sees(/Your question goes to llama3\.2\. Conv/);
+      await chat.page.unroute('**/llm/models');
+    }
   });
 
   it.each([
@@ -145,9 +175,11 @@ describeInBrowser('before the first question, the page', () => {
     openai.models = ['gpt-*'];
     upstream.models = ['qwen3:8b'];
     try {
-      await open({ ...env, ...('OPENAI_MODEL' in env && { OPENAI_BASE_URL: openai.url }) });
-      await chat.sees(/Your question goes to (llama3\.2|gpt-x)\. Conv/);
-      expect(await chat.button('Look again').count()).toBe(0);
+      const settings = { ...env, ...('OPENAI_MODEL' in env && { OPENAI_BASE_URL: openai.url }) };
+      await during(settings, async (chat) => {
+        await chat.sees(/Your question goes to (llama3\.2|gpt-x)\. Conv/);
+        expect(await chat.button('Look again').count()).toBe(0);
+      });
     } finally {
       await openai.close();
     }

@@ -3,11 +3,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createServer, request as forward } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname } from 'node:path';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { startApp } from '../../test/support/app.js';
 import { Stage } from '../../test/support/stage.js';
 import { until } from '../../test/support/until.js';
-import { describeInBrowser, launchBrowser } from './support/browser.js';
+import { describeInBrowser, launchBrowser, playwright } from './support/browser.js';
 import { Chat } from './support/chat.js';
 
 describeInBrowser('the chat page where something is missing', () => {
@@ -17,20 +17,20 @@ describeInBrowser('the chat page where something is missing', () => {
 
   beforeAll(async () => {
     browser = await launchBrowser();
+    stage = await Stage.open();
   });
   beforeEach(async () => {
-    stage = await Stage.open();
     context = await browser.newContext();
   });
-  afterEach(async () => {
-    await context?.close();
+  afterEach(() => context?.close());
+  afterAll(async () => {
+    await browser?.close();
     await stage?.close();
   });
-  afterAll(() => browser?.close());
 
-  async function answers(chat: Chat): Promise<void> {
+  async function answers(chat: Chat, { upstream } = stage): Promise<void> {
     await chat.ask('Hello?');
-    (await stage.upstream.nextCall()).text('Hello.').done();
+    (await upstream.nextCall()).text('Hello.').done();
     await chat.sees('Hello.');
     await chat.answered();
   }
@@ -100,70 +100,95 @@ describeInBrowser('the chat page where something is missing', () => {
     expect(chat.offences).toEqual([]);
   });
 
-  /** A page that has an answer, and that the browser keeps. */
-  async function openKept(): Promise<Chat> {
-    const chat = await Chat.open(context, stage.app.url);
-    await answers(chat);
-    await chat.page.evaluate(async () => {
-      await navigator.serviceWorker.ready;
-    });
-    await chat.page.reload();
-    await chat.sees('Hello.');
-    return chat;
-  }
+  describe('once it was there, of a server that is away', () => {
+    let was: Stage;
+    /** A page that has an answer, and that the browser keeps. */
+    let chat: Chat;
+    let port: number;
 
-  it('opens with its conversations when the server is away, once it was there', async () => {
-    const chat = await openKept();
-    await context.setOffline(true);
-    await stage.app.close();
-    await chat.page.reload();
-    await chat.sees('Hello.');
-    await chat.page.getByText('You are offline.').waitFor();
-  });
-
-  it('opens also where a proxy answers for the server that is away', async () => {
-    const chat = await openKept();
-    const { port } = new URL(stage.app.url);
-    await stage.app.close();
-    const proxy = createServer((_request, response) => response.writeHead(502).end('Bad Gateway'));
-    await once(proxy.listen(Number(port), '127.0.0.1'), 'listening');
-    try {
+    beforeAll(async () => {
+      was = await Stage.open();
+      port = Number(new URL(was.app.url).port);
+      chat = await Chat.open(browser, was.app.url);
+      await answers(chat, was);
+      await chat.page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
       await chat.page.reload();
       await chat.sees('Hello.');
-      await chat.page.getByText('Reconnecting to the server.').waitFor();
-    } finally {
-      proxy.closeAllConnections();
-      proxy.close();
-    }
-  });
-
-  it('keeps nothing that a proxy answers in its place, such as the page to sign in', async () => {
-    const chat = await openKept();
-    const { port } = new URL(stage.app.url);
-    await stage.app.close();
-    // Some answer with it at once, others send to where it is.
-    const proxy = createServer(({ url }, response) => {
-      if (url !== '/' && url !== '/sign-in') {
-        return response.writeHead(302, { location: '/sign-in' }).end();
-      }
-      return response.setHeader('content-type', 'text/html').end('<title>Welcome</title>Sign in');
+      await was.app.close();
     });
-    await once(proxy.listen(Number(port), '127.0.0.1'), 'listening');
-    try {
+    afterAll(async () => {
+      await chat?.page.context().close();
+      await was?.upstream.close();
+    });
+
+    it('opens with its conversations', async () => {
+      await chat.page.context().setOffline(true);
       await chat.page.reload();
-      await chat.sees('Sign in');
-      const asked = ['page.json', 'assets/new.js'];
-      const kept = await chat.page.evaluate(async (names) => {
-        for (const name of names) await (await fetch(name)).text();
-        return Promise.all(names.map(async (name) => (await caches.match(name))?.redirected));
-      }, asked);
-      expect(kept).toEqual([false, undefined]);
-    } finally {
-      proxy.closeAllConnections();
-      proxy.close();
-    }
-    await chat.page.reload();
-    await chat.sees('Hello.');
+      await chat.sees('Hello.');
+      await chat.page.getByText('You are offline.').waitFor();
+      await chat.page.context().setOffline(false);
+    });
+
+    it('opens also where a proxy answers in its place', async () => {
+      const proxy = createServer((_request, response) =>
+        response.writeHead(502).end('Bad Gateway'),
+      );
+      await once(proxy.listen(port, '127.0.0.1'), 'listening');
+      try {
+        await chat.page.reload();
+        await chat.sees('Hello.');
+        await chat.page.getByText('Reconnecting to the server.').waitFor();
+      } finally {
+        proxy.closeAllConnections();
+        proxy.close();
+      }
+    });
+
+    it('keeps nothing that the proxy answers, such as the page to sign in', async () => {
+      // Some answer with it at once, others send to where it is.
+      const proxy = createServer(({ url }, response) => {
+        if (url !== '/' && url !== '/sign-in') {
+          return response.writeHead(302, { location: '/sign-in' }).end();
+        }
+        return response.setHeader('content-type', 'text/html').end('<title>Welcome</title>Sign in');
+      });
+      await once(proxy.listen(port, '127.0.0.1'), 'listening');
+      try {
+        await chat.page.reload();
+        await chat.sees('Sign in');
+        const asked = ['page.json', 'assets/new.js'];
+        const kept = await chat.page.evaluate(async (names) => {
+          for (const name of names) await (await fetch(name)).text();
+          return Promise.all(names.map(async (name) => (await caches.match(name))?.redirected));
+        }, asked);
+        expect(kept).toEqual([false, undefined]);
+      } finally {
+        proxy.closeAllConnections();
+        proxy.close();
+      }
+      await chat.page.reload();
+      await chat.sees('Hello.');
+    });
+
+    it('is that of the server where the browser has no room to keep it', async () => {
+      const { origin } = new URL(chat.page.url());
+      const devtools = await chat.page.context().newCDPSession(chat.page);
+      await devtools.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 1 });
+      // Its socket is on another port now, and the page that is kept does not know it.
+      const app = await startApp({ OLLAMA_BASE_URL: was.upstream.url, PORT: port });
+      try {
+        await chat.page.reload();
+        await chat.button('New conversation').click();
+        await chat.ask('Still there?');
+        (await was.upstream.nextCall()).text('Yes.').done();
+        await chat.sees('Yes.');
+        // Of files that it has not yet.
+        await chat.page.getByRole('link', { name: 'Connection doctor' }).click();
+        await chat.page.getByRole('heading', { name: 'Connection doctor' }).waitFor();
+      } finally {
+        await app.close();
+      }
+    });
   });
 
   it('is not kept where a proxy answers for a part of it', async () => {
@@ -212,28 +237,6 @@ describeInBrowser('the chat page where something is missing', () => {
     }
   });
 
-  it('is that of the server where the browser has no room to keep it', async () => {
-    const chat = await openKept();
-    const { origin, port } = new URL(stage.app.url);
-    const devtools = await context.newCDPSession(chat.page);
-    await devtools.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 1 });
-    await stage.app.close();
-    // Its socket is on another port now, and the page that is kept does not know it.
-    const app = await startApp({ OLLAMA_BASE_URL: stage.upstream.url, PORT: port });
-    try {
-      await chat.page.reload();
-      await chat.button('New conversation').click();
-      await chat.ask('Still there?');
-      (await stage.upstream.nextCall()).text('Yes.').done();
-      await chat.sees('Yes.');
-      // Of files that it has not yet.
-      await chat.page.getByRole('link', { name: 'Connection doctor' }).click();
-      await chat.page.getByRole('heading', { name: 'Connection doctor' }).waitFor();
-    } finally {
-      await app.close();
-    }
-  });
-
   it('is kept beside that of another version below another path', async () => {
     const dist = new URL('../../web/dist/', import.meta.url);
     const types: Record<string, string> = { '.js': 'text/javascript', '.html': 'text/html' };
@@ -274,26 +277,13 @@ describeInBrowser('the chat page where something is missing', () => {
     }
   });
 
-  it('is there over IPv6', async () => {
-    const six = await Stage.open({ HOST: '::1' });
-    try {
-      expect(six.app.url).toContain('[::1]');
-      const chat = await Chat.open(context, six.app.url);
-      await chat.ask('Hello?');
-      (await six.upstream.nextCall()).text('Hello.').done();
-      await chat.sees('Hello.');
-      expect(chat.offences).toEqual([]);
-    } finally {
-      await six.close();
-    }
-  });
-
   // `npm install @sparticuz/chromium` in a folder of its own brings old ones: 119.0.2 is of autumn 2023,
   // 111.0.0 of its spring, and has no popovers.
   const old = process.env['OLD_CHROMIUM'] ?? '';
   const inOldBrowser = existsSync(old) ? it : it.skip;
   inOldBrowser('chats in a browser that is three years old', async () => {
     const args = ['--no-sandbox', '--disable-gpu', '--headless'];
+    const { chromium } = await playwright();
     const ancient = await chromium.launch({ executablePath: old, args });
     try {
       const page = await ancient.newPage();

@@ -20,8 +20,6 @@ describeInBrowser('the chat page before several nodes', () => {
 
     beforeAll(async () => {
       browser = await launchBrowser();
-    });
-    beforeEach(async () => {
       stage = await ClusterStage.open(engine?.program ?? '');
       fleet = await onFreePort((port) => {
         const PUBLIC_SOCKET_URL = `http://127.0.0.1:${port}`;
@@ -30,12 +28,12 @@ describeInBrowser('the chat page before several nodes', () => {
       });
       chat = await Chat.open(browser, fleet.well[0]!.url);
     });
-    afterEach(async () => {
-      await chat?.page.close();
+    beforeEach(() => chat.begin());
+    afterAll(async () => {
+      await browser?.close();
       await fleet?.close();
       await stage?.close();
     });
-    afterAll(() => browser?.close());
 
     /** The node that makes the one answer that runs. */
     const owner = async (): Promise<ClusterServer> => {
@@ -52,7 +50,8 @@ describeInBrowser('the chat page before several nodes', () => {
       request.text('Once upon a time ');
       await chat.sees('Once upon a time');
       // Its node goes on, and takes no new connection.
-      fleet.leave(await owner());
+      const node = await owner();
+      fleet.leave(node);
       fleet.cut();
       request.text('there was ');
       await chat.sees('Once upon a time there was');
@@ -61,6 +60,7 @@ describeInBrowser('the chat page before several nodes', () => {
       expect(await chat.answers.innerText()).toContain('Once upon a time there was a king.');
       expect(stage.upstream.calls).toHaveLength(1);
       expect(chat.offences).toEqual([]);
+      fleet.comeBack(node);
     });
 
     it('shows what was kept where the node is killed, and asks again at another one', async () => {

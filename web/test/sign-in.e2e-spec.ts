@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Browser, Locator } from 'playwright-core';
+import type { Browser, BrowserContext, Locator } from 'playwright-core';
 import { bearer, KeysFile, SECRET, tokenOf } from '../../test/support/credentials.js';
 import { call } from '../../test/support/rest.js';
 import { Stage } from '../../test/support/stage.js';
@@ -9,23 +9,26 @@ import { Chat } from './support/chat.js';
 
 describeInBrowser('the chat page of a server that asks for a credential', () => {
   let browser: Browser;
+  let context: BrowserContext;
   let stage: Stage;
   let chat: Chat;
   let admin: string;
 
   beforeAll(async () => {
     browser = await launchBrowser();
-  });
-  beforeEach(async () => {
     const keys = new KeysFile();
     admin = keys.add('ops', { scopes: ['admin'] });
-    stage = await Stage.open({ JWT_SECRET: SECRET, API_KEYS_FILE: keys.path });
+    const access = { JWT_SECRET: SECRET, API_KEYS_FILE: keys.path };
+    stage = await Stage.open({ ...access, ALLOW_PULL: 'true' });
+    context = await browser.newContext({ reducedMotion: 'reduce' });
+    chat = await Chat.open(context, stage.app.url);
   });
-  afterEach(async () => {
-    await chat?.page.context().close();
+  beforeEach(() => chat.comeAnew());
+  afterEach(() => stage.upstream.forget());
+  afterAll(async () => {
+    await browser?.close();
     await stage?.close();
   });
-  afterAll(() => browser?.close());
 
   const field = (): Locator => chat.page.getByLabel('Key or token');
   const give = async (credential: string): Promise<void> => {
@@ -37,8 +40,6 @@ describeInBrowser('the chat page of a server that asks for a credential', () => 
   it.each([1280, 390])(
     'asks for it, says what is wrong with it, keeps it for the tab, %d px wide',
     async (width) => {
-      const context = await browser.newContext({ reducedMotion: 'reduce' });
-      chat = await Chat.open(context, stage.app.url);
       await chat.page.setViewportSize({ width, height: 800 });
       await field().and(chat.page.locator(':focus')).waitFor();
       await chat.sees('This server asks who you are.');
@@ -65,12 +66,12 @@ describeInBrowser('the chat page of a server that asks for a credential', () => 
       const other = await context.newPage();
       await other.goto(stage.app.url);
       await other.getByLabel('Key or token').waitFor();
+      await other.close();
       expect(chat.offences).toEqual([]);
     },
   );
 
   it('goes on with an answer in the middle once it has a new token for one that was taken back', async () => {
-    chat = await Chat.open(browser, stage.app.url);
     await give(await tokenOf('ada'));
     await chat.ask('Why?');
     const request = await stage.upstream.nextCall();
@@ -91,7 +92,6 @@ describeInBrowser('the chat page of a server that asks for a credential', () => 
   });
 
   it('says that a token has expired, and goes on where the answer was', async () => {
-    chat = await Chat.open(browser, stage.app.url);
     await give(await tokenOf('ada', undefined, 2));
     await chat.ask('Why?');
     const request = await stage.upstream.nextCall();
@@ -108,9 +108,7 @@ describeInBrowser('the chat page of a server that asks for a credential', () => 
   });
 
   it('pulls with it, and forgets it', async () => {
-    await stage.close();
-    stage = await Stage.open({ JWT_SECRET: SECRET, ALLOW_PULL: 'true' });
-    chat = await Chat.open(browser, stage.app.url);
+    await chat.page.setViewportSize({ width: 1280, height: 800 });
     await give(await tokenOf('ada', { scopes: ['start', 'read', 'pull'] }));
     await signedIn();
     await chat.button(/^Model:/).click();

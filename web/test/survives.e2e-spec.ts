@@ -20,8 +20,6 @@ describeInBrowser('what the chat page survives', () => {
 
   beforeAll(async () => {
     browser = await launchBrowser();
-  });
-  beforeEach(async () => {
     upstream = await ScriptedUpstream.start();
     const [PORT, SOCKET_PORT] = [await freePort(), await freePort()];
     proxy = await FaultProxy.start(SOCKET_PORT);
@@ -30,13 +28,14 @@ describeInBrowser('what the chat page survives', () => {
     context = await browser.newContext();
     chat = await Chat.open(context, app.url);
   });
-  afterEach(async () => {
-    await context?.close();
+  beforeEach(() => chat.begin());
+  afterEach(() => upstream.forget());
+  afterAll(async () => {
+    await browser?.close();
     await app?.close();
     await proxy?.close();
     await upstream?.close();
   });
-  afterAll(() => browser?.close());
 
   it('reads on after a reload in mid-answer', async () => {
     await chat.ask('Tell me.');
@@ -131,9 +130,11 @@ describeInBrowser('what the chat page survives', () => {
     await other.button('Stop').click();
     await call.closed;
     await Promise.all([chat.sees('Stopped.'), other.sees('Stopped.')]);
+    await other.page.close();
   });
 
   it('shows in one tab what another one has asked, edited and deleted', async () => {
+    await chat.comeAnew();
     const other = await Chat.open(context, app.url);
     await chat.ask('One?');
     (await upstream.nextCall()).text('First.').done();
@@ -146,23 +147,24 @@ describeInBrowser('what the chat page survives', () => {
     await other.button('Delete One?').focus();
     await other.page.keyboard.press('Enter');
     await chat.sees('What would you like to know?');
+    await other.page.close();
   });
 
   describe('where one tab hears nothing of the other', () => {
     /** As one that the browser has put to sleep. */
-    const openDeaf = async (): Promise<Chat> => {
-      await context.addInitScript(() => {
+    const openDeaf = (): Promise<Chat> =>
+      Chat.open(context, app.url, () => {
         BroadcastChannel.prototype.addEventListener = () => undefined;
       });
-      return Chat.open(context, app.url);
-    };
     let deaf: Chat;
 
     beforeEach(async () => {
+      await chat.comeAnew();
       await chat.ask('One?');
       (await upstream.nextCall()).text('First.').done();
       await chat.answered();
     });
+    afterEach(() => deaf.page.close());
 
     it('asks one question at a time', async () => {
       deaf = await openDeaf();
@@ -229,6 +231,7 @@ describeInBrowser('what the chat page survives', () => {
   });
 
   it('asks nothing anew by itself when it is loaded after the server was restarted', async () => {
+    await chat.comeAnew();
     await chat.ask('Tell me.');
     (await upstream.nextCall()).text('As far as here, ');
     await chat.sees('As far as here,');
@@ -248,5 +251,6 @@ describeInBrowser('what the chat page survives', () => {
     await app.close();
     await chat.sees('node_shutdown');
     await chat.sees('As far as here,');
+    app = await startApp(env);
   });
 });

@@ -11,9 +11,9 @@ describeInBrowser('conversations that an older page has kept', () => {
 
   beforeAll(async () => {
     browser = await launchBrowser();
+    stage = await Stage.open();
   });
   beforeEach(async () => {
-    stage = await Stage.open();
     context = await browser.newContext();
     // A page of the same origin that has no script of its own.
     const page = await context.newPage();
@@ -21,11 +21,11 @@ describeInBrowser('conversations that an older page has kept', () => {
     await page.evaluate(keepInVersion1, CONVERSATION_OF_VERSION_1);
     await page.close();
   });
-  afterEach(async () => {
-    await context?.close();
+  afterEach(() => context?.close());
+  afterAll(async () => {
+    await browser?.close();
     await stage?.close();
   });
-  afterAll(() => browser?.close());
 
   it('are whole, can be gone on with, and get versions', async () => {
     const chat = await Chat.open(context, stage.app.url);

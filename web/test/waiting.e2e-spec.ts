@@ -8,32 +8,50 @@ import { Chat } from './support/chat.js';
 describeInBrowser('the chat page, while there is no answer', () => {
   let browser: Browser;
   let upstream: ScriptedUpstream;
-  let app: RunningServer | undefined;
+  let app: RunningServer;
+  /** In contexts of their own, for the cases to come. */
   const chats: Chat[] = [];
 
-  async function open(env: Record<string, string | number> = {}): Promise<Chat> {
-    app ??= await startApp({ OLLAMA_BASE_URL: upstream.url, ...env });
-    const chat = await Chat.open(browser, app.url);
-    chats.push(chat);
+  /** The page of somebody, where a conversation begins. @param who a number for each of them */
+  async function open(who = 0): Promise<Chat> {
+    const chat = (chats[who] ??= await Chat.open(browser, app.url));
+    await chat.begin();
     return chat;
+  }
+
+  /** On a server with these settings, for one case. */
+  async function during(
+    env: Record<string, string | number>,
+    visit: (open: () => Promise<Chat>) => Promise<void>,
+  ): Promise<void> {
+    const other = await startApp({ OLLAMA_BASE_URL: upstream.url, ...env });
+    const opened: Chat[] = [];
+    try {
+      await visit(async () => {
+        const chat = await Chat.open(browser, other.url);
+        opened.push(chat);
+        return chat;
+      });
+    } finally {
+      for (const { page } of opened) await page.context().close();
+      await other.close();
+    }
   }
 
   beforeAll(async () => {
     browser = await launchBrowser();
-  });
-  beforeEach(async () => {
     upstream = await ScriptedUpstream.start();
+    app = await startApp({ OLLAMA_BASE_URL: upstream.url, ALLOW_PULL: 'true' });
   });
-  afterEach(async () => {
-    for (const { page } of chats.splice(0)) await page.context().close();
+  afterEach(() => upstream.forget());
+  afterAll(async () => {
+    await browser?.close();
     await app?.close();
-    app = undefined;
     await upstream?.close();
   });
-  afterAll(() => browser?.close());
 
   it('shows the place in the line, moves up in it, and shows how long it takes', async () => {
-    const [one, two, three] = [await open(), await open(), await open()];
+    const [one, two, three] = [await open(), await open(1), await open(2)];
     await one.ask('One?');
     const running = await upstream.nextCall();
     await two.ask('Two?');
@@ -61,7 +79,7 @@ describeInBrowser('the chat page, while there is no answer', () => {
   });
 
   it('leaves a question that waits when it is stopped', async () => {
-    const [one, two] = [await open(), await open()];
+    const [one, two] = [await open(), await open(1)];
     await one.ask('One?');
     const running = await upstream.nextCall();
     await two.ask('Two?');
@@ -73,33 +91,38 @@ describeInBrowser('the chat page, while there is no answer', () => {
     expect(upstream.calls.length).toBe(1);
   });
 
-  it('names an unreachable model server, and leads to the doctor', async () => {
-    const chat = await open({ OLLAMA_BASE_URL: NOBODY });
-    await chat.ask('Hello?');
-    await chat.sees('upstream_unreachable');
-    await chat.sees('The model server cannot be reached.');
-    await chat.button('Retry').waitFor();
-    await chat.button(/^Model:/).click();
-    await chat.sees('The model server cannot be reached.');
-    await chat.page.keyboard.press('Escape');
-    await chat.page.locator('.failure').getByRole('link', { name: 'Doctor' }).click();
-    await chat.page.waitForURL('**/doctor');
-  });
+  it('names an unreachable model server, and leads to the doctor', () =>
+    during({ OLLAMA_BASE_URL: NOBODY }, async (open) => {
+      const chat = await open();
+      await chat.ask('Hello?');
+      await chat.sees('upstream_unreachable');
+      await chat.sees('The model server cannot be reached.');
+      await chat.button('Retry').waitFor();
+      await chat.button(/^Model:/).click();
+      await chat.sees('The model server cannot be reached.');
+      await chat.page.keyboard.press('Escape');
+      await chat.page.locator('.failure').getByRole('link', { name: 'Doctor' }).click();
+      await chat.page.waitForURL('**/doctor');
+    }));
 
-  it('offers another model for one that is not installed', async () => {
-    const chat = await open({ OLLAMA_MODEL: 'missing' });
-    await chat.ask('Hello?');
-    (await upstream.nextCall()).json(404, { error: "model 'missing' not found" });
-    await chat.sees('model_not_found');
-    await chat.button('Pick another model').click();
-    await chat.page.getByRole('radio', { name: /^llama3\.2/ }).click();
-    await chat.button('Retry').click();
-    const call = await upstream.nextCall();
-    expect(call.body['model']).toBe('llama3.2');
-    call.text('Hello.').done();
-    await chat.sees('Hello.');
-    expect(await chat.page.getByText('model_not_found').count()).toBe(0);
-  });
+  it('offers another model for one that is not installed, and no pull where it is not allowed', () =>
+    during({ OLLAMA_MODEL: 'missing' }, async (open) => {
+      const chat = await open();
+      await chat.ask('Hello?');
+      (await upstream.nextCall()).json(404, { error: "model 'missing' not found" });
+      await chat.sees('model_not_found');
+      await chat.button('Pick another model').click();
+      const other = chat.page.getByRole('radio', { name: /^llama3\.2/ });
+      await other.waitFor();
+      expect(await chat.page.getByLabel('Pull another model').count()).toBe(0);
+      await other.click();
+      await chat.button('Retry').click();
+      const call = await upstream.nextCall();
+      expect(call.body['model']).toBe('llama3.2');
+      call.text('Hello.').done();
+      await chat.sees('Hello.');
+      expect(await chat.page.getByText('model_not_found').count()).toBe(0);
+    }));
 
   it('keeps the part of an answer that broke off, and says that it is one', async () => {
     const chat = await open();
@@ -112,21 +135,22 @@ describeInBrowser('the chat page, while there is no answer', () => {
     await chat.sees('upstream_truncated');
   });
 
-  it('says that the line is full, and asks again', async () => {
-    const [one, two] = [await open({ MAX_QUEUE: 0 }), await open()];
-    await one.ask('One?');
-    const running = await upstream.nextCall();
-    await two.ask('Two?');
-    await two.sees('queue_full');
-    running.done();
-    await one.answered();
-    await two.button('Retry').click();
-    (await upstream.nextCall()).text('Two.').done();
-    await two.sees('Two.');
-  });
+  it('says that the line is full, and asks again', () =>
+    during({ MAX_QUEUE: 0 }, async (open) => {
+      const [one, two] = [await open(), await open()];
+      await one.ask('One?');
+      const running = await upstream.nextCall();
+      await two.ask('Two?');
+      await two.sees('queue_full');
+      running.done();
+      await one.answered();
+      await two.button('Retry').click();
+      (await upstream.nextCall()).text('Two.').done();
+      await two.sees('Two.');
+    }));
 
   it('pulls a model where that is allowed, with its progress, over a reload', async () => {
-    const chat = await open({ ALLOW_PULL: 'true' });
+    const chat = await open();
     await chat.button(/^Model:/).click();
     await chat.page.getByLabel('Pull another model').fill('tiny:1b');
     await chat.page.keyboard.press('Enter');
@@ -146,7 +170,7 @@ describeInBrowser('the chat page, while there is no answer', () => {
   });
 
   it('stops a pull, and says why one failed', async () => {
-    const chat = await open({ ALLOW_PULL: 'true' });
+    const chat = await open();
     const pull = async (): Promise<void> => {
       await chat.button(/^Model:/).click();
       await chat.page.getByLabel('Pull another model').fill('tiny:1b');
@@ -165,15 +189,8 @@ describeInBrowser('the chat page, while there is no answer', () => {
     await chat.sees(/no space left|The model server failed/);
   });
 
-  it('offers no pull where it is not allowed', async () => {
-    const chat = await open();
-    await chat.button(/^Model:/).click();
-    await chat.page.getByRole('radio', { name: /^llama3\.2/ }).waitFor();
-    expect(await chat.page.getByLabel('Pull another model').count()).toBe(0);
-  });
-
   it('says why a pull did not begin when a proxy answers in the place of the server', async () => {
-    const chat = await open({ ALLOW_PULL: 'true' });
+    const chat = await open();
     const page = '<html><h1>Bad gateway</h1></html>';
     await chat.page.route('**/llm/models/pull', (route) =>
       route.fulfill({ status: 502, contentType: 'text/html', body: page }),
@@ -182,20 +199,17 @@ describeInBrowser('the chat page, while there is no answer', () => {
     await chat.page.getByLabel('Pull another model').fill('tiny:1b');
     await chat.page.keyboard.press('Enter');
     await chat.sees('The server does not answer (HTTP 502).');
+    await chat.page.unroute('**/llm/models/pull');
   });
 
   it('chats and pulls in a browser that keeps no site data', async () => {
-    app = await startApp({ OLLAMA_BASE_URL: upstream.url, ALLOW_PULL: 'true' });
-    const context = await browser.newContext();
-    await context.addInitScript(() => {
+    const chat = await Chat.open(browser, app.url, () => {
       Object.defineProperty(globalThis, 'sessionStorage', {
         get: () => {
           throw new DOMException('denied', 'SecurityError');
         },
       });
     });
-    const chat = await Chat.open(context, app.url);
-    chats.push(chat);
     await chat.ask('Hello?');
     (await upstream.nextCall()).text('Hello.').done();
     await chat.sees('Hello.');
@@ -208,10 +222,10 @@ describeInBrowser('the chat page, while there is no answer', () => {
     call.line({ status: 'success' }).end();
     await chat.sees('tiny:1b ready');
     expect(chat.offences).toEqual([]);
+    await chat.page.context().close();
   });
 
   it('says that the server does not answer, and is there again when it does', async () => {
-    app = await startApp({ OLLAMA_BASE_URL: upstream.url });
     const page = await browser.newPage();
     try {
       await page.route('**/page.json', (route) => route.fulfill({ status: 503 }));
@@ -226,7 +240,6 @@ describeInBrowser('the chat page, while there is no answer', () => {
   });
 
   it('says that it loads while the server is slow', async () => {
-    app = await startApp({ OLLAMA_BASE_URL: upstream.url });
     const page = await browser.newPage();
     try {
       let answer = (): void => undefined;

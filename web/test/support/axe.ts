@@ -21,7 +21,9 @@ export async function faults(page: Page, width: number): Promise<string[]> {
   const inDark = await serious(page, ['color-contrast']);
   const tooWide: string[] = [];
   for (const narrow of [width, Math.min(width, 320)]) {
-    await page.setViewportSize({ width: narrow, height: 800 });
+    if (narrow !== page.viewportSize()?.width) {
+      await page.setViewportSize({ width: narrow, height: 800 });
+    }
     const overflow = await page.evaluate(() => {
       const boxes = [document.documentElement, ...document.querySelectorAll('.viewport')];
       return Math.max(...boxes.map((box) => box.scrollWidth - box.clientWidth));

@@ -13,9 +13,18 @@ export class Chat {
     page.context().setDefaultTimeout(PATIENCE_MS);
   }
 
-  /** Opens the page. @param where a context keeps what the page keeps; a browser is a fresh one */
-  static async open(where: Browser | BrowserContext, url: string): Promise<Chat> {
+  /**
+   * Opens the page.
+   * @param where a context keeps what the page keeps; a browser is a fresh one
+   * @param before runs in the page before all else
+   */
+  static async open(
+    where: Browser | BrowserContext,
+    url: string,
+    before: () => void = () => undefined,
+  ): Promise<Chat> {
     const chat = new Chat(await where.newPage());
+    await chat.page.addInitScript(before);
     await chat.page.exposeFunction('tellOffence', (offence: string) => chat.offences.push(offence));
     await chat.page.addInitScript(() => {
       const { tellOffence } = globalThis as unknown as {
@@ -28,6 +37,28 @@ export class Chat {
     await chat.page.goto(url);
     await chat.field.waitFor();
     return chat;
+  }
+
+  /** A case in the page of the one before: with a conversation of its own. */
+  async begin(): Promise<void> {
+    await this.button('New conversation').first().click();
+    await this.sees('What would you like to know?');
+  }
+
+  /** As the first visit of all, in the page of the case before. @param path below the server's address */
+  async comeAnew(path = ''): Promise<void> {
+    const { origin } = new URL(this.page.url());
+    // Of the same origin, and writes nothing.
+    await this.page.goto(`${origin}/health/live`);
+    await this.page.evaluate(async () => {
+      localStorage.clear();
+      sessionStorage.clear();
+      await new Promise((resolve) => {
+        indexedDB.deleteDatabase('llm-cast').addEventListener('success', resolve);
+      });
+    });
+    await this.page.goto(`${origin}/${path}`);
+    await this.field.waitFor();
   }
 
   get field(): Locator {
