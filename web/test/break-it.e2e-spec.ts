@@ -1,11 +1,12 @@
 import type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
-import { loadConfig } from '../../src/config/load.js';
-import { DemoModule } from '../../src/demo/demo.module.js';
-import { FaultProxy } from '../../src/demo/fault-proxy.js';
-import { startDemo } from '../../src/demo/start.js';
-import { type RunningServer, startServer } from '../../src/server.js';
+import type * as Loading from '../../src/config/load.js';
+import type * as Module from '../../src/demo/demo.module.js';
+import type * as Proxy from '../../src/demo/fault-proxy.js';
+import type * as Demo from '../../src/demo/start.js';
+import type * as Serving from '../../src/server.js';
 import { call } from '../../test/support/rest.js';
-import { ScriptedUpstream } from '../../test/support/scripted-upstream.js';
+import { ScriptedUpstream, type UpstreamCall } from '../../test/support/scripted-upstream.js';
+import { until } from '../../test/support/until.js';
 import { faults } from './support/axe.js';
 import { describeInBrowser, launchBrowser } from './support/browser.js';
 import { Chat } from './support/chat.js';
@@ -18,8 +19,17 @@ const FAULTS = ['Cut this connection', 'Go offline for 10 s', 'Stall this reader
 
 const SETTINGS = { PORT: '0', SOCKET_PORT: '0', LOG_LEVEL: 'fatal', DRAIN_MS: '0' };
 
+async function startDemo(): Promise<Serving.RunningServer> {
+  const { startDemo } = await importOnce<typeof Demo>('src/demo/start.ts');
+  return startDemo(SETTINGS);
+}
+
 /** The demo's page in front of a model that says what a test has it say, when it does. */
-async function startOn(upstream: ScriptedUpstream): Promise<RunningServer> {
+async function startOn(upstream: ScriptedUpstream): Promise<Serving.RunningServer> {
+  const { FaultProxy } = await importOnce<typeof Proxy>('src/demo/fault-proxy.ts');
+  const { DemoModule } = await importOnce<typeof Module>('src/demo/demo.module.ts');
+  const { startServer } = await importOnce<typeof Serving>('src/server.ts');
+  const { loadConfig } = await importOnce<typeof Loading>('src/config/load.ts');
   const proxy = await FaultProxy.listen({ host: '127.0.0.1', port: 0 });
   const server = await startServer(loadConfig({ ...SETTINGS, OLLAMA_BASE_URL: upstream.url }), {
     questions: [],
@@ -38,20 +48,30 @@ async function startOn(upstream: ScriptedUpstream): Promise<RunningServer> {
   };
 }
 
+/** Goes on with an answer word by word, for as long as a fault takes. @returns what ends it */
+function speak(answer: UpstreamCall): () => void {
+  answer.text('As npm run bench says: ');
+  const timer = setInterval(() => answer.text('word '), 100);
+  return () => {
+    clearInterval(timer);
+    answer.done();
+  };
+}
+
 /** Concurrent tests begin before `beforeAll`. */
 let launched: Promise<Browser> | undefined;
 
 /** The panel in the page of a demo of its own: what goes offline there is everybody. */
 class Stand {
   private constructor(
-    private readonly demo: RunningServer,
+    private readonly demo: Serving.RunningServer,
     readonly context: BrowserContext,
     readonly chat: Chat,
   ) {}
 
   static async during(
     visit: (stand: Stand) => Promise<void>,
-    start: () => Promise<RunningServer> = () => startDemo(SETTINGS),
+    start: () => Promise<Serving.RunningServer> = startDemo,
   ): Promise<void> {
     const browser = await (launched ??= launchBrowser());
     const demo = await start();
@@ -86,11 +106,6 @@ class Stand {
     }, FAULTS);
   }
 
-  async askAndRead(): Promise<void> {
-    await this.chat.ask(QUESTION);
-    await this.chat.answers.getByText('npm run bench').first().waitFor();
-  }
-
   /** Waits for the end, and compares what the page has with what the server has. */
   async expectWhole(page: Page): Promise<void> {
     await panelOf(page).getByText('Text proved by SHA-256').waitFor();
@@ -120,26 +135,34 @@ describeInBrowser('the break-it panel', () => {
     ['Cut this connection', 'Cut', 0, 1],
     ['Go offline for 10 s', 'Offline', 10, 1],
     ['Stall this reader', 'Stalled', 10, 0],
-  ])('%s: says so, comes back, and has all of the answer', (name, happened, seconds, reconnects) =>
-    Stand.during(async (stand) => {
-      const { chat } = stand;
-      await stand.askAndRead();
-      await stand.watchFaults();
-      await chat.button(name).click();
-      const story = panelOf(chat.page).getByText(
-        new RegExp(`^${happened} after \\d+ records; back in [\\d.]+ s; 0 lost, 0 repeated\\.$`),
-      );
-      await panelOf(chat.page).getByText(`${happened} after`).waitFor();
-      await chat.page.evaluate(() => window.noFaults);
-      await story.waitFor();
-      const [, after, silence] = /after (\d+) records; back in ([\d.]+) s/.exec(
-        await story.innerText(),
-      )!;
-      expect(Number(silence)).toBeGreaterThan(seconds * 0.9);
-      await stand.expectWhole(chat.page);
-      expect(await count(chat.page, 'Records')).toBeGreaterThan(Number(after) + 20);
-      expect(await count(chat.page, 'Reconnects')).toBe(reconnects);
-    }),
+  ])(
+    '%s: says so, comes back, and has all of the answer',
+    async (name, happened, seconds, reconnects) => {
+      const upstream = await ScriptedUpstream.start();
+      const visit = async (stand: Stand): Promise<void> => {
+        const { chat } = stand;
+        await chat.ask(QUESTION);
+        const end = speak(await upstream.nextCall());
+        await chat.answers.getByText('npm run bench').first().waitFor();
+        await stand.watchFaults();
+        await chat.button(name).click();
+        const story = panelOf(chat.page).getByText(
+          new RegExp(`^${happened} after \\d+ records; back in [\\d.]+ s; 0 lost, 0 repeated\\.$`),
+        );
+        await panelOf(chat.page).getByText(`${happened} after`).waitFor();
+        await chat.page.evaluate(() => window.noFaults);
+        await story.waitFor();
+        const [, after, silence] = /after (\d+) records; back in ([\d.]+) s/.exec(
+          await story.innerText(),
+        )!;
+        expect(Number(silence)).toBeGreaterThan(seconds * 0.9);
+        await until(async () => (await count(chat.page, 'Records')) > Number(after) + 20);
+        end();
+        await stand.expectWhole(chat.page);
+        expect(await count(chat.page, 'Reconnects')).toBe(reconnects);
+      };
+      await Stand.during(visit, () => startOn(upstream));
+    },
   );
 
   it.concurrent('opens a second tab that streams the same answer', async () => {
@@ -184,8 +207,22 @@ describeInBrowser('the break-it panel', () => {
     }),
   );
 
-  it.concurrent('leaves a phone the beginning of the page', () =>
-    Stand.during(async ({ chat }) => {
+  describe('where nobody goes offline', () => {
+    let demo: Serving.RunningServer;
+    let chat: Chat;
+
+    beforeAll(async () => {
+      demo = await startDemo();
+      chat = await Chat.open(await (launched ??= launchBrowser()), demo.url);
+    });
+    afterEach(() => expect(chat.offences).toEqual([]));
+    afterAll(async () => {
+      await chat?.page.context().close();
+      await demo?.close();
+    });
+
+    it('leaves a phone the beginning of the page', async () => {
+      const desktop = chat.page.viewportSize()!;
       await chat.page.setViewportSize({ width: 390, height: 600 });
       await chat.page.reload();
       await chat.button('Cut this connection').waitFor();
@@ -195,11 +232,10 @@ describeInBrowser('the break-it panel', () => {
       await chat.page.evaluate(() => new Promise((drawn) => requestAnimationFrame(drawn)));
       expect(await top()).toBe(0);
       expect(await chat.button('Latest').count()).toBe(0);
-    }),
-  );
+      await chat.page.setViewportSize(desktop);
+    });
 
-  it.concurrent('is open until it is closed, and stays closed then', () =>
-    Stand.during(async ({ chat }) => {
+    it('is open until it is closed, and stays closed then', async () => {
       const summary = panelOf(chat.page).getByText('Try to break it');
       const cut = chat.button('Cut this connection');
       await cut.waitFor();
@@ -212,12 +248,16 @@ describeInBrowser('the break-it panel', () => {
       await cut.waitFor();
       await chat.page.reload();
       await cut.waitFor();
-    }),
-  );
+    });
 
-  it.concurrent('has what an answer suggests to ask next as buttons', () =>
-    Stand.during(async ({ chat }) => {
+    it('has nothing that axe finds serious', async () => {
       await chat.ask('hello');
+      await chat.button('How do I use it with Vue?').waitFor();
+      for (const width of [1280, 390]) expect(await faults(chat.page, width)).toEqual([]);
+    });
+
+    it('has what an answer suggests to ask next as buttons', async () => {
+      await chat.page.setViewportSize({ width: 1280, height: 800 });
       await chat.button('How do I use it with Vue?').last().click();
       await chat.answers.nth(1).getByText('useConversation').first().waitFor();
       await chat.page.keyboard.press('Escape');
@@ -228,16 +268,8 @@ describeInBrowser('the break-it panel', () => {
       await chat.answers.nth(3).getByText('I looked that up').waitFor();
       const next = chat.page.getByRole('list', { name: 'What to ask next' }).getByRole('button');
       await next.nth(1).waitFor();
-    }),
-  );
-
-  it.concurrent('has nothing that axe finds serious', () =>
-    Stand.during(async ({ chat }) => {
-      await chat.ask('hello');
-      await chat.button('How do I use it with Vue?').waitFor();
-      for (const width of [1280, 390]) expect(await faults(chat.page, width)).toEqual([]);
-    }),
-  );
+    });
+  });
 });
 
 declare global {
