@@ -1,31 +1,33 @@
 import { request } from 'node:http';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
-import { Controller, Get, Module } from '@nestjs/common';
-import { loadConfig } from '../src/config/load.js';
-import { type RunningServer, startServer } from '../src/server.js';
+import type * as Loading from '../src/config/load.js';
+import type * as Serving from '../src/server.js';
 import { startApp } from './support/app.js';
 import { AS_BROWSER } from './support/as-browser.js';
 import { freePort } from './support/free-port.js';
+import type * as Demo from './support/here.js';
 import { call } from './support/rest.js';
 
-@Controller('demo')
-class HereController {
-  @Get('here')
-  here(): object {
-    return { yes: true };
-  }
-}
-
-@Module({ controllers: [HereController] })
-class Here {}
-
 describe('the page that the server serves', () => {
-  let app: RunningServer | undefined;
+  let app: Serving.RunningServer;
 
-  afterEach(async () => {
-    await app?.close();
-    app = undefined;
+  beforeAll(async () => {
+    app = await startApp({ OLLAMA_MODEL: 'qwen3:8b', ALLOWED_MODELS: 'gemma3' });
   });
+  afterAll(() => app?.close());
+
+  /** With these settings, for one case. */
+  async function during(
+    env: Record<string, string | number>,
+    visit: (url: string) => Promise<void>,
+  ): Promise<void> {
+    const other = await startApp(env);
+    try {
+      await visit(other.url);
+    } finally {
+      await other.close();
+    }
+  }
 
   /** The page's policy as a map, for somebody who asks by this name. */
   async function policy(url: string, headers: Record<string, string> = {}) {
@@ -48,7 +50,6 @@ describe('the page that the server serves', () => {
   it.each(['/', '/doctor'])(
     'is an HTML page at %s that is asked for anew each time',
     async (path) => {
-      app = await startApp();
       const answer = await fetch(app.url + path, AS_BROWSER);
       expect(answer.status).toBe(200);
       expect(answer.headers.get('content-type')).toMatch(/^text\/html/);
@@ -58,7 +59,6 @@ describe('the page that the server serves', () => {
   );
 
   it('has scripts and styles that are kept for a year, because their names change', async () => {
-    app = await startApp();
     const html = await (await fetch(app.url, AS_BROWSER)).text();
     const files = [...html.matchAll(/(?:src|href)="\.(\/assets\/[^"]+)"/g)].map(([, path]) => path);
     expect(files.length).toBeGreaterThanOrEqual(2);
@@ -71,7 +71,6 @@ describe('the page that the server serves', () => {
   });
 
   it('has an icon that is kept for a day, and is served under no name without its policy', async () => {
-    app = await startApp();
     const icon = await fetch(`${app.url}/icon.svg`);
     expect(icon.headers.get('content-type')).toMatch(/^image\/svg/);
     expect(icon.headers.get('cache-control')).toBe('public, max-age=86400');
@@ -104,7 +103,6 @@ describe('the page that the server serves', () => {
   }
 
   it('comes compressed as the caller takes it, each form under its own ETag', async () => {
-    app = await startApp();
     const html = await (await fetch(app.url, AS_BROWSER)).text();
     const paths = [...html.matchAll(/(?:src|href)="\.(\/[^"]+)"/g)]
       .map(([, path = '']) => path)
@@ -146,13 +144,11 @@ describe('the page that the server serves', () => {
     ['br ; q=0 , gzip', 'gzip'],
     ['q=;;,', undefined],
   ])('for Accept-Encoding %j comes as %p', async (accept, coding) => {
-    app = await startApp();
     const { status, headers } = await raw(app.url, accept);
     expect([status, headers['content-encoding']]).toEqual([200, coding]);
   });
 
   it('may run no foreign script, no inline style, send no form, and connect to us only', async () => {
-    app = await startApp();
     const { origin, port } = new URL(app.socketUrl);
     expect(await policy(app.url)).toEqual({
       'default-src': ["'self'"],
@@ -173,7 +169,6 @@ describe('the page that the server serves', () => {
   });
 
   it('is told where the socket is: on its own host', async () => {
-    app = await startApp({ OLLAMA_MODEL: 'qwen3:8b', ALLOWED_MODELS: 'gemma3' });
     const { body } = await call('GET', `${app.url}/page.json`);
     expect(body).toEqual({
       socketUrl: null,
@@ -189,68 +184,74 @@ describe('the page that the server serves', () => {
 
   it('is told where the socket is: where it is itself, on a shared port', async () => {
     const port = await freePort();
-    app = await startApp({ PORT: port, SOCKET_PORT: port });
-    expect((await call('GET', `${app.url}/page.json`)).body.socketUrl).toBe('./');
-    const host = `localhost:${port}`;
-    const { 'connect-src': sources } = await policy(app.url, { host });
-    expect(sources).toEqual(["'self'", `http://${host}`, `ws://${host}`]);
+    await during({ PORT: port, SOCKET_PORT: port }, async (url) => {
+      expect((await call('GET', `${url}/page.json`)).body.socketUrl).toBe('./');
+      const host = `localhost:${port}`;
+      const { 'connect-src': sources } = await policy(url, { host });
+      expect(sources).toEqual(["'self'", `http://${host}`, `ws://${host}`]);
+    });
   });
 
   it('is told where the socket is: behind a proxy that ends TLS', async () => {
     const port = await freePort();
-    app = await startApp({ PORT: port, SOCKET_PORT: port, TRUST_PROXY: 'loopback' });
-    const proxied = { host: 'localhost', 'x-forwarded-proto': 'https' };
-    const { 'connect-src': sources } = await policy(app.url, proxied);
-    expect(sources).toEqual(["'self'", 'https://localhost', 'wss://localhost']);
+    await during({ PORT: port, SOCKET_PORT: port, TRUST_PROXY: 'loopback' }, async (url) => {
+      const proxied = { host: 'localhost', 'x-forwarded-proto': 'https' };
+      const { 'connect-src': sources } = await policy(url, proxied);
+      expect(sources).toEqual(["'self'", 'https://localhost', 'wss://localhost']);
+    });
   });
 
   it('is told where the socket is: where the operator says', async () => {
     const socketUrl = 'https://socket.example.com';
-    app = await startApp({ PUBLIC_SOCKET_URL: socketUrl, ALLOW_PULL: 'true' });
-    const { body } = await call('GET', `${app.url}/page.json`);
-    expect(body).toMatchObject({ socketUrl, allowPull: true });
-    const { 'connect-src': sources } = await policy(app.url);
-    expect(sources).toEqual(["'self'", socketUrl, 'wss://socket.example.com']);
+    await during({ PUBLIC_SOCKET_URL: socketUrl, ALLOW_PULL: 'true' }, async (url) => {
+      const { body } = await call('GET', `${url}/page.json`);
+      expect(body).toMatchObject({ socketUrl, allowPull: true });
+      const { 'connect-src': sources } = await policy(url);
+      expect(sources).toEqual(["'self'", socketUrl, 'wss://socket.example.com']);
+    });
   });
 
   it('is told where the socket is: below BASE_PATH, where the operator says', async () => {
     const socketUrl = 'https://socket.example.com/';
-    app = await startApp({ PUBLIC_SOCKET_URL: socketUrl, BASE_PATH: '/chat/' });
-    const { body } = await call('GET', `${app.url}/chat/page.json`);
-    expect(body.socketUrl).toBe('https://socket.example.com/chat');
-    const { 'connect-src': sources } = await policy(`${app.url}/chat/`);
-    expect(sources).toContain('wss://socket.example.com');
+    await during({ PUBLIC_SOCKET_URL: socketUrl, BASE_PATH: '/chat/' }, async (url) => {
+      const { body } = await call('GET', `${url}/chat/page.json`);
+      expect(body.socketUrl).toBe('https://socket.example.com/chat');
+      const { 'connect-src': sources } = await policy(`${url}/chat/`);
+      expect(sources).toContain('wss://socket.example.com');
+    });
   });
 
   it('names the model of the OpenAI-compatible server where there is no Ollama', async () => {
-    app = await startApp({
-      OLLAMA_BASE_URL: ',',
-      OPENAI_BASE_URL: 'http://127.0.0.1:1',
-      OPENAI_MODEL: 'gpt-x',
+    const OPENAI_BASE_URL = 'http://127.0.0.1:1';
+    const env = { OLLAMA_BASE_URL: ',', OPENAI_BASE_URL, OPENAI_MODEL: 'gpt-x' };
+    await during(env, async (url) => {
+      expect((await call('GET', `${url}/page.json`)).body.model).toBe('gpt-x');
     });
-    expect((await call('GET', `${app.url}/page.json`)).body.model).toBe('gpt-x');
   });
 
   it('is given its questions, its routes and its socket by the demo', async () => {
-    const demo = {
-      questions: ['Why?'],
-      longQuestion: 'All?',
-      socketPort: 4711,
-      module: { module: Here },
-    };
-    app = await startServer(loadConfig({ PORT: '0', SOCKET_PORT: '0', LOG_LEVEL: 'fatal' }), demo);
-    const { body } = await call('GET', `${app.url}/page.json`);
-    expect(body).toMatchObject({
-      socketUrl: null,
-      socketPort: 4711,
-      demo: { questions: ['Why?'], longQuestion: 'All?' },
-    });
-    expect((await policy(app.url))['connect-src']).toContain('http://127.0.0.1:4711');
-    expect((await call('GET', `${app.url}/demo/here`)).body).toEqual({ yes: true });
+    const { startServer } = await importOnce<typeof Serving>('src/server.ts');
+    const { loadConfig } = await importOnce<typeof Loading>('src/config/load.ts');
+    const { Here } = await importOnce<typeof Demo>('test/support/here.ts');
+    const demo = await startServer(
+      loadConfig({ PORT: '0', SOCKET_PORT: '0', LOG_LEVEL: 'fatal' }),
+      { questions: ['Why?'], longQuestion: 'All?', socketPort: 4711, module: { module: Here } },
+    );
+    try {
+      const { body } = await call('GET', `${demo.url}/page.json`);
+      expect(body).toMatchObject({
+        socketUrl: null,
+        socketPort: 4711,
+        demo: { questions: ['Why?'], longQuestion: 'All?' },
+      });
+      expect((await policy(demo.url))['connect-src']).toContain('http://127.0.0.1:4711');
+      expect((await call('GET', `${demo.url}/demo/here`)).body).toEqual({ yes: true });
+    } finally {
+      await demo.close();
+    }
   });
 
   it('has no demo routes elsewhere, and nothing at other addresses', async () => {
-    app = await startApp();
     for (const path of ['/demo/here', '/nothing', '/assets/nothing.js']) {
       expect(await call('GET', app.url + path)).toMatchObject({
         status: 404,
@@ -261,7 +262,8 @@ describe('the page that the server serves', () => {
 
   it.each(['chat.example.com', 'https://chat.example.com/path', 'ftp://chat.example.com'])(
     'does not start with %s as PUBLIC_SOCKET_URL',
-    (url) => {
+    async (url) => {
+      const { loadConfig } = await importOnce<typeof Loading>('src/config/load.ts');
       expect(() => loadConfig({ PUBLIC_SOCKET_URL: url })).toThrow(
         'PUBLIC_SOCKET_URL must be an origin such as https://chat.example.com.',
       );
