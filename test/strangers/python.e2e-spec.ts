@@ -1,4 +1,4 @@
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -15,7 +15,7 @@ import { DOORS } from './doors-document.js';
 import { FarAway, python, STRANGERS, tool } from './support.js';
 
 const ROUND_TRIP_MS = 300;
-const TOKENS = 300;
+const TOKENS = 120;
 const TOKENS_PER_SECOND = 60;
 
 describeIf(...STRANGERS)('clients in Python', () => {
@@ -162,8 +162,9 @@ describeIf(...STRANGERS)('clients in Python', () => {
         url,
         '--checks',
         'not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance',
+        // Behind what it asks of every field, which is most of it.
         '--max-examples',
-        '15',
+        '5',
         '--seed',
         '1',
         '--request-timeout',
@@ -171,16 +172,15 @@ describeIf(...STRANGERS)('clients in Python', () => {
         '--no-color',
         ...options,
       );
+    /** A pattern says it, too: schemathesis looks long for a text that only one of them allows. */
+    const DATE_TIME = '"format":"date-time",';
     const ALL_PASSED = /(\d{3,}) generated, \1 passed/;
 
     it('schemathesis finds no answer that it does not describe', async () => {
+      const file = join(folder, 'patterns.json');
+      await writeFile(file, (await readFile(document, 'utf8')).replaceAll(DATE_TIME, ''));
       // One is a stream, and one asks for what is to be pulled.
-      const said = await schemathesis(
-        document,
-        app.url,
-        '--exclude-path-regex',
-        '/(events|stream)$',
-      );
+      const said = await schemathesis(file, app.url, '--exclude-path-regex', '/(events|stream)$');
       expect(said).toMatch(ALL_PASSED);
     });
 

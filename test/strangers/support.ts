@@ -28,8 +28,12 @@ export async function run(program: string, ...args: string[]): Promise<string> {
     // A slow machine needs most of it; a hang is found by the time that a test has.
     timeout: 280_000,
     maxBuffer: 64 * 1_048_576,
-    // Tools look for tools of their own.
-    env: { ...process.env, PATH: `${dirname(STRANGERS_PYTHON ?? '')}:${process.env['PATH']}` },
+    // Tools look for tools of their own, and requests for a proxy at every call.
+    env: {
+      ...process.env,
+      NO_PROXY: '127.0.0.1',
+      PATH: `${dirname(STRANGERS_PYTHON ?? '')}:${process.env['PATH']}`,
+    },
   };
   try {
     return (await promisify(execFile)(program, args, options)).stdout;
