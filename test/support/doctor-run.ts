@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import type * as Examining from '../../doctor/src/examine.js';
 import type { Finding } from '../../doctor/src/finding.js';
 
 /** The built command. */
@@ -26,4 +27,17 @@ export async function findings(...args: string[]): Promise<{ code: number; found
   expect(stderr).toBe('');
   const lines = stdout.split('\n').slice(0, -1);
   return { code, found: lines.map((line) => JSON.parse(line) as Finding) };
+}
+
+/** What the command would find, without a process of its own, which takes most of a run's time. */
+export async function examined(
+  url: string,
+  options: Partial<Examining.ExamineOptions> = {},
+): Promise<Finding[]> {
+  const { examine } = await importOnce<typeof Examining>('doctor/src/examine.ts');
+  const found: Finding[] = [];
+  for await (const finding of examine(url, { origin: new URL(url).origin, ...options })) {
+    found.push(finding);
+  }
+  return found;
 }
