@@ -16,8 +16,8 @@ import { until } from '../support/until.js';
 
 const MIB = 1_048_576;
 /** A piece and how many of them: more than the kernel's buffers on the way take. */
-const PIECE = `${'The sky is blué 😀. '.repeat(100)}\n`;
-const PIECES = 6_000;
+const PIECE = `${'The sky is blué 😀. '.repeat(400)}\n`;
+const PIECES = 1_000;
 const SLOW_READER_MS = 800;
 /** For those who take a little: the kernel makes room in steps of a megabyte. */
 const DRIBBLE_READER_MS = 2_000;
@@ -29,6 +29,7 @@ const STALLED_MIB = 24;
 async function fastUpstream() {
   let calls = 0;
   let open = 0;
+  let closed = 0;
   let endless = false;
   let gone = 0;
   const going = new EventEmitter();
@@ -43,7 +44,10 @@ async function fastUpstream() {
     response.writeHead(200, { 'content-type': 'application/x-ndjson' });
     if (gone < turn) await once(going, String(turn));
     open++;
-    response.once('close', () => open--);
+    response.once('close', () => {
+      open--;
+      closed++;
+    });
     const bytes = line({ response: PIECE, done: false });
     for (let count = 0; count < PIECES && !response.destroyed; count++) {
       if (!response.write(bytes)) await Promise.race([once(response, 'drain'), sleep(1_000)]);
@@ -56,6 +60,7 @@ async function fastUpstream() {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     calls: () => calls,
     open: () => open,
+    closed: () => closed,
     go: () => {
       gone++;
       going.emit(String(gone));
@@ -122,8 +127,9 @@ describe('a reader that falls behind', () => {
     (await call('GET', `${app.url}/llm/generations/${id}`)).body.state;
   const ended = async (id: string): Promise<void> => {
     let now = '';
+    // Each look brings all of the text.
+    await until(() => upstream.closed() === upstream.calls());
     await until(async () => {
-      // Each look brings all of the text.
       await sleep(100);
       now = await state(id);
       return !['queued', 'starting', 'streaming'].includes(now);
@@ -316,7 +322,7 @@ describe('a reader that falls behind', () => {
         const client = await join(id, reader, { transports: [way] });
         client.socket.once('disconnect', () => (gone = true));
       }
-      proxy.bytesPerMs = 2_000;
+      proxy.bytesPerMs = 1_500;
       upstream.go();
       await sleep(2 * DRIBBLE_READER_MS);
       expect(gone).toBe(false);
