@@ -69,11 +69,14 @@ describeIf(
       ...process.env,
       GOFLAGS: '-mod=mod',
       GO111MODULE: 'off',
-      GOCACHE: folder,
       CGO_ENABLED: '0',
     };
-    // Not optimized: most of the time goes into Go's own packages.
-    await run(GO!, ['build', '-gcflags=all=-N -l', '-o', program, source], { env });
+    // Neither optimized nor to be debugged: Go's own packages take most of the time, once a machine.
+    await run(
+      GO!,
+      ['build', '-gcflags=all=-N -l -dwarf=false', '-ldflags=-s -w', '-o', program, source],
+      { env },
+    );
     expect(await answered(run(program))).toBe('Because of Rayleigh.\n');
     expect(await brokenOff(run(program))).toMatch(/failed The answer ended/);
   });
