@@ -43,17 +43,16 @@ describe('npm run', () => {
 
 describe('npm run demo', () => {
   let demo: Program;
-  afterEach(() => demo?.kill());
-
-  const start = async (...flags: string[]): Promise<{ port: number; socketPort: number }> => {
-    const [port, socketPort] = [await freePort(), await freePort()];
-    demo = Program.run('demo.js', flags, { env: { PORT: port, SOCKET_PORT: socketPort } });
+  let port: number;
+  beforeAll(async () => {
+    port = await freePort();
+    const env = { PORT: port, SOCKET_PORT: await freePort() };
+    demo = Program.run('demo.js', [], { env });
     await demo.said(/Ctrl-C stops it/);
-    return { port, socketPort };
-  };
+  });
+  afterAll(() => demo?.kill());
 
   it('prints a command that asks it, on whatever ports it is', async () => {
-    await start();
     const [, env = ''] = await demo.said(/^ {2}((?:\w+=\S+ )+)npm run ask/m);
     const { stdout } = await run(process.execPath, ['scripts/ask.mjs', 'what', 'is', 'it?'], {
       cwd: ROOT,
@@ -70,13 +69,26 @@ describe('npm run demo', () => {
     expect(stdout.length).toBeGreaterThan(20);
   });
 
-  it('is for this machine only', async () => {
-    const { port } = await start();
+  it('is for this machine only, and says how it is opened to a phone', async () => {
     await expect(fetch(`http://127.0.0.2:${port}/health/live`)).rejects.toThrow();
+    expect(demo.stdout).toMatch(/On your phone: npm run demo -- --lan$/m);
+  });
+});
+
+describe('llm-cast demo', () => {
+  let demo: Program;
+  afterEach(() => demo?.kill());
+
+  it('says how it is asked and opened to a phone, as it was started itself', async () => {
+    demo = Program.run('cli.js', ['demo'], { env: { PORT: 0, SOCKET_PORT: 0 } });
+    await demo.said(/ llm-cast chat "[^]*On your phone: llm-cast demo --lan$/m);
   });
 
   it('with --lan serves the page at every address, prints one with its QR code, and says what that opens', async () => {
-    const { port, socketPort } = await start('--lan');
+    const [port, socketPort] = [await freePort(), await freePort()];
+    const flags = ['demo', '--lan', '--port', String(port)];
+    demo = Program.run('cli.js', flags, { env: { SOCKET_PORT: socketPort } });
+    await demo.said(/Ctrl-C stops it/);
     const other = await fetch(`http://127.0.0.2:${port}/`);
     expect(other.status).toBe(200);
     const handshake = `http://127.0.0.2:${socketPort}/socket.io/?EIO=4&transport=polling`;
@@ -86,24 +98,6 @@ describe('npm run demo', () => {
       expect(demo.stdout).toContain('█');
       expect(demo.stdout).toMatch(/Everybody in this network can use the demo now/);
     }
-  });
-
-  it('says how it is opened to a phone, as it was started itself', async () => {
-    await start();
-    expect(demo.stdout).toMatch(/On your phone: npm run demo -- --lan$/m);
-    await demo.kill();
-    const env = { PORT: 0, SOCKET_PORT: 0 };
-    demo = Program.run('cli.js', ['demo'], { env });
-    await demo.said(/ llm-cast chat "[^]*On your phone: llm-cast demo --lan$/m);
-    await demo.kill();
-    demo = Program.run('cli.js', ['demo', '--lan', '--port', '0'], { env });
-    await demo.said(/On your phone, in the same network: http:\/\/\d|is in no network/);
-  });
-
-  it('refuses a flag that it does not know, and says which there is', async () => {
-    demo = Program.run('demo.js', ['--lna']);
-    expect(await demo.exited).toBe(2);
-    expect(demo.stderr).toContain('--lan');
   });
 });
 
@@ -142,24 +136,20 @@ describe('npm start', () => {
     upstream = undefined;
   });
 
-  it('says where the page is, and what to do without an upstream', async () => {
-    server = Program.server({ OLLAMA_BASE_URL: 'http://127.0.0.1:1' });
-    await server.said(/chat page on http:\/\/localhost:\d+/);
-    await server.said(
-      /ollama does not answer \(ECONNREFUSED\): start it \(ollama serve\), or set OLLAMA_BASE_URL/,
-    );
-  });
-
-  it('says why an upstream does not answer, and where it is the key', async () => {
+  it('says where the page is, why an upstream does not answer, and what to do', async () => {
     const locked = createServer((_request, response) => response.writeHead(401).end());
     await once(locked.listen(0, '127.0.0.1'), 'listening');
     const { port } = locked.address() as AddressInfo;
     server = Program.server({
-      OLLAMA_BASE_URL: '',
+      OLLAMA_BASE_URL: 'http://127.0.0.1:1',
       OPENAI_MODEL: 'm',
       OPENAI_BASE_URL: `http://127.0.0.1:${port},https://127.0.0.1:${port}`,
     });
     try {
+      await server.said(/chat page on http:\/\/localhost:\d+/);
+      await server.said(
+        /ollama does not answer \(ECONNREFUSED\): start it \(ollama serve\), or set OLLAMA_BASE_URL/,
+      );
       await server.said(/openai does not accept llm-cast's key: set OPENAI_API_KEY/);
       // Plain HTTP where TLS is looked for.
       await server.said(/openai-2 does not answer \((EPROTO|ERR_SSL_\w+)\): start it, or set/);
