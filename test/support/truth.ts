@@ -25,7 +25,7 @@ export type Run = (asking: Asking, onText: (text: string) => void) => Promise<st
 interface Way {
   /** The settings of its server. */
   env?: Record<string, string | number>;
-  /** The server is gone with it: in this process, or, killed, in one of its own. */
+  /** The server goes once all clients read: in this process, or, killed, in one of its own. */
   endsServer?: 'closed' | 'killed';
   fields?: Record<string, unknown>;
   /** There is one API key, whose user may ask for so many tokens a day. */
@@ -33,7 +33,7 @@ interface Way {
   /** Before a client asks. */
   before?(stage: Stage): Promise<void>;
   /** The upstream's part, once it is asked; without it the request never gets there. */
-  act?(call: UpstreamCall, stage: Stage & Asked): void | Promise<void>;
+  act?(call: UpstreamCall, stage: Omit<Stage, 'close'> & Asked): void | Promise<void>;
 }
 
 interface Stage {
@@ -108,18 +108,16 @@ const WAYS: Record<string, Way> = {
   },
   'interrupted: the server goes down': {
     endsServer: 'closed',
-    act: async (call, stage) => {
+    act: (call, { shown }) => {
       text(call);
-      await stage.shown;
-      await stage.close();
+      return shown;
     },
   },
   'the server is lost': {
     endsServer: 'killed',
-    act: async (call, stage) => {
+    act: (call, { shown }) => {
       text(call);
-      await stage.shown;
-      await stage.close();
+      return shown;
     },
   },
   'the upstream falls silent': {
@@ -148,7 +146,12 @@ async function occupied({ url, upstream, apiKey }: Stage): Promise<void> {
 }
 
 /** What the program that uses a client has seen: the text, and how it ended. */
-async function seenBy(run: Run, asking: Asking, onText: (text: string) => void) {
+interface Seen {
+  text: string;
+  end: string;
+}
+
+async function seenBy(run: Run, asking: Asking, onText: (text: string) => void): Promise<Seen> {
   let text = '';
   try {
     const end = await run(asking, (piece) => {
@@ -187,27 +190,20 @@ export function describeEnds(
     expect(columns).toEqual(Object.keys(clients));
   });
 
-  describe.each(Object.entries(WAYS))('%s', (name, way) => {
-    let stage: Stage | undefined;
-    const open = async (): Promise<Stage> => {
-      stage ??= await openStage(way);
-      return stage;
-    };
-    const close = async (): Promise<void> => {
-      await stage?.close();
-      await stage?.upstream.close();
-      stage = undefined;
-    };
-    afterEach(async () => {
-      if (way.endsServer !== undefined) await close();
-    });
-    afterAll(close);
+  /** For all ways that need nothing of their own. */
+  let plain: Stage | undefined;
+  afterAll(() => closed(plain));
 
-    const cases = Object.entries(clients).map(
-      ([client, run], at) => [client, truth.get(name)?.[at], run] as const,
-    );
-    it.each(cases)('%s: %s', async (client, expected, run) => {
-      const { url, upstream, apiKey, close } = await open();
+  describe.each(Object.entries(WAYS))('%s', (name, way) => {
+    const isPlain = way.env === undefined && way.before === undefined && !way.endsServer;
+    let own: Stage | undefined;
+    const open = async (): Promise<Stage> =>
+      isPlain ? (plain ??= await openStage(way)) : (own ??= await openStage(way));
+    afterAll(() => closed(own));
+
+    /** Asks, and plays the upstream's part. @returns what the client sees, once it has ended */
+    const ask = async (client: string, run: Run): Promise<() => Promise<Seen>> => {
+      const { url, upstream, apiKey } = await open();
       const abort = new AbortController();
       let show = (): void => undefined;
       const shown = new Promise<void>((resolve) => (show = resolve));
@@ -220,13 +216,37 @@ export function describeEnds(
         await until(() => upstream.calls.length > before);
         // It sees the text only with the end: the server has it when it streams.
         if (whole.includes(client)) whenStreaming(url).then(show, () => undefined);
-        await way.act(upstream.calls[before]!, { url, apiKey, upstream, abort, shown, close });
+        await way.act(upstream.calls[before]!, { url, apiKey, upstream, abort, shown });
       }
-      const { end, text: said } = await seeing;
-      expect(end).toBe(expected?.replaceAll('`', ''));
-      if (!/^(throws|error)/.test(end)) expect(said).toBe(TEXT);
-    });
+      return () => seeing;
+    };
+    const judge = (client: string, { end, text }: Seen): void => {
+      const expected = truth.get(name)?.[columns.indexOf(client)];
+      expect([client, end]).toEqual([client, expected?.replaceAll('`', '')]);
+      if (!/^(throws|error)/.test(end)) expect([client, text]).toEqual([client, TEXT]);
+    };
+
+    if (way.endsServer === undefined) {
+      it.each(Object.entries(clients))('%s', async (client, run) => {
+        const seen = await ask(client, run);
+        judge(client, await seen());
+      });
+    } else {
+      it(columns.join(', '), async () => {
+        const seeing = new Map<string, () => Promise<Seen>>();
+        for (const [client, run] of Object.entries(clients)) {
+          seeing.set(client, await ask(client, run));
+        }
+        await own?.close();
+        for (const [client, seen] of seeing) judge(client, await seen());
+      });
+    }
   });
+}
+
+async function closed(stage: Stage | undefined): Promise<void> {
+  await stage?.close();
+  await stage?.upstream.close();
 }
 
 async function openStage(way: Way): Promise<Stage> {
@@ -258,10 +278,11 @@ async function openStage(way: Way): Promise<Stage> {
   return stage;
 }
 
-/** Resolves when the only generation of a server has text. */
+/** Resolves when all generations of a server have text. */
 async function whenStreaming(url: string): Promise<void> {
   await until(async () => {
     const { body } = await rest('GET', `${url}/admin/generations`);
-    return (body.generations as { state: string }[])[0]?.state === 'streaming';
+    const states = (body.generations as { state: string }[]).map(({ state }) => state);
+    return states.length > 0 && states.every((state) => state === 'streaming');
   });
 }
