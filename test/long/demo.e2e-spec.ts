@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { startDemo } from '../../src/demo/start.js';
+import type * as Demo from '../../src/demo/start.js';
 import type { RunningServer } from '../../src/server.js';
 import { startApp } from '../support/app.js';
 import { AS_BROWSER } from '../support/as-browser.js';
@@ -12,6 +12,11 @@ import { Program } from '../support/program.js';
 import { ResumingClient } from '../support/resuming-client.js';
 import { call } from '../support/rest.js';
 import { until } from '../support/until.js';
+
+let startDemo: typeof Demo.startDemo;
+beforeAll(async () => {
+  ({ startDemo } = await importOnce<typeof Demo>('src/demo/start.ts'));
+});
 
 /** Its answer takes longer than a fault does. */
 const LONG_QUESTION = 'How is its speed measured?';
