@@ -5,6 +5,7 @@ import type { RunningServer } from '../../src/server.js';
 import { startApp } from '../support/app.js';
 import { describeIf } from '../support/needs.js';
 import { ScriptedUpstream } from '../support/scripted-upstream.js';
+import { ROOT } from '../support/tables.js';
 import { run } from './support.js';
 
 const { STRANGERS_NODE: modules = '' } = process.env;
@@ -43,7 +44,8 @@ describeIf(
     );
     expect(made).not.toMatch(/warning|error/i);
     const options = ['--strict', '--target', 'es2022', '--module', 'nodenext'];
-    await program('typescript/bin/tsc', ...options, file('generated-client.ts'));
+    const compiler = join(ROOT, 'node_modules/typescript-7/bin/tsc');
+    await run(process.execPath, compiler, ...options, file('generated-client.ts'));
     const used = run(process.execPath, file('generated-client.js'), app.url);
     (await upstream.nextCall()).text('The sky is blue').done();
     expect((await used).trim()).toBe('The sky is blue stop');
