@@ -1,6 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hashOf } from '../src/cluster/keys.js';
-import type { ClusterServer, ClusterStage, RunningAnswer } from './support/cluster-stage.js';
+import type {
+  ClusterNode,
+  ClusterServer,
+  ClusterStage,
+  RunningAnswer,
+} from './support/cluster-stage.js';
 import { FaultProxy } from './support/fault-proxy.js';
 import {
   expectLost,
@@ -21,26 +26,39 @@ const LONG_MS = 700;
 const FAILOVER_MS = 6_000;
 const GENERATIONS = 2;
 
+type Env = Record<string, string | number>;
+
 faultSuite('the end of an answer', ({ often, stage: openStage, closeLater, program }) => {
   let stage: ClusterStage;
   let path: FaultProxy;
 
-  /** Two nodes, one of which reaches Redis over a path that can be cut. */
-  const nodes = async (
-    behindPath: 'a' | 'b' | 'both',
-    env: Record<string, string | number> = {},
-    redis: readonly string[] = [],
-  ): Promise<[ClusterServer, ClusterServer]> => {
+  /** A path to Redis that can be cut, for the nodes that are started with what this returns. */
+  const open = async (env: Env, redis: readonly string[] = []): Promise<Env> => {
     stage = await openStage({ env, redis });
     path = closeLater(await FaultProxy.start(stage.redis.port));
-    const over = { REDIS_URL: `redis://127.0.0.1:${path.port}` };
-    const a = await stage.node(behindPath === 'b' ? {} : over);
-    const b = await stage.node(behindPath === 'a' ? {} : over);
-    await stage.ready();
-    return [a, b];
+    return { REDIS_URL: `redis://127.0.0.1:${path.port}` };
   };
-  const running = async (...on: Parameters<typeof nodes>): Promise<Running> => {
-    const [a, b] = await nodes(...on);
+  /** Two nodes that stay, one of which is behind the path, with answers of the first. */
+  const running = async (
+    behindPath: 'a' | 'b',
+    env: Env = {},
+    redis: readonly string[] = [],
+  ): Promise<Running> => {
+    const over = await open(env, redis);
+    const a = await stage.nodeInside(behindPath === 'a' ? over : {});
+    const b = await stage.nodeInside(behindPath === 'b' ? over : {});
+    await stage.ready();
+    return readOnBoth(stage, a, b, GENERATIONS);
+  };
+  /** One node behind the path that can be killed, and one that stays. */
+  const nodes = async (env: Env = {}): Promise<[ClusterServer, ClusterNode]> => {
+    const over = await open(env);
+    const both = await Promise.all([stage.node(over), stage.nodeInside()]);
+    await stage.ready();
+    return both;
+  };
+  const doomed = async (env: Env = {}): Promise<Running<ClusterServer>> => {
+    const [a, b] = await nodes(env);
     return readOnBoth(stage, a, b, GENERATIONS);
   };
   const cut = (): void => {
@@ -58,7 +76,7 @@ faultSuite('the end of an answer', ({ often, stage: openStage, closeLater, progr
     expect(all.map(({ id }) => client.terminal(id))).toEqual(all.map(() => undefined));
   };
   /** Both nodes say the same of how it ended. */
-  const expectSame = async (all: readonly RunningAnswer[], ...on: ClusterServer[]) => {
+  const expectSame = async (all: readonly RunningAnswer[], ...on: ClusterNode[]) => {
     for (const { id } of all) {
       const [one, other] = await Promise.all(
         on.map(async ({ url }) => {
@@ -72,7 +90,7 @@ faultSuite('the end of an answer', ({ often, stage: openStage, closeLater, progr
   };
 
   often('is told nobody where its node dies before Redis has it', async () => {
-    const { a, b, here, there, all } = await running('a');
+    const { a, b, here, there, all } = await doomed();
     cut();
     stage.finish(all);
     await readAll(here, all);
@@ -121,26 +139,24 @@ faultSuite('the end of an answer', ({ often, stage: openStage, closeLater, progr
     await expectWhole(on);
   });
 
-  describe.each([
-    ['its first piece', 0],
-    ['its last piece', 20],
-  ])('that Redis had, and lost again with all since %s', (_, chars) => {
-    /** It has ended, and Redis is as it was before. @param isDenied its first words with the node fail */
-    const lose = async (isDenied: boolean): Promise<void> => {
-      const [a, b] = await nodes('a');
+  for (const [how, isDenied] of [
+    ['though nobody asks for it', false],
+    ['though that fails at first', true],
+  ] as const) {
+    often(`is written again where Redis had it and lost it, ${how}`, async () => {
+      const [a, b] = await nodes();
       const here = await stage.connect(a);
-      const [answer] = (await stage.ask(here, 1)) as [RunningAnswer];
-      if (chars > 0) {
-        stage.write(answer);
-        await stage.untilWritten(chars);
-        await until(() => here.chars(answer.id) >= chars);
-      }
+      const all = (await stage.ask(here, 2)) as [RunningAnswer, RunningAnswer];
+      // One is lost with all since its first piece, and one with all since its last piece but a few.
+      const [whole, last] = all;
+      stage.write(last);
+      await until(() => here.chars(last.id) >= 20);
       await stage.redis.ask((client) => client.save());
-      if (chars === 0) stage.write(answer);
+      stage.write(whole);
       await stage.untilWritten(20);
-      stage.finish([answer]);
-      await readAll(here, [answer]);
-      expect(await here.ended(answer.id)).toMatchObject({ state: 'completed' });
+      stage.finish(all);
+      await readAll(here, all);
+      for (const { id } of all) expect(await here.ended(id)).toMatchObject({ state: 'completed' });
       if (isDenied) cut();
       await stage.redis.kill();
       await stage.redis.up();
@@ -153,25 +169,26 @@ faultSuite('the end of an answer', ({ often, stage: openStage, closeLater, progr
         );
         await redis.ask((client) => client.call('ACL', 'SETUSER', 'default', '+hmget'));
       }
-      const hash = `lc:${hashOf(answer.id)}`;
-      await redis.until(async (client) => (await client.hget(hash, 'end')) !== null);
+      await redis.until(async (client) => {
+        const ends = await Promise.all(all.map(({ id }) => client.hget(`lc:${hashOf(id)}`, 'end')));
+        return !ends.includes(null);
+      });
       // The other node is connected again, too.
-      const url = `${b.url}/llm/generations/${answer.id}`;
+      const url = `${b.url}/llm/generations/${last.id}`;
       await until(async () => (await call('GET', url)).status === 200);
       await a.program.kill();
       const there = await stage.connect(b);
-      await there.read(answer.id, answer.oracle.reader('who came later'));
-      expect(await there.ended(answer.id)).toMatchObject({ state: 'completed' });
+      for (const { id, oracle } of all) {
+        await there.read(id, oracle.reader('who came later'));
+        expect(await there.ended(id)).toMatchObject({ state: 'completed' });
+      }
       expect(stage.problems()).toEqual([]);
-      expect(stage.upstream.calls).toHaveLength(1);
-    };
-
-    often('is written again, though nobody asks for it', () => lose(false));
-    often('is written again, though that fails at first', () => lose(true));
-  });
+      expect(stage.upstream.calls).toHaveLength(2);
+    });
+  }
 
   often('is still the same where its node goes, and Redis loses its last second then', async () => {
-    const [a, b] = await nodes('a');
+    const [a, b] = await nodes();
     const here = await stage.connect(a);
     const all = await stage.ask(here, GENERATIONS);
     for (const answer of all) stage.write(answer);
@@ -207,7 +224,7 @@ faultSuite('the end of an answer', ({ often, stage: openStage, closeLater, progr
   });
 
   often('is told nobody by a node that goes while it cannot reach Redis', async () => {
-    const { a, b, here, there, all } = await running('a', { DRAIN_MS: 300 });
+    const { a, b, here, there, all } = await doomed({ DRAIN_MS: 300 });
     cut();
     a.program.child.kill('SIGTERM');
     await a.program.exited;
@@ -219,7 +236,7 @@ faultSuite('the end of an answer', ({ often, stage: openStage, closeLater, progr
   });
 
   often('comes of one beginning: nothing is shown before Redis forgets the request', async () => {
-    const [a, b] = await nodes('a');
+    const [a, b] = await nodes();
     const [here, there] = [await stage.connect(a), await stage.connect(b)];
     const oracle = new Oracle();
     const id = await here.ask(oracle.reader('who asked'), 'x');
@@ -242,7 +259,7 @@ faultSuite('the end of an answer', ({ often, stage: openStage, closeLater, progr
   });
 
   often('is one where Redis comes back empty while the owner stands still', async () => {
-    const { a, b, here, there, all } = await running('a');
+    const { a, b, here, there, all } = await doomed();
     a.program.child.kill('SIGSTOP');
     await stage.redis.kill();
     await stage.redis.up();
@@ -267,9 +284,13 @@ faultSuite('the end of an answer', ({ often, stage: openStage, closeLater, progr
   });
 
   often('is written again where a failover has lost it', async () => {
-    const [a, b] = await nodes('both');
+    const over = await open({});
     const late = closeLater(await FaultProxy.start(stage.redis.port));
-    const c = await stage.node({ REDIS_URL: `redis://127.0.0.1:${late.port}` });
+    const [a, b, c] = await Promise.all([
+      stage.nodeInside(over),
+      stage.nodeInside(over),
+      stage.nodeInside({ REDIS_URL: `redis://127.0.0.1:${late.port}` }),
+    ]);
     const replica = closeLater(await RedisServer.start(program, '--replica-read-only', 'no'));
     await replica.follow(stage.redis);
     await stage.ready();

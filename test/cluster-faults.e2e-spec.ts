@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ClusterServer, LEASE_MS } from './support/cluster-stage.js';
+import { LEASE_MS } from './support/cluster-stage.js';
 import { FaultProxy } from './support/fault-proxy.js';
 import { expectKept, expectLost, faultSuite, readOnBoth } from './support/fault-suite.js';
 import { Oracle } from './support/oracle.js';
@@ -10,16 +10,26 @@ import { until, within } from './support/until.js';
 /** How long after its lease a dead node is named at the latest, in milliseconds. */
 const NAMED_MS = 2_000;
 /** More than a node takes over at one time. */
-const MANY = 80;
+const MANY = 70;
 
-faultSuite('nodes that fail', ({ often, stage: open, running, closeLater }) => {
+faultSuite('nodes that fail', ({ often, stage: open, doomed, closeLater }) => {
   often(
-    'names a killed node within its lease and two seconds, with all that was kept',
+    'names a killed node within its lease and two seconds, with all that was kept, and gives its slots to those who wait on others',
     async () => {
-      const { stage, a, b, here, there, all } = await running();
+      const { stage, a, b, here, there, all } = await doomed({ env: { MAX_CONCURRENT: 4 } }, 4);
+      const waits = await stage.connect(b);
+      const oracle = new Oracle();
+      const id = await waits.ask(oracle.reader(), 'waits');
+      await until(() => waits.states.some(({ state }) => state === 'queued'));
       await a.program.kill();
       await within(LEASE_MS + NAMED_MS, expectLost(there, all));
       await expectKept(b, all);
+      const request = await stage.upstream.nextCall();
+      expect(request.body['prompt']).toBe('waits');
+      oracle.sent('text', 'at last');
+      request.text('at last').done();
+      expect(await waits.ended(id)).toMatchObject({ state: 'completed' });
+      expect(oracle.problems()).toEqual([]);
       // Its own clients come back elsewhere: they may have seen more than was kept, and get the end.
       await here.move(b.socketUrl);
       await expectLost(here, all);
@@ -29,7 +39,7 @@ faultSuite('nodes that fail', ({ often, stage: open, running, closeLater }) => {
   );
 
   often('accepts nothing more of a node that was taken for dead and comes back', async () => {
-    const { stage, a, b, here, there, all } = await running();
+    const { stage, a, b, here, there, all } = await doomed();
     a.program.child.kill('SIGSTOP');
     await expectLost(there, all);
     const kept = await Promise.all(
@@ -45,26 +55,12 @@ faultSuite('nodes that fail', ({ often, stage: open, running, closeLater }) => {
     expect(stage.problems()).toEqual([]);
   });
 
-  often('gives the slots of a killed node to those who wait on others', async () => {
-    const { stage, a, b, there, all } = await running({ env: { MAX_CONCURRENT: 2 } }, 2);
-    const waits = await stage.connect(b);
-    const oracle = new Oracle();
-    const id = await waits.ask(oracle.reader(), 'waits');
-    await a.program.kill();
-    const request = await stage.upstream.nextCall();
-    expect(request.body['prompt']).toBe('waits');
-    oracle.sent('text', 'at last');
-    request.text('at last').done();
-    expect(await waits.ended(id)).toMatchObject({ state: 'completed' });
-    expect(oracle.problems()).toEqual([]);
-    await expectLost(there, all);
-  });
-
   often(
     'ends all that a killed node ran, although that is more than is taken over at once',
     async () => {
       const stage = await open({ env: { MAX_CONCURRENT: 200, MAX_QUEUE: 200 } });
-      const [a, b] = (await stage.start(2)) as [ClusterServer, ClusterServer];
+      const [a, b] = await Promise.all([stage.node(), stage.nodeInside()]);
+      await stage.ready();
       const [here, there] = [await stage.connect(a), await stage.connect(b)];
       const all = await stage.ask(here, MANY);
       for (const { id, oracle, request } of all) {
@@ -88,8 +84,8 @@ faultSuite('nodes that fail', ({ often, stage: open, running, closeLater }) => {
     often(`goes on where the owner alone ${how} Redis, and is then told its end`, async () => {
       const stage = await open();
       const path = closeLater(await make(stage.redis.port));
-      const a = await stage.node({ REDIS_URL: `redis://127.0.0.1:${path.port}` });
-      const b = await stage.node();
+      const a = await stage.nodeInside({ REDIS_URL: `redis://127.0.0.1:${path.port}` });
+      const b = await stage.nodeInside();
       await stage.ready();
       const { here, there, all } = await readOnBoth(stage, a, b);
       path.cut();
@@ -117,14 +113,15 @@ faultSuite('nodes that fail', ({ often, stage: open, running, closeLater }) => {
   ] as const) {
     often(`gives exactly one end where the adopter dies ${when}`, async () => {
       const stage = await open();
-      const [a, b, c] = (await stage.start(3)) as [ClusterServer, ClusterServer, ClusterServer];
+      const [a, b, c] = await Promise.all([stage.node(), stage.node(), stage.nodeInside()]);
+      await stage.ready();
       const { here, there, all } = await readOnBoth(stage, a, c);
       const adopter = await stage.nodeIdOf(b);
       await b.program.kill();
       await sleep(wait);
       await a.program.kill();
       // As the second node would have done before it died: some are fenced, none has its end.
-      for (const { id } of all.slice(0, 3)) {
+      for (const { id } of all.slice(0, 2)) {
         await stage.redis.ask((client) =>
           client
             .multi()

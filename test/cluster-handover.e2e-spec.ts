@@ -1,3 +1,4 @@
+import type { RunningServer } from '../src/server.js';
 import type { ClusterServer, ClusterStage, RunningAnswer } from './support/cluster-stage.js';
 import { FaultProxy } from './support/fault-proxy.js';
 import { faultSuite } from './support/fault-suite.js';
@@ -8,12 +9,26 @@ import { Scrape } from './support/scrape.js';
 import type { UpstreamCall } from './support/scripted-upstream.js';
 import { until } from './support/until.js';
 
+type Env = Record<string, string | number>;
+
 faultSuite('what waits for its turn', ({ often, stage: openStage, closeLater }) => {
   let stage: ClusterStage;
 
-  const open = async (env: Record<string, string | number> = {}): Promise<ClusterServer[]> => {
+  /** One node that can be killed, and one that stays. */
+  const open = async (env: Env = {}): Promise<[ClusterServer, RunningServer]> => {
     stage = await openStage({ env: { MAX_CONCURRENT: 1, ...env } });
-    return stage.start(2);
+    const nodes = await Promise.all([stage.node(), stage.nodeInside()]);
+    await stage.ready();
+    return nodes;
+  };
+  /** Two nodes that stay until they are told to go, of which the first is behind a path to Redis. */
+  const openBehindPath = async (env: Env): Promise<[RunningServer, RunningServer, FaultProxy]> => {
+    stage = await openStage({ env });
+    const path = closeLater(await FaultProxy.start(stage.redis.port));
+    const over = { REDIS_URL: `redis://127.0.0.1:${path.port}` };
+    const nodes = await Promise.all([stage.nodeInside(over), stage.nodeInside()]);
+    await stage.ready();
+    return [...nodes, path];
   };
   /** A request that waits; read by the client that asked, and by another one. */
   const waits = async (
@@ -34,37 +49,41 @@ faultSuite('what waits for its turn', ({ often, stage: openStage, closeLater }) 
     request.text(`${prompt} at last`).done();
   };
 
-  often('survives the node that was killed, at its place in the line', async () => {
-    const [a, b] = (await open()) as [ClusterServer, ClusterServer];
-    const [there, other] = [await stage.connect(b), await stage.connect(b)];
-    const [running] = await stage.ask(there, 1);
-    const here = await stage.connect(a);
-    const first = await waits(here, there, 'first');
-    const second = await waits(here, there, 'second');
-    const behind = await waits(other, there, 'behind');
-    await a.program.kill();
-    await here.move(b.socketUrl);
-    await stage.redis.until(async (client) => (await client.hlen('lc:nodes')) === 1);
-    expect((await call('GET', `${b.url}/llm/queue`)).body).toMatchObject({ waiting: 3 });
-    running?.request.done();
-    // In the order in which they came.
-    await serve('first', first);
-    await serve('second', second);
-    await serve('behind', behind);
-    for (const { id, oracle } of [first, second, behind]) {
-      expect(await there.ended(id)).toMatchObject({ state: 'completed' });
-      await until(() => oracle.problems().length === 0);
-    }
-    expect([...here.refusals, ...there.refusals]).toEqual([]);
-  });
+  often(
+    'survives the node that was killed, at its place in the line, and can be cancelled before anybody knows',
+    async () => {
+      const [a, b] = await open();
+      const [there, other] = [await stage.connect(b), await stage.connect(b)];
+      const [running] = await stage.ask(there, 1);
+      const here = await stage.connect(a);
+      const first = await waits(here, there, 'first');
+      const second = await waits(here, there, 'second');
+      const { id: cancelled } = await waits(here, there, 'cancelled');
+      const behind = await waits(other, there, 'behind');
+      await a.program.kill();
+      const { body } = await call('DELETE', `${b.url}/llm/generations/${cancelled}`);
+      expect(body).toMatchObject({ state: 'cancelled' });
+      await here.move(b.socketUrl);
+      await stage.redis.until(async (client) => (await client.hlen('lc:nodes')) === 1);
+      expect((await call('GET', `${b.url}/llm/queue`)).body).toMatchObject({ waiting: 3 });
+      running?.request.done();
+      // In the order in which they came.
+      await serve('first', first);
+      await serve('second', second);
+      await serve('behind', behind);
+      for (const { id, oracle } of [first, second, behind]) {
+        expect(await there.ended(id)).toMatchObject({ state: 'completed' });
+        await until(() => oracle.problems().length === 0);
+      }
+      expect(await there.ended(running?.id ?? '')).toMatchObject({ state: 'completed' });
+      expect((await call('GET', `${b.url}/llm/queue`)).body).toMatchObject({ waiting: 0 });
+      expect([...here.refusals, ...there.refusals]).toEqual([]);
+    },
+  );
 
   often('is accepted once and answered where its node is told to go just then', async () => {
     // It is not taken for dead because it waits for Redis.
-    stage = await openStage({ env: { NODE_LEASE_MS: 5_000, DRAIN_MS: 20_000 } });
-    const path = closeLater(await FaultProxy.start(stage.redis.port));
-    const a = await stage.node({ REDIS_URL: `redis://127.0.0.1:${path.port}` });
-    const b = await stage.node();
-    await stage.ready();
+    const [a, b, path] = await openBehindPath({ NODE_LEASE_MS: 5_000, DRAIN_MS: 20_000 });
     const [here, there] = [await stage.connect(a), await stage.connect(b)];
     // It does not go before this one has ended.
     const [running] = (await stage.ask(here, 1)) as [RunningAnswer];
@@ -75,7 +94,7 @@ faultSuite('what waits for its turn', ({ often, stage: openStage, closeLater }) 
     const asked = here.ask(oracle.reader('who asked'), 'just then', 'a key');
     const again = asked.catch(() => there.ask(oracle.reader('again'), 'just then', 'a key'));
     await stage.redis.until(async (client) => (await client.keys('lc:{*}:m:*')).length > 1);
-    a.program.child.kill('SIGTERM');
+    const gone = a.close();
     const id = await again;
     path.delayMs = 0;
     await there.read(id, oracle.reader('who joined'));
@@ -90,11 +109,11 @@ faultSuite('what waits for its turn', ({ often, stage: openStage, closeLater }) 
     });
     expect(there.terminal(id)).toMatchObject({ state: 'completed' });
     stage.finish([running]);
-    expect(await a.program.exited).toBe(0);
+    await gone;
   });
 
   often('begins anew on another node where it had a slot and nothing was said yet', async () => {
-    const [a, b] = (await open()) as [ClusterServer, ClusterServer];
+    const [a, b] = await open();
     const [here, there] = [await stage.connect(a), await stage.connect(b)];
     const starting = await waits(here, there, 'starting');
     await stage.upstream.nextCall();
@@ -110,12 +129,14 @@ faultSuite('what waits for its turn', ({ often, stage: openStage, closeLater }) 
   often(
     'is measured where it is answered, though its first upstream request was elsewhere',
     async () => {
-      const [a, b] = (await open({ METRICS: 'true' })) as [ClusterServer, ClusterServer];
+      stage = await openStage({ env: { MAX_CONCURRENT: 1, METRICS: 'true' } });
+      const [a, b] = await Promise.all([stage.nodeInside(), stage.nodeInside()]);
+      await stage.ready();
       const [here, there] = [await stage.connect(a), await stage.connect(b)];
       const starting = await waits(here, there, 'starting');
       await stage.upstream.nextCall();
       await until(() => there.states.some(({ state }) => state === 'starting'));
-      a.program.child.kill('SIGTERM');
+      const gone = a.close();
       await serve('starting', starting);
       expect(await there.ended(starting.id)).toMatchObject({ state: 'completed' });
       const scrape = await Scrape.of(b.url);
@@ -127,11 +148,12 @@ faultSuite('what waits for its turn', ({ often, stage: openStage, closeLater }) 
       ]) {
         expect([name, scrape.sum(`${name}_count`)]).toEqual([name, 1]);
       }
+      await gone;
     },
   );
 
   often('goes to another node at SIGTERM, while what runs goes on to its end', async () => {
-    const [a, b] = (await open({ DRAIN_MS: 20_000 })) as [ClusterServer, ClusterServer];
+    const [a, b] = await open({ DRAIN_MS: 20_000 });
     const [here, there] = [await stage.connect(a), await stage.connect(b)];
     const [running] = await stage.ask(here, 1);
     running?.oracle.sent('text', 'begun ');
@@ -159,13 +181,9 @@ faultSuite('what waits for its turn', ({ often, stage: openStage, closeLater }) 
   });
 
   often(
-    'stays at SIGTERM where its first piece is on its way: nobody could begin it anew',
+    'stays where its node is told to go while its first piece is on its way: nobody could begin it anew',
     async () => {
-      stage = await openStage({ env: { DRAIN_MS: 20_000 } });
-      const path = closeLater(await FaultProxy.start(stage.redis.port));
-      const a = await stage.node({ REDIS_URL: `redis://127.0.0.1:${path.port}` });
-      const b = await stage.node();
-      await stage.ready();
+      const [a, b, path] = await openBehindPath({ DRAIN_MS: 20_000 });
       const [here, there] = [await stage.connect(a), await stage.connect(b)];
       const { id, oracle } = await waits(here, there, 'x');
       const request = await stage.upstream.nextCall();
@@ -177,7 +195,7 @@ faultSuite('what waits for its turn', ({ often, stage: openStage, closeLater }) 
       await until(
         async () => (await stage.redis.ask((client) => client.hexists(key, 'request'))) === 0,
       );
-      a.program.child.kill('SIGTERM');
+      const gone = a.close();
       await until(async () => (await call('GET', `${a.url}/health/ready`)).status === 503);
       path.resume();
       await until(() => here.chars(id) === 'begun'.length);
@@ -186,7 +204,7 @@ faultSuite('what waits for its turn', ({ often, stage: openStage, closeLater }) 
         expect(await client.ended(id)).toMatchObject({ state: 'completed' });
       }
       expect(oracle.problems()).toEqual([]);
-      expect(await a.program.exited).toBe(0);
+      await gone;
     },
   );
 
@@ -194,12 +212,13 @@ faultSuite('what waits for its turn', ({ often, stage: openStage, closeLater }) 
     stage = await openStage({
       env: { MAX_CONCURRENT: 1, NODE_LEASE_MS: 5_000, DRAIN_MS: 20_000 },
     });
-    const [a, b] = (await stage.start(2)) as [ClusterServer, ClusterServer];
+    const [a, b] = await Promise.all([stage.nodeInside(), stage.node()]);
+    await stage.ready();
     const here = await stage.connect(a);
     const [running] = await stage.ask(here, 1);
     const id = await here.ask(new Oracle().reader('who asked'), 'waits');
     b.program.child.kill('SIGSTOP');
-    a.program.child.kill('SIGTERM');
+    const gone = a.close();
     await until(async () => (await call('GET', `${a.url}/health/ready`)).status === 503);
     const cancelled = call('DELETE', `${a.url}/llm/generations/${id}`);
     // It is heard before the answer to what is asked after it.
@@ -207,29 +226,12 @@ faultSuite('what waits for its turn', ({ often, stage: openStage, closeLater }) 
     b.program.child.kill('SIGCONT');
     expect((await cancelled).body).toMatchObject({ state: 'cancelled' });
     running?.request.done();
-    expect(await a.program.exited).toBe(0);
-    expect((await call('GET', `${b.url}/llm/queue`)).body).toMatchObject({ waiting: 0 });
-  });
-
-  often('is cancelled where its node was killed, and nobody knows that yet', async () => {
-    const [a, b] = (await open()) as [ClusterServer, ClusterServer];
-    const there = await stage.connect(b);
-    const [running] = await stage.ask(there, 1);
-    const here = await stage.connect(a);
-    const { id } = await waits(here, there, 'waits');
-    await a.program.kill();
-    const { body } = await call('DELETE', `${b.url}/llm/generations/${id}`);
-    expect(body).toMatchObject({ state: 'cancelled' });
-    running?.request.done();
-    expect(await there.ended(running?.id ?? '')).toMatchObject({ state: 'completed' });
+    await gone;
     expect((await call('GET', `${b.url}/llm/queue`)).body).toMatchObject({ waiting: 0 });
   });
 
   often('ends where nobody may keep it: retryable, as nothing was said', async () => {
-    const [a, b] = (await open({ CLUSTER_KEEP_REQUESTS: 'false' })) as [
-      ClusterServer,
-      ClusterServer,
-    ];
+    const [a, b] = await open({ CLUSTER_KEEP_REQUESTS: 'false' });
     const there = await stage.connect(b);
     await stage.ask(there, 1);
     const here = await stage.connect(a);

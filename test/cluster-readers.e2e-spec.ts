@@ -1,5 +1,5 @@
 import { Client } from './support/client.js';
-import type { ClusterServer, ClusterStage } from './support/cluster-stage.js';
+import type { ClusterNode, ClusterStage } from './support/cluster-stage.js';
 import { FaultProxy, type ProxiedConnection } from './support/fault-proxy.js';
 import { expectWhole, faultSuite, readOnBoth } from './support/fault-suite.js';
 import { until } from './support/until.js';
@@ -12,18 +12,18 @@ faultSuite('those who read on another node', ({ often, stage: openStage, closeLa
     for (const client of clients.splice(0)) client.close();
   });
 
-  const connect = async ({ socketUrl }: ClusterServer): Promise<Client> => {
+  const connect = async ({ socketUrl }: ClusterNode): Promise<Client> => {
     const client = await Client.connect(socketUrl);
     clients.push(client);
     return client;
   };
   /** Two nodes, one of which reaches Redis over a path whose connections can be told apart. */
-  const nodes = async (behindPath: 'a' | 'b'): Promise<[ClusterServer, ClusterServer]> => {
+  const nodes = async (behindPath: 'a' | 'b'): Promise<[ClusterNode, ClusterNode]> => {
     stage = await openStage();
     path = closeLater(await FaultProxy.start(stage.redis.port));
     const over = { REDIS_URL: `redis://127.0.0.1:${path.port}` };
-    const a = await stage.node(behindPath === 'a' ? over : {});
-    const b = await stage.node(behindPath === 'b' ? over : {});
+    const a = await stage.nodeInside(behindPath === 'a' ? over : {});
+    const b = await stage.nodeInside(behindPath === 'b' ? over : {});
     await stage.ready();
     return [a, b];
   };

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ClusterServer, LEASE_MS } from './support/cluster-stage.js';
+import { LEASE_MS } from './support/cluster-stage.js';
 import { FaultProxy } from './support/fault-proxy.js';
 import { expectLost, expectWhole, faultSuite, readOnBoth } from './support/fault-suite.js';
 import { RedisServer } from './support/redis-server.js';
 import { call } from './support/rest.js';
 import { until } from './support/until.js';
 
-faultSuite('a Redis that fails', ({ often, stage: open, running, closeLater, program }) => {
+faultSuite('a Redis that fails', ({ often, stage: open, running, doomed, closeLater, program }) => {
   for (const [how, options] of [
     ['empty', []],
     ['with its append-only file', ['--appendonly', 'yes']],
@@ -29,7 +29,7 @@ faultSuite('a Redis that fails', ({ often, stage: open, running, closeLater, pro
   }
 
   often('names the owner that died while Redis was away', async () => {
-    const { stage, a, b, here, there, all } = await running({ redis: ['--appendonly', 'yes'] });
+    const { stage, a, b, here, there, all } = await doomed({ redis: ['--appendonly', 'yes'] });
     await stage.redis.kill();
     await a.program.kill();
     await sleep(LEASE_MS);
@@ -76,7 +76,7 @@ faultSuite('a Redis that fails', ({ often, stage: open, running, closeLater, pro
   });
 
   often('has what was taken over in a replica before it is told', async () => {
-    const { stage, a, there, all } = await running({}, 2);
+    const { stage, a, there, all } = await doomed({}, 2);
     const replica = closeLater(await RedisServer.start(program));
     await replica.follow(stage.redis);
     await a.program.kill();
@@ -94,8 +94,9 @@ faultSuite('a Redis that fails', ({ often, stage: open, running, closeLater, pro
     const stage = await open();
     const replica = closeLater(await RedisServer.start(program, '--replica-read-only', 'no'));
     const path = closeLater(await FaultProxy.start(stage.redis.port));
-    const url = `redis://127.0.0.1:${path.port}`;
-    const [a, b] = (await stage.start(2, { REDIS_URL: url })) as [ClusterServer, ClusterServer];
+    const over = { REDIS_URL: `redis://127.0.0.1:${path.port}` };
+    const [a, b] = await Promise.all([stage.nodeInside(over), stage.nodeInside(over)]);
+    await stage.ready();
     await replica.follow(stage.redis);
     const all = await readOnBoth(stage, a, b);
     // From here on the replica hears nothing, and then it is the one that is asked.

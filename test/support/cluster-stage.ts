@@ -1,3 +1,5 @@
+import type { RunningServer } from '../../src/server.js';
+import { startApp } from './app.js';
 import { OracleClient } from './oracle-client.js';
 import { Oracle } from './oracle.js';
 import { Program } from './program.js';
@@ -9,13 +11,16 @@ import { until } from './until.js';
 /** Lease of the nodes, in milliseconds. */
 export const LEASE_MS = 1_500;
 /** Time between two pieces of an answer, in milliseconds. */
-const PIECE_MS = 20;
+const PIECE_MS = 50;
+/** Least length of a piece, in characters. */
+const PIECE_CHARS = 10;
+
+/** Where a node is reached. */
+export type ClusterNode = Pick<RunningServer, 'url' | 'socketUrl'>;
 
 /** A built server in a process of its own. */
-export interface ClusterServer {
+export interface ClusterServer extends ClusterNode {
   readonly program: Program;
-  readonly url: string;
-  readonly socketUrl: string;
 }
 
 /** One answer that goes on: what its upstream sends, and what everybody makes of it. */
@@ -36,9 +41,10 @@ export async function untilReady(redis: RedisServer, nodes: number): Promise<voi
   );
 }
 
-/** A Redis, an upstream, and nodes that can be killed. */
+/** A Redis, an upstream, and nodes, of which those in a process of their own can be killed. */
 export class ClusterStage {
   readonly nodes: ClusterServer[] = [];
+  private readonly inside: RunningServer[] = [];
   readonly answers: RunningAnswer[] = [];
   private readonly clients: OracleClient[] = [];
   private readonly timers = new Map<RunningAnswer, NodeJS.Timeout>();
@@ -66,30 +72,39 @@ export class ClusterStage {
   }
 
   /** All nodes know each other, and their line is open. */
-  ready(): Promise<void> {
-    return untilReady(this.redis, this.nodes.length);
+  async ready(): Promise<void> {
+    const all = [...this.nodes, ...this.inside];
+    await untilReady(this.redis, all.length);
+    // A node that goes before it has heard the others goes alone.
+    for (const { url } of all) {
+      await until(
+        async () => (await call('GET', `${url}/llm/cluster`)).body.nodes.length === all.length,
+      );
+    }
   }
 
   /** The id by which a node is known to the others. */
-  async nodeIdOf({ url }: ClusterServer): Promise<string> {
+  async nodeIdOf({ url }: ClusterNode): Promise<string> {
     return (await call('GET', `${url}/llm/cluster`)).body.node as string;
   }
 
   async node(env: Env = {}): Promise<ClusterServer> {
-    const program = Program.server({
-      OLLAMA_BASE_URL: this.upstream.url,
-      REDIS_URL: this.redis.url,
-      NODE_LEASE_MS: LEASE_MS,
-      MAX_CONCURRENT: 64,
-      ...this.env,
-      ...env,
-    });
+    const program = Program.server(this.envOf(env));
     const node = { program, ...(await program.listening()) };
     this.nodes.push(node);
     return node;
   }
 
-  async connect({ socketUrl }: Pick<ClusterServer, 'socketUrl'>): Promise<OracleClient> {
+  /** One that nobody kills: it is within this process, where a start costs a tenth. */
+  async nodeInside(env: Env = {}): Promise<RunningServer> {
+    const server = await startApp(this.envOf(env));
+    let closing: Promise<void> | undefined;
+    const node = { ...server, close: () => (closing ??= server.close()) };
+    this.inside.push(node);
+    return node;
+  }
+
+  async connect({ socketUrl }: Pick<ClusterNode, 'socketUrl'>): Promise<OracleClient> {
     const client = await OracleClient.connect(socketUrl);
     this.clients.push(client);
     return client;
@@ -119,7 +134,7 @@ export class ClusterStage {
   write(answer: RunningAnswer): void {
     const timer = setInterval(() => {
       if (!answer.request.isOpen) return;
-      const piece = `${answer.chars} `;
+      const piece = `${answer.chars} `.padStart(PIECE_CHARS, '.');
       answer.chars += piece.length;
       answer.oracle.sent('text', piece);
       answer.request.text(piece);
@@ -152,8 +167,22 @@ export class ClusterStage {
   async close(): Promise<void> {
     for (const timer of this.timers.values()) clearInterval(timer);
     for (const client of this.clients) client.close();
-    await Promise.all(this.nodes.map(({ program }) => program.kill()));
+    await Promise.all([
+      ...this.nodes.map(({ program }) => program.kill()),
+      ...this.inside.map((node) => node.close()),
+    ]);
     await this.redis.close();
     await this.upstream.close();
+  }
+
+  private envOf(env: Env): Env {
+    return {
+      OLLAMA_BASE_URL: this.upstream.url,
+      REDIS_URL: this.redis.url,
+      NODE_LEASE_MS: LEASE_MS,
+      MAX_CONCURRENT: 64,
+      ...this.env,
+      ...env,
+    };
   }
 }

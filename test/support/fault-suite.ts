@@ -1,4 +1,10 @@
-import { ClusterStage, type ClusterServer, type RunningAnswer } from './cluster-stage.js';
+import type { RunningServer } from '../../src/server.js';
+import {
+  type ClusterNode,
+  type ClusterServer,
+  ClusterStage,
+  type RunningAnswer,
+} from './cluster-stage.js';
 import { describeIf } from './needs.js';
 import type { OracleClient } from './oracle-client.js';
 import { FAULT_ENGINE } from './redis-server.js';
@@ -7,7 +13,7 @@ import { until } from './until.js';
 
 /** How often each fault is made; `npm run soak` says 20. */
 const TIMES = Number(process.env['SOAK_TIMES'] ?? 1);
-const GENERATIONS = 6;
+const GENERATIONS = 4;
 
 type Env = Record<string, string | number>;
 interface Options {
@@ -16,10 +22,10 @@ interface Options {
 }
 
 /** Two nodes, with answers of the first one that are written now and read on both. */
-export interface Running {
+export interface Running<Node extends ClusterNode = ClusterNode> {
   readonly stage: ClusterStage;
-  readonly a: ClusterServer;
-  readonly b: ClusterServer;
+  readonly a: Node;
+  readonly b: ClusterNode;
   readonly here: OracleClient;
   readonly there: OracleClient;
   readonly all: RunningAnswer[];
@@ -35,7 +41,10 @@ export interface FaultTools {
   stage: (options?: Options) => Promise<ClusterStage>;
   /** Closed after the test. */
   closeLater: <Thing extends { close(): Promise<void> }>(thing: Thing) => Thing;
-  running: (options?: Options, count?: number) => Promise<Running>;
+  /** Both nodes are in this process, as something happens to their Redis only. */
+  running: (options?: Options, count?: number) => Promise<Running<RunningServer>>;
+  /** The first node can be killed. */
+  doomed: (options?: Options, count?: number) => Promise<Running<ClusterServer>>;
 }
 
 /** Makes faults on one engine ({@link FAULT_ENGINE}). */
@@ -63,7 +72,14 @@ export function faultSuite(title: string, define: (tools: FaultTools) => void): 
       },
       running: async (options = {}, count = GENERATIONS) => {
         const on = await stage(options);
-        const [a, b] = (await on.start(2)) as [ClusterServer, ClusterServer];
+        const [a, b] = await Promise.all([on.nodeInside(), on.nodeInside()]);
+        await on.ready();
+        return readOnBoth(on, a, b, count);
+      },
+      doomed: async (options = {}, count = GENERATIONS) => {
+        const on = await stage(options);
+        const [a, b] = await Promise.all([on.node(), on.nodeInside()]);
+        await on.ready();
         return readOnBoth(on, a, b, count);
       },
     });
@@ -71,12 +87,12 @@ export function faultSuite(title: string, define: (tools: FaultTools) => void): 
 }
 
 /** Answers of the first node that are written now, and of which everybody has something already. */
-export async function readOnBoth(
+export async function readOnBoth<Node extends ClusterNode>(
   stage: ClusterStage,
-  a: ClusterServer,
-  b: ClusterServer,
+  a: Node,
+  b: ClusterNode,
   count = GENERATIONS,
-): Promise<Running> {
+): Promise<Running<Node>> {
   const [here, there] = [await stage.connect(a), await stage.connect(b)];
   const all = await stage.run(here, there, count);
   await until(() => all.every(({ oracle }) => oracle.read > 100));
@@ -113,7 +129,7 @@ export async function expectLost(
 
 /** A node knows what was kept of them, and their end. */
 export async function expectKept(
-  { url }: ClusterServer,
+  { url }: ClusterNode,
   all: readonly RunningAnswer[],
 ): Promise<void> {
   for (const { id, oracle } of all) {
