@@ -7,10 +7,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 
 const { url, pid } = workerData;
-const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-let worst = 0;
-let isAsked = false;
-parentPort.on('message', () => (isAsked = true));
+/** Its visit at present; none while nobody attacks. */
+let visit;
+// It comes, says what was worst since it was asked last, or goes.
+parentPort.on('message', (what) => {
+  if (what === 'come') void stay((visit = { worst: 0, isAsked: false }));
+  else if (what === 'worst') visit.isAsked = true;
+  else visit = undefined;
+});
 
 /** Milliseconds that the server's main thread has run (proc(5): schedstat, in nanoseconds). */
 const computed = () => {
@@ -18,24 +22,28 @@ const computed = () => {
   return Number(ns) / 1e6;
 };
 
-const ask = () =>
+const ask = (agent) =>
   new Promise((resolve, reject) => {
     get(url, { agent }, (response) => response.resume().once('end', resolve)).once('error', reject);
   });
 
-for (;;) {
-  const from = computed();
-  // One that is refused or cut has waited for ever.
-  const failed = await ask().then(
-    () => false,
-    () => true,
-  );
-  worst = Math.max(worst, failed ? Infinity : computed() - from);
-  // With an answer to what was under way when it was asked: that one has waited longest.
-  if (isAsked) {
-    parentPort.postMessage(worst);
-    worst = 0;
-    isAsked = false;
+async function stay(own) {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  while (visit === own) {
+    const from = computed();
+    // One that is refused or cut has waited for ever.
+    const failed = await ask(agent).then(
+      () => false,
+      () => true,
+    );
+    own.worst = Math.max(own.worst, failed ? Infinity : computed() - from);
+    // With an answer to what was under way when it was asked: that one has waited longest.
+    if (own.isAsked) {
+      parentPort.postMessage(own.worst);
+      own.worst = 0;
+      own.isAsked = false;
+    }
+    await sleep(10);
   }
-  await sleep(10);
+  agent.destroy();
 }
