@@ -1,4 +1,6 @@
 import { request } from 'node:http';
+import type { RunningServer } from '../../src/server.js';
+import { startApp } from '../support/app.js';
 import { Client } from '../support/client.js';
 import { call } from '../support/rest.js';
 import { ScriptedUpstream } from '../support/scripted-upstream.js';
@@ -8,13 +10,15 @@ const MIB = 1_048_576;
 
 describe('requests that wait', () => {
   let upstream: ScriptedUpstream;
-  let victim: Victim;
+  let server: RunningServer;
   let clients: Client[];
+  const open: { close(): Promise<void> }[] = [];
   const start = async (env: Record<string, string | number> = {}): Promise<void> => {
-    victim = await Victim.start({ OLLAMA_BASE_URL: upstream.url, ...env });
+    server = await startApp({ OLLAMA_BASE_URL: upstream.url, ...env });
+    open.push(server);
   };
   const connect = async (): Promise<Client> => {
-    const client = await Client.connect(victim.socketUrl, { transports: ['websocket'] });
+    const client = await Client.connect(server.socketUrl, { transports: ['websocket'] });
     clients.push(client);
     return client;
   };
@@ -24,12 +28,16 @@ describe('requests that wait', () => {
   });
   afterEach(async () => {
     for (const client of clients) client.close();
-    await victim?.close();
+    for (const one of open.splice(0)) await one.close();
     await upstream?.close();
   });
 
   it('count with all of them: tools and format too', async () => {
-    await start({ MAX_LOG_BYTES: 32 * MIB });
+    const victim = await Victim.start({
+      OLLAMA_BASE_URL: upstream.url,
+      MAX_LOG_BYTES: 16 * MIB,
+    });
+    open.push(victim);
     const schema = {
       properties: Object.fromEntries(
         Array.from({ length: 4_000 }, (_, at) => [
@@ -54,19 +62,19 @@ describe('requests that wait', () => {
     const statuses: number[] = [];
     const { held, waited } = await victim.under(
       async () => {
-        for (let at = 0; at < 60; at++) {
+        for (let at = 0; at < 30; at++) {
           const answer = await call('POST', `${victim.url}/llm/chat`, body);
           statuses.push(answer.status);
           sent += JSON.stringify(body).length;
         }
       },
-      () => 64 * MIB,
+      () => 32 * MIB,
     );
     expect(statuses).toContain(201);
     expect(statuses.at(-1)).toBe(503);
     expect(held).toBeLessThan(mayHold(sent));
     // What is counted is what is held, about.
-    expect(held).toBeLessThan(64 * MIB);
+    expect(held).toBeLessThan(32 * MIB);
     expect(waited).toBeLessThan(NEIGHBOUR_MS);
   });
 
@@ -78,7 +86,7 @@ describe('requests that wait', () => {
     // From another address.
     const neighbour = await new Promise<string>((resolve, reject) => {
       const headers = { 'content-type': 'application/json' };
-      const url = `${victim.url}/llm/generate`;
+      const url = `${server.url}/llm/generate`;
       request(url, { method: 'POST', headers, localAddress: '127.0.0.2' }, (answer) => {
         let text = '';
         answer.setEncoding('utf8').on('data', (piece: string) => (text += piece));
@@ -90,23 +98,28 @@ describe('requests that wait', () => {
     expect(JSON.parse(neighbour)).toMatchObject({ state: 'queued', position: 1 });
   });
 
-  it.each([
-    ['none', undefined, 4096],
-    ['no end', { num_predict: -1 }, 4096],
-    ['no limit, which is what 0 is to Ollama', { num_predict: 0 }, 4096],
-    ['until the context is full', { num_predict: -2 }, 4096],
-    ['more than MAX_TOKENS', { num_predict: 1_000_000, seed: 1 }, 4096],
-    ['less', { num_predict: 7 }, 7],
-  ])('ask for so many tokens: %s', async (_, options, most) => {
+  it('ask for so many tokens as there may be, or for less', async () => {
     await start();
-    for (const [door, fields] of [
-      ['generate', { prompt: 'hi' }],
-      ['chat', { messages: [{ role: 'user', content: 'hi' }] }],
+    const client = await connect();
+    for (const [options, most] of [
+      [undefined, 4096],
+      [{ num_predict: -1 }, 4096],
+      // No limit, to Ollama.
+      [{ num_predict: 0 }, 4096],
+      // Until the context is full.
+      [{ num_predict: -2 }, 4096],
+      [{ num_predict: 1_000_000, seed: 1 }, 4096],
+      [{ num_predict: 7 }, 7],
     ] as const) {
-      await (await connect()).accepted(door, { ...fields, ...(options && { options }) });
-      const asked = await upstream.nextCall();
-      expect(asked.body['options']).toEqual({ ...options, num_predict: most });
-      asked.done();
+      for (const [door, fields] of [
+        ['generate', { prompt: 'hi' }],
+        ['chat', { messages: [{ role: 'user', content: 'hi' }] }],
+      ] as const) {
+        await client.accepted(door, { ...fields, ...(options && { options }) });
+        const asked = await upstream.nextCall();
+        expect(asked.body['options']).toEqual({ ...options, num_predict: most });
+        asked.done();
+      }
     }
   });
 
@@ -114,7 +127,6 @@ describe('requests that wait', () => {
     await start({ MAX_TOKENS: 100, OLLAMA_OPTIONS: '{"num_predict":50}' });
     await (await connect()).accepted('generate', { prompt: 'hi' });
     expect((await upstream.nextCall()).body['options']).toMatchObject({ num_predict: 50 });
-    await victim.close();
     await start({ MAX_TOKENS: 0 });
     await (await connect()).accepted('generate', { prompt: 'hi' });
     expect((await upstream.nextCall()).body).not.toHaveProperty('options.num_predict');
@@ -125,7 +137,7 @@ describe('requests that wait', () => {
     const ask = (address: string, key = 'question-1') =>
       call(
         'POST',
-        `${victim.url}/llm/generate`,
+        `${server.url}/llm/generate`,
         { prompt: 'my secret', onDisconnect: 'keep' },
         { 'Idempotency-Key': key, 'X-Forwarded-For': address },
       );
@@ -142,7 +154,7 @@ describe('requests that wait', () => {
     const ask = (forwarded: object) =>
       call(
         'POST',
-        `${victim.url}/llm/generate`,
+        `${server.url}/llm/generate`,
         { prompt: 'my secret', onDisconnect: 'keep' },
         { 'Idempotency-Key': 'q', ...forwarded },
       );
