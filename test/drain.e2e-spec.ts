@@ -8,8 +8,8 @@ import { ResumingClient, SseReader } from './support/resuming-client.js';
 import { ScriptedUpstream } from './support/scripted-upstream.js';
 
 const PIECE_BYTES = 65_536;
-/** Together more than the kernel's buffers take: 12 MiB. */
-const PIECES = 192;
+/** Together more than the kernel’s buffers take: 8 MiB. */
+const PIECES = 128;
 
 describe('a server that goes down', () => {
   let upstream: ScriptedUpstream;

@@ -12,7 +12,8 @@ import { ScriptedUpstream, type UpstreamCall } from './support/scripted-upstream
 import { until } from './support/until.js';
 
 const PIECES = ['The', ' sky', ' is', ' blue', '.'];
-const SLOW_READER_MS = 400;
+/** Longer than this process, in which all readers are, stands still on a busy machine. */
+const SLOW_READER_MS = 2_000;
 
 /** What clients and upstreams have seen, counted by them. */
 class Ledger {
