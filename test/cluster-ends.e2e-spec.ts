@@ -213,6 +213,10 @@ faultSuite('the end of an answer', ({ often, stage: openStage, closeLater, progr
   often('is not told twice where Redis had it and did not say so', async () => {
     // It is not to be taken for dead meanwhile, however long the machine takes for it.
     const on = await running('a', { NODE_LEASE_MS: 30_000 });
+    // Nothing but the end is on its way: it would wait for the answer to what was written before it.
+    stage.rest(on.all);
+    await readAll(on.there, on.all);
+    await sleep(LONG_MS);
     path.stall();
     stage.finish(on.all);
     for (const { id } of on.all) {

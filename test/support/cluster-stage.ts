@@ -148,12 +148,15 @@ export class ClusterStage {
     await until(() => this.answers.every((answer, at) => answer.chars >= before[at]! + chars));
   }
 
+  /** The upstream says no more for now. */
+  rest(answers: readonly RunningAnswer[]): void {
+    for (const answer of answers) clearInterval(this.timers.get(answer));
+  }
+
   /** The upstream says its last word. */
   finish(answers: readonly RunningAnswer[]): void {
-    for (const answer of answers) {
-      clearInterval(this.timers.get(answer));
-      answer.request.done();
-    }
+    this.rest(answers);
+    for (const { request } of answers) request.done();
   }
 
   /** What is wrong with what everybody was told, and with how. */
