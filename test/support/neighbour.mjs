@@ -7,13 +7,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 
 const { url, pid } = workerData;
-/** Its visit at present; none while nobody attacks. */
+/** Its visit at present, or the last one. */
 let visit;
 // It comes, says what was worst since it was asked last, or goes.
 parentPort.on('message', (what) => {
-  if (what === 'come') void stay((visit = { worst: 0, isAsked: false }));
+  if (what === 'come') void stay((visit = { worst: 0, isAsked: false, isOver: false }));
   else if (what === 'worst') visit.isAsked = true;
-  else visit = undefined;
+  else visit.isOver = true;
 });
 
 /** Milliseconds that the server's main thread has run (proc(5): schedstat, in nanoseconds). */
@@ -29,7 +29,7 @@ const ask = (agent) =>
 
 async function stay(own) {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  while (visit === own) {
+  while (!own.isOver) {
     const from = computed();
     // One that is refused or cut has waited for ever.
     const failed = await ask(agent).then(
