@@ -20,10 +20,8 @@ import { HttpUpstream } from './http/http-upstream.js';
 import type { ModelRequest } from './model-request.js';
 import { ollama } from './ollama/dialect.js';
 import { openAi } from './openai/dialect.js';
-import type { Upstream } from './upstream.js';
+import type { Upstream, UpstreamModel } from './upstream.js';
 import { Workload } from './workload.js';
-
-type CastModel = ModelList['models'][number];
 
 /** How often each upstream is asked for its models, which is also its health check. */
 const REFRESH_MS = 10_000;
@@ -44,7 +42,7 @@ export class CastService implements OnModuleInit, OnApplicationShutdown {
   private readonly workload = new Workload();
   private looking: Promise<void> | undefined;
   /** By upstream and name, while it is asked. */
-  private readonly describing = new Map<string, Promise<CastModel>>();
+  private readonly describing = new Map<string, Promise<UpstreamModel>>();
   private readonly versionNow = defer(() => this.askVersion()).pipe(
     share({
       connector: () => new ReplaySubject<string>(1),
@@ -168,14 +166,14 @@ export class CastService implements OnModuleInit, OnApplicationShutdown {
   }
 
   /** A model of {@link models}, with what its upstream tells of it only when asked. */
-  described(model: CastModel): Promise<CastModel> {
+  described(model: UpstreamModel): Promise<UpstreamModel> {
     const key = JSON.stringify([model.upstream, model.name]);
     // All that ask at one time share one answer.
-    const asked =
-      this.describing.get(key) ??
-      this.askDescription(model).finally(() => this.describing.delete(key));
-    this.describing.set(key, asked);
-    return asked;
+    const asked = this.describing.get(key);
+    if (asked !== undefined) return asked;
+    const asking = this.askDescription(model).finally(() => this.describing.delete(key));
+    this.describing.set(key, asking);
+    return asking;
   }
 
   /** How each upstream fares, asked anew. */
@@ -208,7 +206,7 @@ export class CastService implements OnModuleInit, OnApplicationShutdown {
     return Promise.race([this.looking, patience]);
   }
 
-  private async askDescription(model: CastModel): Promise<CastModel> {
+  private async askDescription(model: UpstreamModel): Promise<UpstreamModel> {
     const upstream = this.upstreams.find(({ name }) => name === model.upstream);
     if (upstream === undefined || model.capabilities.length > 0) return model;
     const { capabilities, maxContextLength } = await firstValueFrom(

@@ -6,8 +6,11 @@ import type { ModelRequest } from './model-request.js';
 import type { Part } from './part.js';
 import type { StopSignal } from './stop-signal.js';
 
+/** A model, and the upstream that has it. */
+export type UpstreamModel = ModelList['models'][number];
+
 /** A model as its own upstream lists it. */
-export interface ListedModel extends Omit<ModelList['models'][number], 'upstream'> {
+export interface ListedModel extends Omit<UpstreamModel, 'upstream'> {
   /** Other names that it answers to. */
   aliases: readonly string[];
 }

@@ -3,6 +3,7 @@ import { map, type Observable } from 'rxjs';
 import { Audit } from '../access/audit.js';
 import type { Caller } from '../access/caller.js';
 import { CastService } from '../cast/cast.service.js';
+import type { UpstreamModel } from '../cast/upstream.js';
 import { Config } from '../config/config.js';
 import type { ModelList, Version } from '../protocol/answers.js';
 import { CastError } from '../protocol/errors.js';
@@ -36,7 +37,7 @@ export class Models {
    * The one that this name means, with all that its upstream tells of it.
    * @throws CastError `model_not_found`, and like {@link list}
    */
-  async show(caller: Caller, name: string): Promise<ModelList['models'][number]> {
+  async show(caller: Caller, name: string): Promise<UpstreamModel> {
     const { models } = await this.list(caller);
     const found = models.find((one) => isAllowed(one.name, [name]));
     if (found === undefined) throw new CastError('model_not_found');
