@@ -4,6 +4,7 @@ import type {
   ClusterNode,
   ClusterServer,
   ClusterStage,
+  Env,
   RunningAnswer,
 } from './support/cluster-stage.js';
 import { FaultProxy } from './support/fault-proxy.js';
@@ -25,8 +26,6 @@ const LONG_MS = 700;
 /** As long as a failover of Redis may take, in milliseconds. */
 const FAILOVER_MS = 6_000;
 const GENERATIONS = 2;
-
-type Env = Record<string, string | number>;
 
 faultSuite('the end of an answer', ({ often, stage: openStage, closeLater, program }) => {
   let stage: ClusterStage;

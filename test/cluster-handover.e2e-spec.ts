@@ -1,5 +1,5 @@
 import type { RunningServer } from '../src/server.js';
-import type { ClusterServer, ClusterStage, RunningAnswer } from './support/cluster-stage.js';
+import type { ClusterServer, ClusterStage, Env, RunningAnswer } from './support/cluster-stage.js';
 import { FaultProxy } from './support/fault-proxy.js';
 import { faultSuite } from './support/fault-suite.js';
 import { Oracle } from './support/oracle.js';
@@ -8,8 +8,6 @@ import { call } from './support/rest.js';
 import { Scrape } from './support/scrape.js';
 import type { UpstreamCall } from './support/scripted-upstream.js';
 import { until } from './support/until.js';
-
-type Env = Record<string, string | number>;
 
 faultSuite('what waits for its turn', ({ often, stage: openStage, closeLater }) => {
   let stage: ClusterStage;

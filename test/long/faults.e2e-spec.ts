@@ -9,10 +9,11 @@ import { Oracle } from '../support/oracle.js';
 import { ResumingClient, SseReader } from '../support/resuming-client.js';
 import { shortAuth } from '../support/short-tokens.js';
 import { ScriptedUpstream } from '../support/scripted-upstream.js';
+import { HAS_SHORT_TOKENS } from '../support/short-tokens.js';
 import { PATIENCE_MS, untilAtLast } from '../support/until.js';
 
 // With tokens that are over in two seconds a busy machine brings back no more at a time.
-const GENERATIONS = process.env['SHORT_TOKENS'] === undefined ? 50 : 15;
+const GENERATIONS = HAS_SHORT_TOKENS ? 15 : 50;
 const CUTS = 20;
 /** The handshake of a WebSocket alone takes 400 bytes, so cuts fall into it, too. */
 const MOST_BYTES_BEFORE_CUT = 1_500;

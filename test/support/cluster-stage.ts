@@ -31,7 +31,8 @@ export interface RunningAnswer {
   chars: number;
 }
 
-type Env = Record<string, string | number>;
+/** Settings of a node. */
+export type Env = Record<string, string | number>;
 
 /** So many nodes know each other; and their line, which is new, opens when they have told what they hold. */
 export async function untilReady(redis: RedisServer, nodes: number): Promise<void> {

@@ -3,6 +3,7 @@ import {
   type ClusterNode,
   type ClusterServer,
   ClusterStage,
+  type Env,
   type RunningAnswer,
 } from './cluster-stage.js';
 import { describeIf } from './needs.js';
@@ -15,7 +16,6 @@ import { until } from './until.js';
 const TIMES = Number(process.env['SOAK_TIMES'] ?? 1);
 const GENERATIONS = 4;
 
-type Env = Record<string, string | number>;
 interface Options {
   redis?: readonly string[];
   env?: Env;

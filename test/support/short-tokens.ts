@@ -5,7 +5,7 @@ import { SECRET, tokenOf } from './credentials.js';
  * With `SHORT_TOKENS` a suite that knows nothing of credentials runs at a server that wants them, with
  * tokens that are over in two seconds.
  */
-const IS_ON = process.env['SHORT_TOKENS'] !== undefined;
+export const HAS_SHORT_TOKENS = process.env['SHORT_TOKENS'] !== undefined;
 
 /** The server lets clocks differ by five seconds: two are left. */
 const OVER_IN_S = 2 - 5;
@@ -13,7 +13,7 @@ const OVER_IN_S = 2 - 5;
 const RENEW_MS = 700;
 
 /** What the server's environment has besides. */
-export const TOKEN_ENV: Record<string, string | number> = IS_ON
+export const TOKEN_ENV: Record<string, string | number> = HAS_SHORT_TOKENS
   ? {
       JWT_SECRET: SECRET,
       LIMIT_STARTS_PER_MINUTE: 0,
@@ -30,12 +30,14 @@ const NOBODY = 'nobody-known';
 
 /** What a REST call shows. */
 export async function shortBearer(): Promise<Record<string, string>> {
-  return IS_ON ? { authorization: `Bearer ${await tokenOf(NOBODY, undefined, OVER_IN_S)}` } : {};
+  return HAS_SHORT_TOKENS
+    ? { authorization: `Bearer ${await tokenOf(NOBODY, undefined, OVER_IN_S)}` }
+    : {};
 }
 
 /** What a socket shows at each handshake, in place of who it says it is. */
 export function shortAuth(said?: SocketOptions['auth']): Pick<SocketOptions, 'auth'> {
-  if (!IS_ON) return said === undefined ? {} : { auth: said };
+  if (!HAS_SHORT_TOKENS) return said === undefined ? {} : { auth: said };
   return { auth: (give: (auth: object) => void) => void shortToken(said).then(give) };
 }
 
@@ -44,7 +46,7 @@ export function keepRenewing(
   socket: { connected: boolean; emit(event: string, request: object): unknown },
   said?: SocketOptions['auth'],
 ): () => void {
-  if (!IS_ON) return () => undefined;
+  if (!HAS_SHORT_TOKENS) return () => undefined;
   const timer = setInterval(() => {
     void shortToken(said).then((auth) => socket.connected && socket.emit('auth', auth));
   }, RENEW_MS);
@@ -52,7 +54,9 @@ export function keepRenewing(
 }
 
 /** What `llm-cast-client` is given: it replaces a token at half of its time. */
-export const shortTokenSource = IS_ON ? { token: () => tokenOf(NOBODY, undefined, 2) } : undefined;
+export const shortTokenSource = HAS_SHORT_TOKENS
+  ? { token: () => tokenOf(NOBODY, undefined, 2) }
+  : undefined;
 
 async function shortToken(said: SocketOptions['auth']): Promise<{ token: string }> {
   const user = typeof said === 'object' ? (said as { userId?: unknown }).userId : undefined;

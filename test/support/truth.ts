@@ -195,7 +195,9 @@ export function describeEnds(
   afterAll(() => closed(plain));
 
   describe.each(Object.entries(WAYS))('%s', (name, way) => {
-    const isPlain = way.env === undefined && way.before === undefined && !way.endsServer;
+    const { env, endsServer, tokensPerDay } = way;
+    const settings = [env, endsServer, tokensPerDay];
+    const isPlain = way.before === undefined && settings.every((one) => one === undefined);
     let own: Stage | undefined;
     const open = async (): Promise<Stage> =>
       isPlain ? (plain ??= await openStage(way)) : (own ??= await openStage(way));
