@@ -7,9 +7,8 @@ import { startAppWithEngine } from '../support/engine.js';
 import { FaultProxy, type ProxiedConnection } from '../support/fault-proxy.js';
 import { Oracle } from '../support/oracle.js';
 import { ResumingClient, SseReader } from '../support/resuming-client.js';
-import { shortAuth } from '../support/short-tokens.js';
 import { ScriptedUpstream } from '../support/scripted-upstream.js';
-import { HAS_SHORT_TOKENS } from '../support/short-tokens.js';
+import { HAS_SHORT_TOKENS, shortAuth } from '../support/short-tokens.js';
 import { PATIENCE_MS, untilAtLast } from '../support/until.js';
 
 // With tokens that are over in two seconds a busy machine brings back no more at a time.
